@@ -1,0 +1,61 @@
+dnl SPDX-License-Identifier: Apache-2.0
+dnl What the suite needs, what it found, and what a missing option costs.
+
+AC_DEFUN([HB_PROBE_HTTPD], [
+    AC_ARG_WITH([apxs], [AS_HELP_STRING([--with-apxs=FILE], [apxs of the httpd to build for])],
+        [APXS=$withval], [AC_PATH_PROGS([APXS], [apxs apxs2])])
+    AS_IF([test -z "$APXS" || ! test -x "$APXS"],
+        [AC_MSG_ERROR([apxs not found: install apache2-dev, or name it by --with-apxs=FILE])])
+    HTTPD=`$APXS -q SBINDIR`/`$APXS -q PROGNAME`
+    HTTPD_CPPFLAGS="-I`$APXS -q INCLUDEDIR` `$APXS -q EXTRA_CPPFLAGS`"
+    AC_ARG_WITH([apache-libexecdir],
+        [AS_HELP_STRING([--with-apache-libexecdir=DIR], [where modules go @<:@what apxs says@:>@])],
+        [apachelibexecdir=$withval], [apachelibexecdir=`$APXS -q LIBEXECDIR`])
+    AC_ARG_WITH([apache-confdir],
+        [AS_HELP_STRING([--with-apache-confdir=DIR], [where .load and .conf files go @<:@mods-available beside what apxs says@:>@])],
+        [apacheconfdir=$withval], [apacheconfdir=`$APXS -q SYSCONFDIR`/mods-available])
+    AC_SUBST([APXS])
+    AC_SUBST([HTTPD])
+    AC_SUBST([HTTPD_CPPFLAGS])
+    AC_SUBST([apachelibexecdir])
+    AC_SUBST([apacheconfdir])
+    PKG_CHECK_MODULES([APR], [apr-1 >= 1.6 apr-util-1 >= 1.6], [],
+        [AC_MSG_ERROR([APR not found: install libapr1-dev and libaprutil1-dev])])
+    hb_save_CPPFLAGS=$CPPFLAGS
+    CPPFLAGS="$CPPFLAGS $HTTPD_CPPFLAGS $APR_CFLAGS"
+    AC_MSG_CHECKING([for httpd 2.4.49 or newer (child_stopping)])
+    AC_COMPILE_IFELSE([AC_LANG_PROGRAM([[#include <ap_mmn.h>
+        #if !AP_MODULE_MAGIC_AT_LEAST(20120211, 112)
+        #error too old
+        #endif]], [])],
+        [AC_MSG_RESULT([yes])],
+        [AC_MSG_RESULT([no]); AC_MSG_ERROR([this httpd is too old: 2.4.49 is the floor])])
+    CPPFLAGS=$hb_save_CPPFLAGS
+])
+
+AC_DEFUN([HB_PROBE_LIBRARIES], [
+    PKG_CHECK_MODULES([JSONC], [json-c >= 0.15], [], [AC_MSG_ERROR([json-c not found: install libjson-c-dev])])
+    PKG_CHECK_MODULES([SQLITE], [sqlite3 >= 3.38], [], [AC_MSG_ERROR([SQLite 3.38 not found: install libsqlite3-dev])])
+    PKG_CHECK_MODULES([OPENSSL], [libcrypto >= 3.0], [], [AC_MSG_ERROR([OpenSSL 3 not found: install libssl-dev])])
+    PKG_CHECK_MODULES([CURL], [libcurl >= 7.85], [], [AC_MSG_ERROR([libcurl not found: install libcurl4-openssl-dev])])
+    PKG_CHECK_MODULES([CJOSE], [cjose >= 0.6], [], [AC_MSG_ERROR([cjose not found: install libcjose-dev and libjansson-dev])])
+    PKG_CHECK_MODULES([ZLIB], [zlib], [], [AC_MSG_ERROR([zlib not found: install zlib1g-dev])])
+])
+
+AC_DEFUN([HB_PROBE_CHECK], [
+    PKG_CHECK_MODULES([CHECK], [check >= 0.15], [hb_have_check=yes], [hb_have_check=no])
+    AM_CONDITIONAL([HAVE_CHECK], [test "x$hb_have_check" = xyes])
+])
+
+AC_DEFUN([HB_PROBE_SUMMARY], [
+    AC_MSG_NOTICE([])
+    AC_MSG_NOTICE([HaloBuzz $PACKAGE_VERSION])
+    AC_MSG_NOTICE([  httpd              $HTTPD])
+    AC_MSG_NOTICE([  modules go to      $apachelibexecdir])
+    AC_MSG_NOTICE([  .load and .conf    $apacheconfdir])
+    AC_MSG_NOTICE([  SQLite             `$PKG_CONFIG --modversion sqlite3`])
+    AS_IF([test "x$hb_have_check" = xyes],
+        [AC_MSG_NOTICE([  unit tests         yes (Check `$PKG_CONFIG --modversion check`)])],
+        [AC_MSG_NOTICE([  unit tests         no: install check; without it make check runs no C tests])])
+    AC_MSG_NOTICE([])
+])

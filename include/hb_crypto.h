@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file hb_crypto.h
+ * Randomness, keyed hashes and sealing for the core, over OpenSSL. Passwords are
+ * hb_password.h's, access tokens hb_token.h's, second factors hb_totp.h's.
+ */
+#ifndef HB_CRYPTO_H
+#define HB_CRYPTO_H
+
+#include "hb_op.h"
+
+/** Random bytes from the op's site; HB_E_INTERNAL when the source fails. */
+apr_status_t hb_random_bytes(hb_op_t *op, unsigned char *out, apr_size_t n);
+
+/** n random bytes as base64url without padding, in op->pool; NULL when the source fails. */
+const char *hb_random_token(hb_op_t *op, apr_size_t n_bytes);
+
+/** Evenly distributed in [low, high]. */
+apr_status_t hb_random_between(apr_int64_t *n, hb_op_t *op, apr_int64_t low, apr_int64_t high);
+
+/**
+ * HMAC-SHA256 of purpose, a 0 byte and text under the oldest pepper key that is still
+ * kept (so that rotation does not lose stored hashes), as 64 hex digits. For opaque tokens and codes:
+ * what is stored is this, never the token.
+ */
+const char *hb_keyed_hash(hb_op_t *op, const char *purpose, const char *text);
+
+/** AES-256-GCM under the current pepper key, bound to purpose: "v1.kid.base64url". */
+apr_status_t hb_seal(const char **sealed, hb_op_t *op, const char *purpose,
+                     const void *plain, apr_size_t len);
+/** HB_E_TOKEN_INVALID when it was not sealed by us for this purpose. */
+apr_status_t hb_unseal(const char **plain, apr_size_t *len, hb_op_t *op,
+                       const char *purpose, const char *sealed);
+
+/** Equal, in constant time for equal lengths. */
+int hb_equal_secret(const char *a, const char *b);
+
+const char *hb_hex(apr_pool_t *pool, const unsigned char *bytes, apr_size_t n);
+const char *hb_base64url(apr_pool_t *pool, const unsigned char *bytes, apr_size_t n);
+/** Strict: alphabet only, no padding. NULL when malformed. */
+const unsigned char *hb_base64url_read(apr_pool_t *pool, apr_size_t *n, const char *text);
+
+/** Shorten anything secret for a log line: "abcd...(43)". */
+const char *hb_redact(apr_pool_t *pool, const char *secret);
+
+#endif /* HB_CRYPTO_H */

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file hb_limit.h
+ * How often a caller may: counts in shared memory, exact across all processes and threads
+ * of the host, without locks. A window starts with a key's first event and admits
+ * exactly `max` until it ends. The directives are mod_halobuzz_ratelimit's; sign-in
+ * lock-outs (hb_lockout.c) use the same table.
+ */
+#ifndef HB_LIMIT_H
+#define HB_LIMIT_H
+
+#include <apr_pools.h>
+#include <apr_time.h>
+
+typedef struct hb_limit_t hb_limit_t;
+
+typedef struct hb_limit_rule_t {
+    const char *name;           /* class, part of the key */
+    apr_uint32_t max;           /* events in a window, 1 .. 16 000 000 */
+    apr_interval_time_t window_usec;    /* at most 24 h */
+} hb_limit_rule_t;
+
+typedef struct hb_limit_verdict_t {
+    int is_allowed;
+    apr_uint32_t remaining;
+    int reset_sec;              /* until the window ends, rounded up; at least 1 when refused */
+    int was_full;               /* no slot was free: admitted uncounted */
+} hb_limit_verdict_t;
+
+/** memory as for hb_cache_open. Does not wait. */
+apr_status_t hb_limit_open(hb_limit_t **limit, void *memory, apr_size_t bytes,
+                           apr_pool_t *pool);
+
+/**
+ * Count one event of (rule, key). Refusals are not counted. Does not wait.
+ * @param now_usec  monotonic clock, hb_limit_now() but for tests
+ */
+void hb_limit_take(hb_limit_verdict_t *verdict, hb_limit_t *limit,
+                   const hb_limit_rule_t *rule, const void *key, apr_size_t len,
+                   apr_time_t now_usec);
+
+/** The same question without counting. */
+void hb_limit_peek(hb_limit_verdict_t *verdict, hb_limit_t *limit,
+                   const hb_limit_rule_t *rule, const void *key, apr_size_t len,
+                   apr_time_t now_usec);
+
+/** Forget (rule, key): a success after failures, an operator's pardon. */
+void hb_limit_forget(hb_limit_t *limit, const hb_limit_rule_t *rule, const void *key,
+                     apr_size_t len);
+
+/** Microseconds that never jump. */
+apr_time_t hb_limit_now(void);
+
+typedef struct hb_limit_stats_t {
+    apr_uint64_t slots, used, taken, refused, full;
+} hb_limit_stats_t;
+void hb_limit_stats(hb_limit_stats_t *stats, hb_limit_t *limit);
+
+/** "ip" key of an address: IPv4 whole, IPv6 its /64. Gives the length; buf holds 16 bytes. */
+apr_size_t hb_limit_address_key(unsigned char *buf, const char *address);
+
+#endif /* HB_LIMIT_H */

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file hb_mail.h
+ * Outgoing mail. Sending writes one RFC 5322 file into the spool (temporary name, fsync,
+ * rename) and returns; hb_mail_deliver() hands spooled files to SMTP when that is set.
+ */
+#ifndef HB_MAIL_H
+#define HB_MAIL_H
+
+#include "hb_op.h"
+
+/** Plain UTF-8 text. Header injection in any argument is refused. Waits for the disk. */
+apr_status_t hb_mail_send(hb_op_t *op, const char *to, const char *subject,
+                          const char *text);
+
+/**
+ * Deliver what waits: each file once, oldest first; a refused or failed one stays and is tried
+ * again with back-off kept in its name; a permanent refusal (5yz) moves to failed/. One process
+ * of a host at a time (lock in the spool). Does nothing when SMTP is not set. Waits for the network.
+ */
+apr_status_t hb_mail_deliver(int *n_sent, hb_op_t *op);
+
+#endif /* HB_MAIL_H */

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file hb_secret.h
+ * Secrets as the configuration names them: file:/path, env:NAME, exec:/path args. The
+ * value itself is never a directive argument, because mod_info shows those.
+ */
+#ifndef HB_SECRET_H
+#define HB_SECRET_H
+
+#include <apr_pools.h>
+#include <apr_errno.h>
+
+/**
+ * Read a secret; trailing newline dropped; wiped when the pool goes.
+ * file: must be a regular file that others cannot read (0640 or stricter).
+ * exec: waits for the program, at most 10 s, its first line is the secret.
+ * @param why  sentence that names the reference and the fix, never the value
+ * @return HB_E_CONFIG
+ */
+apr_status_t hb_secret_read(const char **value, const char **why, const char *reference,
+                            apr_pool_t *pool);
+
+/** Is it one of the three forms? NULL or a sentence. */
+const char *hb_secret_check(const char *reference, apr_pool_t *pool);
+
+#endif /* HB_SECRET_H */

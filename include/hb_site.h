@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file hb_site.h
+ * What all units of work of a process share: settings, the store, the cache, keys,
+ * the limiter's table, counters, clock and randomness. One per process and
+ * configuration; made in the parent without any connection, opened after fork.
+ */
+#ifndef HB_SITE_H
+#define HB_SITE_H
+
+#include <apr_pools.h>
+#include <apr_time.h>
+
+#include "hb_log.h"
+#include "hb_settings.h"
+
+struct hb_store_t;
+struct hb_cache_t;
+struct hb_limit_t;
+struct hb_keyring_t;
+struct hb_metrics_t;
+struct hb_hashgate_t;
+
+typedef struct hb_site_t {
+    const hb_settings_t *settings;
+    apr_pool_t *pool;               /* lives as long as the site */
+    struct hb_store_t *store;       /* NULL until hb_site_open */
+    struct hb_cache_t *cache;       /* never NULL after hb_site_open */
+    struct hb_limit_t *limit;       /* shared by all processes of the host */
+    struct hb_metrics_t *metrics;   /* shared by all processes of the host */
+    struct hb_keyring_t *access_keys;   /* signing keys of access tokens */
+    struct hb_keyring_t *pepper_keys;   /* HMAC keys of opaque tokens and codes */
+    struct hb_hashgate_t *hashgate; /* caps password hashes at once in this process */
+    hb_log_t log;                   /* for what happens outside an op */
+    apr_time_t started_at;
+    apr_time_t (*clock)(void *baton);       /* UTC; tests put their own */
+    apr_status_t (*random)(void *baton, unsigned char *out, apr_size_t n);
+    void *baton;                    /* of clock and random */
+    int *maintenance;               /* in shared memory; not 0 while closed */
+} hb_site_t;
+
+/**
+ * Shared memory that the host of the site hands in, so that all processes see the
+ * same limits, cache and counters. All of it is zeroed when new. A program without
+ * shared memory leaves the members NULL and gets private ones.
+ */
+typedef struct hb_site_memory_t {
+    void *limit;    apr_size_t limit_bytes;
+    void *cache;    apr_size_t cache_bytes;
+    void *metrics;  apr_size_t metrics_bytes;
+    void *control;  apr_size_t control_bytes;   /* maintenance flag and the like */
+} hb_site_memory_t;
+
+/**
+ * Make a site: reads secrets and key files, opens nothing else. In httpd this runs
+ * as root in post_config. Returns HB_E_CONFIG with *why set (it names the setting and
+ * the fix) when a secret is missing, too short or readable by others.
+ */
+apr_status_t hb_site_make(hb_site_t **site, const char **why,
+                          const hb_settings_t *settings, const hb_log_t *log,
+                          apr_pool_t *pool);
+
+/**
+ * Open store and cache in this process; call after fork, as the run user. A store
+ * that cannot be reached is logged and retried by later calls: the site comes up
+ * degraded, and hb_store_* return HB_E_STORE_DOWN meanwhile.
+ */
+apr_status_t hb_site_open(hb_site_t *site, const hb_site_memory_t *memory,
+                          apr_pool_t *pool);
+
+#endif /* HB_SITE_H */

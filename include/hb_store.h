@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file hb_store.h
+ * Records: JSON documents in the collections of hb_schema.def. Callers' functions
+ * first; what a backend fills in is at the end. Every call may wait for the
+ * disk or the network, and returns HB_E_STORE_DOWN when records cannot be reached,
+ * HB_E_STORE_READONLY when they cannot be written (disk full, read-only file).
+ *
+ * Outside hb_store_transact each writing call is a transaction of its own, durable
+ * when it returns. Inside, reads see the writes before them.
+ */
+#ifndef HB_STORE_H
+#define HB_STORE_H
+
+#include "hb_json.h"
+#include "hb_op.h"
+#include "hb_schema.h"
+
+#define HB_ID_LENGTH 24         /* hex digits, ObjectId layout */
+
+/** A value to compare with or to write. Make it with the macros below. */
+typedef struct hb_value_t {
+    enum { HB_VALUE_NULL, HB_VALUE_STRING, HB_VALUE_INT, HB_VALUE_BOOL, HB_VALUE_JSON } kind;
+    const char *string;
+    apr_int64_t integer;
+    hb_json_t *json;            /* only to write */
+} hb_value_t;
+
+#define HB_STR(s)  { HB_VALUE_STRING, (s), 0, NULL }
+#define HB_INT(i)  { HB_VALUE_INT, NULL, (i), NULL }
+#define HB_BOOL(b) { HB_VALUE_BOOL, NULL, (b), NULL }
+#define HB_NIL     { HB_VALUE_NULL, NULL, 0, NULL }
+#define HB_DOC(j)  { HB_VALUE_JSON, NULL, 0, (j) }
+
+typedef enum hb_match_e {
+    HB_IS,                      /* equal; HB_NIL matches null and missing */
+    HB_IS_NOT,
+    HB_BELOW, HB_AT_MOST, HB_ABOVE, HB_AT_LEAST,
+    HB_STARTS_WITH,             /* strings, byte-wise */
+    HB_ONE_OF,                  /* value is one of .any[0 .. n_any-1] */
+    HB_HAS                      /* the field is an array that holds the value */
+} hb_match_e;
+
+typedef struct hb_cond_t {
+    const char *field;          /* dotted path; "_id" for the record's id */
+    hb_match_e how;
+    hb_value_t value;
+    const hb_value_t *any;      /* HB_ONE_OF only */
+    int n_any;
+} hb_cond_t;
+
+typedef enum hb_edit_e {
+    HB_SET,                     /* HB_NIL sets null */
+    HB_INC,                     /* integers; missing counts as 0; overflow fails the change */
+    HB_PUSH,                    /* append to an array, made when missing */
+    HB_PULL,                    /* remove all equal items from an array */
+    HB_UNSET,
+    HB_SET_IF_ABSENT
+} hb_edit_e;
+
+typedef struct hb_edit_t {
+    const char *field;          /* dotted path; never "_id" */
+    hb_edit_e how;
+    hb_value_t value;
+} hb_edit_t;
+
+typedef struct hb_sort_t {
+    const char *field;          /* NULL ends the list early */
+    int descending;
+} hb_sort_t;
+
+/** What to look for. A zeroed tail means: all, in id order, default limit. */
+typedef struct hb_query_t {
+    hb_collection_e in;
+    const hb_cond_t *where;     /* all have to hold */
+    int n_where;
+    hb_sort_t sort[2];          /* id breaks ties, in the direction of the last */
+    int limit;                  /* 0: 20; at most 1000 */
+    const char *after;          /* cursor of an earlier page of the same query, or NULL */
+} hb_query_t;
+
+typedef struct hb_page_t {
+    hb_json_t **items;          /* documents with "_id" */
+    int n_items;
+    const char *next;           /* cursor, NULL when this was the last page */
+} hb_page_t;
+
+/** One document by id. HB_E_STORE_MISSING when there is none. */
+apr_status_t hb_store_get(hb_json_t **doc, hb_op_t *op, hb_collection_e in, const char *id);
+
+/** Documents by query. HB_E_CURSOR_INVALID (with the problem set) for a foreign cursor. */
+apr_status_t hb_store_find(hb_page_t *page, hb_op_t *op, const hb_query_t *query);
+
+/** The first document of a query, HB_E_STORE_MISSING when there is none. */
+apr_status_t hb_store_find_one(hb_json_t **doc, hb_op_t *op, const hb_query_t *query);
+
+apr_status_t hb_store_count(apr_int64_t *n, hb_op_t *op, const hb_query_t *query);
+
+/**
+ * Add a document. Its "_id" is used when it has one, else one is made and set.
+ * @param index  set to the name of the unique index (hb_schema.def; "_id" for the id) when
+ *               it returns HB_E_STORE_DUPLICATE; may be NULL
+ */
+apr_status_t hb_store_insert(const char **index, hb_op_t *op, hb_collection_e in,
+                             hb_json_t *doc);
+
+/**
+ * Edit one document if every guard holds, in one atomic step.
+ * @param after  set to the document after the change; may be NULL
+ * @param index  as for insert
+ * @return HB_E_STORE_MISSING, HB_E_STORE_GUARD, HB_E_STORE_DUPLICATE,
+ *         HB_E_INPUT_INVALID for an integer overflow
+ */
+apr_status_t hb_store_change(hb_json_t **after, const char **index, hb_op_t *op,
+                             hb_collection_e in, const char *id,
+                             const hb_cond_t *guards, int n_guards,
+                             const hb_edit_t *edits, int n_edits);
+
+/** Edit every document a query finds (its limit and cursor are ignored). @param n how many; may be NULL */
+apr_status_t hb_store_change_all(apr_int64_t *n, hb_op_t *op, const hb_query_t *query,
+                                 const hb_edit_t *edits, int n_edits);
+
+/** Remove one document. HB_E_STORE_MISSING, HB_E_STORE_GUARD. */
+apr_status_t hb_store_remove(hb_op_t *op, hb_collection_e in, const char *id,
+                             const hb_cond_t *guards, int n_guards);
+
+/** Remove every document a query finds, at most its limit when that is not 0. */
+apr_status_t hb_store_remove_all(apr_int64_t *n, hb_op_t *op, const hb_query_t *query);
+
+/**
+ * All or nothing. fn may run more than once (a conflict, a lost leader) and must have no
+ * effect but store calls and assignments; it runs while other writers wait: no hashing, no
+ * network. When it returns anything but APR_SUCCESS nothing is kept and that status is
+ * returned. When hb_store_transact returns APR_SUCCESS the whole is durable.
+ * Nesting joins the outer transaction.
+ */
+typedef apr_status_t hb_store_tx_fn(hb_op_t *op, void *baton);
+apr_status_t hb_store_transact(hb_op_t *op, hb_store_tx_fn *fn, void *baton);
+
+/* --- keeping the store --- */
+
+/** Reachable and writable? For health checks; waits at most about a second. */
+apr_status_t hb_store_ping(hb_op_t *op);
+
+/** Progress and findings for the operator; return not 0 to stop. total 0 when unknown. */
+typedef int hb_store_report_fn(void *baton, const char *what, apr_int64_t done,
+                               apr_int64_t total);
+
+/** Consistent copy of a live store into path (must not exist). */
+apr_status_t hb_store_backup(hb_op_t *op, const char *path, hb_store_report_fn *report,
+                             void *baton);
+
+/** Check structure, every index and every document; each finding is reported with done = -1. */
+apr_status_t hb_store_verify(apr_int64_t *findings, hb_op_t *op, hb_store_report_fn *report,
+                             void *baton);
+
+/** {driver, version, schema, bytes, collections:{name:{records}}, counters...} */
+apr_status_t hb_store_stats(hb_json_t **stats, hb_op_t *op);
+
+/** A new record id: 4 bytes seconds, 5 bytes random per process, 3 bytes counter. */
+const char *hb_id_make(hb_op_t *op);
+/** 24 lower-case hex digits? */
+int hb_id_is_valid(const char *id);
+
+/* --- for the host of a process --- */
+
+typedef struct hb_store_t hb_store_t;
+
+/** Is the URL one that a driver takes? NULL, or a sentence that lists what is accepted. */
+const char *hb_store_url_check(const char *url, apr_pool_t *pool);
+
+/** Connect lazily; call after fork only. Closed with the pool. */
+apr_status_t hb_store_open(hb_store_t **store, hb_site_t *site, const char *url,
+                           apr_pool_t *pool);
+
+/* --- for backends: store_*.c exports one of these; hb_store.c lists it --- */
+
+typedef struct hb_store_driver_t {
+    const char *scheme;         /* "sqlite" */
+    const char *accepts;        /* "sqlite:FILE", for messages */
+    apr_status_t (*open)(void **self, hb_site_t *site, const char *url, apr_pool_t *pool);
+    /* All below: required, may wait, self is what open gave; op->tx is the driver's. */
+    apr_status_t (*get)(void *self, hb_json_t **doc, hb_op_t *op, hb_collection_e in,
+                        const char *id);
+    apr_status_t (*find)(void *self, hb_page_t *page, hb_op_t *op, const hb_query_t *query);
+    apr_status_t (*count)(void *self, apr_int64_t *n, hb_op_t *op, const hb_query_t *query);
+    apr_status_t (*insert)(void *self, const char **index, hb_op_t *op, hb_collection_e in,
+                           hb_json_t *doc);
+    apr_status_t (*change)(void *self, hb_json_t **after, const char **index, hb_op_t *op,
+                           hb_collection_e in, const char *id,
+                           const hb_cond_t *guards, int n_guards,
+                           const hb_edit_t *edits, int n_edits);
+    apr_status_t (*change_all)(void *self, apr_int64_t *n, hb_op_t *op,
+                               const hb_query_t *query, const hb_edit_t *edits, int n_edits);
+    apr_status_t (*remove)(void *self, hb_op_t *op, hb_collection_e in, const char *id,
+                           const hb_cond_t *guards, int n_guards);
+    apr_status_t (*remove_all)(void *self, apr_int64_t *n, hb_op_t *op,
+                               const hb_query_t *query);
+    apr_status_t (*transact)(void *self, hb_op_t *op, hb_store_tx_fn *fn, void *baton);
+    apr_status_t (*ping)(void *self, hb_op_t *op);
+    apr_status_t (*backup)(void *self, hb_op_t *op, const char *path,
+                           hb_store_report_fn *report, void *baton);
+    apr_status_t (*verify)(void *self, apr_int64_t *findings, hb_op_t *op,
+                           hb_store_report_fn *report, void *baton);
+    apr_status_t (*stats)(void *self, hb_json_t **stats, hb_op_t *op);
+} hb_store_driver_t;
+
+#endif /* HB_STORE_H */

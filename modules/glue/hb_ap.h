@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file hb_ap.h
+ * What the HaloBuzz modules share inside httpd. State (the site, the op of a request, shared
+ * memory) belongs to mod_halobuzz and is reached by the optional functions below; the
+ * plain functions are a static library that each module links (no symbol crosses a module).
+ */
+#ifndef HB_AP_H
+#define HB_AP_H
+
+#include <httpd.h>
+#include <http_config.h>
+#include <apr_optional.h>
+
+#include "hb_json.h"
+#include "hb_op.h"
+#include "hb_limit.h"
+#include "hb_schema.h"
+
+/* --- optional functions: retrieve in post_config and in child_init --- */
+
+/** mod_halobuzz: the site of this process. */
+APR_DECLARE_OPTIONAL_FN(hb_site_t *, hb_ap_site, (server_rec *s));
+
+/**
+ * mod_halobuzz: the op of a request, made at the first call: request id, address
+ * after mod_remoteip, user agent, Idempotency-Key, log sink. Never NULL.
+ */
+APR_DECLARE_OPTIONAL_FN(hb_op_t *, hb_ap_op, (request_rec *r));
+
+/**
+ * mod_halobuzz_auth: who is calling? Reads Authorization: Bearer, fills op->actor, sets r->user and
+ * r->ap_auth_type. Without the header: APR_SUCCESS and a stranger. Else as hb_session_check().
+ * The answer is kept for the request.
+ */
+APR_DECLARE_OPTIONAL_FN(apr_status_t, hb_ap_identify, (request_rec *r));
+
+/**
+ * mod_halobuzz_ratelimit: count this request in a class; sets RateLimit-* headers.
+ * HB_E_LIMITED (problem with retry_after_sec set). Unknown classes are not limited.
+ */
+APR_DECLARE_OPTIONAL_FN(apr_status_t, hb_ap_limit, (request_rec *r, const char *class_name));
+
+/** mod_halobuzz: label rows of the metrics; the dispatcher says which row a request met (from 1). */
+APR_DECLARE_OPTIONAL_FN(void, hb_ap_count_as, (request_rec *r, int route));
+
+/* --- replies (hb_ap_reply.c) --- */
+
+/** The HTTP status of a problem class: the only place where the two meet. */
+int hb_ap_status(apr_status_t status);
+
+/** Send text with a type; gives OK. */
+int hb_ap_reply_text(request_rec *r, int http_status, const char *type, const char *text,
+                     apr_size_t len);
+/** Send JSON; gives OK. */
+int hb_ap_reply_json(request_rec *r, int http_status, const hb_json_t *json);
+/** Send the op's problem (or status, when it has none) as application/problem+json; logs 5xx; gives OK. */
+int hb_ap_reply_problem(request_rec *r, hb_op_t *op, apr_status_t status);
+
+/* --- input (hb_ap_body.c) --- */
+
+/**
+ * Read the whole body, byte for byte, at most max bytes. HB_E_BODY_TOO_LARGE, HB_E_BODY_ENCODING,
+ * HB_E_BODY_TIMEOUT, HB_E_REQUEST_REFUSED, with the problem set. Waits for the client.
+ */
+apr_status_t hb_ap_body_read(const char **body, apr_size_t *len, request_rec *r,
+                             hb_op_t *op, apr_int64_t max);
+
+/** The same as JSON: checks Content-Type first (application/json, or any +json). */
+apr_status_t hb_ap_body_json(hb_json_t **json, request_rec *r, hb_op_t *op, apr_int64_t max);
+
+/* --- routes --- */
+
+#define HB_NEED_USER      0x0001    /* a signed-in user */
+#define HB_NEED_BODY      0x0002    /* a JSON body that fits .input */
+#define HB_NEED_IDEM_KEY  0x0004    /* an Idempotency-Key header */
+#define HB_MAY_BODY       0x0008    /* a body may be left out */
+#define HB_GIVES_CREATED  0x0010    /* 201 instead of 200 */
+#define HB_GIVES_NOTHING  0x0020    /* 204 */
+#define HB_NO_LIMIT       0x0040    /* not counted by the limiter (health) */
+#define HB_IN_MAINTENANCE 0x0080    /* answered during maintenance too */
+
+typedef enum hb_method_e { M_HB_GET, M_HB_POST, M_HB_PATCH, M_HB_PUT, M_HB_DELETE } hb_method_e;
+
+typedef struct hb_ap_call_t hb_ap_call_t;
+
+/** Read the input, call the core, shape the answer. */
+typedef apr_status_t hb_ap_action_fn(hb_ap_call_t *call);
+
+typedef struct hb_route_t {
+    hb_method_e method;
+    const char *path;           /* "/streams/{id}" below /api/v1; from the root when it starts with "//" */
+    unsigned int needs;         /* HB_NEED_ ... */
+    const char *rate;           /* class of the limiter */
+    hb_ap_action_fn *action;
+    const char *sentence;       /* for people: /docs and DUMP_HB_ROUTES */
+    hb_roles_t roles;           /* one of them is needed; 0 for none */
+    const char *aliases;        /* other spellings, as path, separated by blanks */
+    hb_shape_e input;           /* form of the body */
+    hb_shape_e query;           /* form of the query string */
+    const char *output;         /* reply shape or view ("users:self"); "[x]" is a list of x */
+    const char *errors;         /* codes worth telling in the docs, separated by blanks */
+    const char *tag;            /* group in the docs: accounts, users, streams, operations */
+} hb_route_t;
+
+struct hb_ap_call_t {
+    request_rec *r;
+    hb_op_t *op;
+    const hb_route_t *route;
+    hb_json_t *input;           /* fits route->input; NULL when it has none */
+    hb_json_t *query;           /* fits route->query; NULL when it has none */
+    const char *path_name[4];   /* {names} of the template and what stands there, decoded */
+    const char *path_value[4];
+    /* the answer: one of the two */
+    hb_json_t *reply;
+    const char *reply_text;     /* ready-made, with reply_type (NULL: application/json) */
+    apr_size_t reply_bytes;
+    const char *reply_type;
+    int reply_status;           /* 0: from the route's flags */
+};
+
+/** What stands at {name}; never NULL for a name of the template. */
+const char *hb_ap_path_value(const hb_ap_call_t *call, const char *name);
+
+/** A module's rows: ap_register_provider(p, HB_AP_ROUTES, "accounts", "0", &set). */
+#define HB_AP_ROUTES "halobuzz-routes"
+typedef struct hb_route_set_t {
+    const hb_route_t *routes;
+    int n_routes;
+} hb_route_set_t;
+
+#endif /* HB_AP_H */
