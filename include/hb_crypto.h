@@ -32,6 +32,16 @@ apr_status_t hb_seal(const char **sealed, hb_op_t *op, const char *purpose,
 apr_status_t hb_unseal(const char **plain, apr_size_t *len, hb_op_t *op,
                        const char *purpose, const char *sealed);
 
+/** SHA-256 of a followed by b; b may be NULL. Allocates nothing after a thread's first call. */
+apr_status_t hb_sha256(unsigned char digest[32], const void *a, apr_size_t a_len,
+                       const void *b, apr_size_t b_len);
+
+/** For formats that others define. HB_E_INTERNAL when OpenSSL fails. */
+apr_status_t hb_hmac_sha256(unsigned char mac[32], const void *key, apr_size_t key_len,
+                            const void *text, apr_size_t text_len);
+apr_status_t hb_hmac_sha1(unsigned char mac[20], const void *key, apr_size_t key_len,
+                          const void *text, apr_size_t text_len);
+
 /** Equal, in constant time for equal lengths. */
 int hb_equal_secret(const char *a, const char *b);
 

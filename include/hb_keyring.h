@@ -3,7 +3,8 @@
  * @file hb_keyring.h
  * Keys that roll over (SEC-11, B-11): the newest signs, all that are kept verify. A ring is a
  * file of lines "kid created base64url(32 bytes)", newest last, mode 0640 or stricter, or a
- * single key from a secret.
+ * single key from a secret. In a ring file, created is in seconds since 1970 UTC, and empty
+ * lines and lines that start with # are skipped.
  */
 #ifndef HB_KEYRING_H
 #define HB_KEYRING_H
@@ -21,7 +22,11 @@ typedef struct hb_key_t {
     apr_time_t created_at;
 } hb_key_t;
 
-/** Load a ring file; made with one fresh key when it does not exist. HB_E_CONFIG with *why. */
+/**
+ * Load a ring file; made with one fresh key when it does not exist (and given to the owner of
+ * its directory when root makes it). Safe when several processes start at once.
+ * HB_E_CONFIG with *why. Keys are wiped when the pool goes. Waits for the disk.
+ */
 apr_status_t hb_keyring_load(hb_keyring_t **ring, const char **why, const char *path,
                              apr_pool_t *pool);
 
@@ -33,6 +38,8 @@ const hb_key_t *hb_keyring_newest(const hb_keyring_t *ring);
 const hb_key_t *hb_keyring_oldest(const hb_keyring_t *ring);
 /** Exact look-up of untrusted text; NULL when unknown. */
 const hb_key_t *hb_keyring_find(const hb_keyring_t *ring, const char *kid);
+/** SHA-256 over all kids and keys: differs as soon as the ring does. 32 bytes. */
+const unsigned char *hb_keyring_mark(const hb_keyring_t *ring);
 int hb_keyring_count(const hb_keyring_t *ring);
 const hb_key_t *hb_keyring_item(const hb_keyring_t *ring, int index);
 

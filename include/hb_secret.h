@@ -23,4 +23,15 @@ apr_status_t hb_secret_read(const char **value, const char **why, const char *re
 /** Is it one of the three forms? NULL or a sentence. */
 const char *hb_secret_check(const char *reference, apr_pool_t *pool);
 
+/**
+ * Read a file that only its owner and group may read, as secrets and key rings are kept.
+ * @param text  the whole file and a 0 byte, wiped when the pool goes; holds no other 0 byte
+ * @return HB_E_CONFIG with *why; APR_ENOENT (no *why) when there is no such file
+ */
+apr_status_t hb_secret_read_file(char **text, const char **why, const char *path,
+                                 apr_pool_t *pool);
+
+/** Overwrite these bytes before the pool that holds them goes. */
+void hb_secret_wipe_with(apr_pool_t *pool, void *bytes, apr_size_t len);
+
 #endif /* HB_SECRET_H */
