@@ -129,4 +129,16 @@ typedef struct hb_route_set_t {
     int n_routes;
 } hb_route_set_t;
 
+/**
+ * Every row of every set, sets by name, rows as they stand: rows[i] is label i + 1 of
+ * hb_ap_count_as(), in every process of a configuration. For check_config and later.
+ */
+int hb_ap_routes(const hb_route_t *const **rows, apr_pool_t *pool);
+
+/** Where a template stands: "/streams" is "/api/v1/streams", "//health" is "/health". */
+const char *hb_ap_route_path(const char *template_path, apr_pool_t *pool);
+
+/** "GET", "POST" ... */
+const char *hb_ap_method_name(hb_method_e method);
+
 #endif /* HB_AP_H */
