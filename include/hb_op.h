@@ -67,6 +67,9 @@ typedef struct hb_op_t {
  */
 hb_op_t *hb_op_make(hb_site_t *site, apr_pool_t *pool);
 
+/** The same for work that already has an id, which has to live as long as the pool. */
+hb_op_t *hb_op_make_as(hb_site_t *site, apr_pool_t *pool, const char *request_id);
+
 /**
  * Note why the op fails and return status, so that callers can write
  * `return hb_fail(op, HB_E_X, "...")`. The first problem wins; later ones are

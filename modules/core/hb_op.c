@@ -12,18 +12,26 @@
 /* More fields than this in one answer help nobody. */
 #define FIELD_ERRORS_MAX 32
 
-hb_op_t *hb_op_make(hb_site_t *site, apr_pool_t *pool)
+hb_op_t *hb_op_make_as(hb_site_t *site, apr_pool_t *pool, const char *request_id)
 {
-    static const char alphabet[] = "0123456789abcdefghijklmnopqrstuv";
-    unsigned char bytes[20];
-    char *id = apr_palloc(pool, sizeof(bytes) + 1);
     hb_op_t *op = apr_pcalloc(pool, sizeof(*op));
-    apr_size_t i;
 
     op->pool = pool;
     op->site = site;
     op->log = site->log;
     op->now = site->clock(site->baton);
+    op->request_id = request_id;
+    return op;
+}
+
+hb_op_t *hb_op_make(hb_site_t *site, apr_pool_t *pool)
+{
+    static const char alphabet[] = "0123456789abcdefghijklmnopqrstuv";
+    unsigned char bytes[20];
+    char *id = apr_palloc(pool, sizeof(bytes) + 1);
+    hb_op_t *op = hb_op_make_as(site, pool, id);
+    apr_size_t i;
+
     if (site->random(site->baton, bytes, sizeof(bytes)) != APR_SUCCESS) {
         /* An id need not be secret: the clock will do for telling requests apart. */
         memset(bytes, 0, sizeof(bytes));
@@ -34,7 +42,6 @@ hb_op_t *hb_op_make(hb_site_t *site, apr_pool_t *pool)
         id[i] = alphabet[bytes[i] & 31];
     }
     id[i] = '\0';
-    op->request_id = id;
     return op;
 }
 

@@ -57,6 +57,12 @@ int hb_ap_reply_json(request_rec *r, int http_status, const hb_json_t *json);
 /** Send the op's problem (or status, when it has none) as application/problem+json; logs 5xx; gives OK. */
 int hb_ap_reply_problem(request_rec *r, hb_op_t *op, apr_status_t status);
 
+/** The document itself, for whoever sends it otherwise; lives in op->pool. */
+const char *hb_ap_problem_text(const hb_op_t *op, int http_status, apr_status_t status);
+/** Cache-Control, WWW-Authenticate and Retry-After of a refusal, into the given table. */
+void hb_ap_problem_headers(request_rec *r, apr_table_t *headers, const hb_op_t *op,
+                           int http_status, apr_status_t status);
+
 /* --- input (hb_ap_body.c) --- */
 
 /**
@@ -68,6 +74,12 @@ apr_status_t hb_ap_body_read(const char **body, apr_size_t *len, request_rec *r,
 
 /** The same as JSON: checks Content-Type first (application/json, or any +json). */
 apr_status_t hb_ap_body_json(hb_json_t **json, request_rec *r, hb_op_t *op, apr_int64_t max);
+
+/**
+ * For a refusal that leaves a big body unread: close the connection soon, instead of having
+ * httpd read all of the body to keep it. hb_ap_reply_problem() does this by itself.
+ */
+void hb_ap_leave_body(request_rec *r);
 
 /* --- routes --- */
 

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the directives said, checked as a whole. All of it runs in check_config, so that
+ * `apachectl configtest` finds what a start would: every message names the
+ * directive, its place, what was given and what to write instead.
+ */
+#include "mod_halobuzz.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <apr_lib.h>
+#include <apr_strings.h>
+#include <http_config.h>
+#include <http_core.h>
+
+#include "hb_cache.h"
+#include "hb_keyring.h"
+#include "hb_secret.h"
+#include "hb_store.h"
+
+APLOG_USE_MODULE(halobuzz);
+
+const char *hb_ap_scheme(const char *url, apr_pool_t *pool)
+{
+    return apr_pstrmemdup(pool, url, strcspn(url, ":"));
+}
+
+/* --- showing values --- */
+
+/* "mongodb://user:secret@host" becomes "mongodb://user:***@host". */
+static const char *without_password(const char *text, apr_pool_t *pool)
+{
+    const char *start = strstr(text, "://");
+    const char *at, *colon;
+
+    if (start == NULL) {
+        return text;
+    }
+    start += 3;
+    at = start + strcspn(start, "/ ,");
+    while (at > start && *at != '@') {
+        at--;
+    }
+    colon = memchr(start, ':', (size_t)(at - start));
+    if (*at != '@' || colon == NULL) {
+        return text;
+    }
+    return apr_psprintf(pool, "%.*s:***%s", (int)(colon - text), text, at);
+}
+
+const char *hb_ap_setting_shown(const hb_settings_t *settings, const hb_setting_row_t *row,
+                                apr_pool_t *pool)
+{
+    return without_password(hb_settings_text(settings, row, pool), pool);
+}
+
+void hb_ap_dump_settings(apr_pool_t *pconf, server_rec *s)
+{
+    const hb_ap_config_t *config = ap_get_module_config(s->module_config, &halobuzz_module);
+    const hb_setting_row_t *row;
+    apr_file_t *out = NULL;
+
+    if (!ap_exists_config_define("DUMP_HB_SETTINGS")
+        || apr_file_open_stdout(&out, pconf) != APR_SUCCESS) {
+        return;
+    }
+    apr_file_printf(out, "HaloBuzz settings in force (given, from the environment, or default):\n");
+    for (row = hb_setting_rows(); row->directive != NULL; row++) {
+        const ap_directive_t *at = config->said_at[row->index];
+        const char *shown = hb_ap_setting_shown(hb_ap_state.settings, row, pconf);
+
+        apr_file_printf(out, "  %-28s %s", row->directive, *shown != '\0' ? shown : "\"\"");
+        if (at != NULL) {
+            apr_file_printf(out, "   (%s:%d)", at->filename, at->line_num);
+        }
+        apr_file_printf(out, "\n");
+    }
+}
+
+/* --- checks --- */
+
+typedef struct check_t {
+    const hb_ap_config_t *config;
+    const hb_settings_t *settings;
+    server_rec *s;
+    apr_pool_t *pool;           /* for the check only */
+    int n_wrong;
+} check_t;
+
+/* Where a setting's value comes from, for people. */
+static const char *origin(const check_t *check, const hb_setting_row_t *row)
+{
+    const ap_directive_t *at = check->config->said_at[row->index];
+    char *names = apr_pstrdup(check->pool, row->env);
+    char *state = NULL;
+    const char *name;
+
+    if (at != NULL) {
+        return apr_psprintf(check->pool, "line %d of %s", at->line_num, at->filename);
+    }
+    for (name = apr_strtok(names, " ", &state); name != NULL;
+         name = apr_strtok(NULL, " ", &state)) {
+        if (getenv(name) != NULL) {
+            return apr_psprintf(check->pool, "environment name %s", name);
+        }
+    }
+    return "default";
+}
+
+static void wrong(check_t *check, const char *directive, const char *sentence)
+{
+    const hb_setting_row_t *row = hb_setting_row(directive);
+
+    check->n_wrong++;
+    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_CRIT, 0, check->s,
+                 HBLOGNO(02010) "%s (%s): %s", directive,
+                 row != NULL ? origin(check, row) : "", sentence);
+}
+
+static int is_hex(const char *text, apr_size_t len)
+{
+    return strlen(text) == len && strspn(text, "0123456789abcdefABCDEF") == len;
+}
+
+/* "https://host" or "https://host:port", nothing behind it. */
+static int is_origin(const char *text)
+{
+    const char *host;
+
+    if (strncmp(text, "https://", 8) == 0) {
+        host = text + 8;
+    } else if (strncmp(text, "http://", 7) == 0) {
+        host = text + 7;
+    } else {
+        return 0;
+    }
+    return *host != '\0' && strpbrk(host, "/*?# @") == NULL;
+}
+
+static void check_origins(check_t *check)
+{
+    char *list = apr_pstrdup(check->pool, check->settings->cors_origins);
+    char *state = NULL;
+    const char *item;
+
+    for (item = apr_strtok(list, ", ", &state); item != NULL;
+         item = apr_strtok(NULL, ", ", &state)) {
+        if (!is_origin(item)) {
+            wrong(check, "HaloBuzzCORSOrigin", apr_psprintf(check->pool,
+                  "\"%s\" is not an origin; write https://name or https://name:port, "
+                  "without a path and without *", item));
+        }
+    }
+}
+
+static void check_address(check_t *check, const char *directive, const char *value,
+                          const char *plain, const char *safe)
+{
+    if (*value != '\0' && strncmp(value, plain, strlen(plain)) != 0
+        && strncmp(value, safe, strlen(safe)) != 0) {
+        wrong(check, directive, apr_psprintf(check->pool, "\"%s\" is not an address; it starts "
+              "with %s or %s", without_password(value, check->pool), safe, plain));
+    }
+}
+
+/* exec: is not run here: a check may have no effects. */
+static void check_secrets(check_t *check)
+{
+    const hb_setting_row_t *row;
+
+    for (row = hb_setting_rows(); row->directive != NULL; row++) {
+        const char *reference, *value, *why = NULL;
+        hb_keyring_t *ring;
+
+        if (row->kind != HB_SETTING_SECRET) {
+            continue;
+        }
+        reference = *(const char *const *)((const char *)check->settings + row->offset);
+        if (*reference == '\0') {
+            continue;
+        }
+        why = hb_secret_check(reference, check->pool);
+        if (why == NULL && strncmp(reference, "exec:", 5) != 0
+            && hb_secret_read(&value, &why, reference, check->pool) == APR_SUCCESS) {
+            why = NULL;
+            if (reference == check->settings->auth_secret
+                || reference == check->settings->refresh_secret) {
+                hb_keyring_from_secret(&ring, &why, value, check->pool);
+            } else if (reference == check->settings->agora_certificate
+                       && !is_hex(value, 32)) {
+                why = "the certificate is not 32 hexadecimal digits; copy it from the "
+                    "Agora console";
+            }
+        }
+        if (why != NULL) {
+            wrong(check, row->directive, why);
+        }
+    }
+}
+
+static void check_values(check_t *check)
+{
+    const hb_settings_t *settings = check->settings;
+    const char *why;
+
+    why = hb_store_url_check(settings->store_url, check->pool);
+    if (why != NULL) {
+        wrong(check, "HaloBuzzStore", why);
+    }
+    why = hb_cache_url_check(settings->cache_url, check->pool);
+    if (why != NULL) {
+        wrong(check, "HaloBuzzCache", why);
+    }
+    check_address(check, "HaloBuzzPublicURL", settings->public_url, "http://", "https://");
+    check_address(check, "HaloBuzzSMTP", settings->smtp_url, "smtp://", "smtps://");
+    if (*settings->agora_app_id != '\0' && !is_hex(settings->agora_app_id, 32)) {
+        wrong(check, "HaloBuzzAgoraAppId", "the app id is not 32 hexadecimal digits; copy "
+              "it from the Agora console");
+    }
+    if (strpbrk(settings->mail_from, "\r\n<>") != NULL
+        || strchr(settings->mail_from, '@') == NULL) {
+        wrong(check, "HaloBuzzMailFrom", "write an address such as no-reply@example.com");
+    }
+    check_origins(check);
+    check_secrets(check);
+}
+
+int hb_ap_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    hb_ap_config_t *config = ap_get_module_config(s->module_config, &halobuzz_module);
+    check_t check = { config, &config->draft->values, s, ptemp, 0 };
+    const char *why = hb_settings_finish(config->draft, pconf);
+
+    (void)plog;
+    if (why != NULL) {
+        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_CRIT, 0, s, HBLOGNO(02011) "%s", why);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    hb_ap_state.settings = &config->draft->values;
+    check_values(&check);
+    return check.n_wrong == 0 ? OK : HTTP_INTERNAL_SERVER_ERROR;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a checked configuration to the first request. post_config runs as root and makes
+ * what only root can: the state directory, secrets, shared memory. child_init runs as
+ * the run user and opens the records. A store that does not answer is no reason to stay
+ * down: health says so, and calls are answered 503 until it does.
+ */
+#include "mod_halobuzz.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <apr_strings.h>
+#include <http_config.h>
+#include <http_core.h>
+#include <unixd.h>
+
+#include "hb_metrics.h"
+
+APLOG_USE_MODULE(halobuzz);
+
+#define SETTINGS_FILE "halobuzz-settings"
+
+hb_ap_state_t hb_ap_state;
+
+static int refuse_start(server_rec *s, const char *why)
+{
+    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_CRIT, 0, s, HBLOGNO(02020) "cannot start: %s",
+                 why);
+    return HTTP_INTERNAL_SERVER_ERROR;
+}
+
+static int is_root(void)
+{
+    return geteuid() == 0;
+}
+
+/* The run user's own directory. It is never followed as a link: what root owns behind it
+ * is nothing that user may get. */
+static const char *make_state_dir(const char *path, apr_pool_t *pool)
+{
+    struct stat info;
+
+    if (mkdir(path, 0750) != 0 && errno != EEXIST) {
+        return apr_psprintf(pool, "the state directory %s cannot be made: %s; make its parent, or "
+                            "set HaloBuzzStateDir", path, strerror(errno));
+    }
+    if (lstat(path, &info) != 0 || !S_ISDIR(info.st_mode)) {
+        return apr_psprintf(pool, "%s is not a directory; set HaloBuzzStateDir to one", path);
+    }
+    if (!is_root()) {
+        return access(path, R_OK | W_OK | X_OK) == 0 ? NULL
+            : apr_psprintf(pool, "this user may not write %s; set HaloBuzzStateDir", path);
+    }
+    if (info.st_uid == 0 && ap_unixd_config.user_id != 0
+        && lchown(path, ap_unixd_config.user_id, ap_unixd_config.group_id) != 0) {
+        return apr_psprintf(pool, "%s cannot be given to the run user: %s", path,
+                            strerror(errno));
+    }
+    if (info.st_uid != 0 && info.st_uid != ap_unixd_config.user_id) {
+        return apr_psprintf(pool, "%s belongs to user id %lu, but the server runs as %s; run: "
+                            "chown -R %s %s", path, (unsigned long)info.st_uid,
+                            ap_unixd_config.user_name, ap_unixd_config.user_name, path);
+    }
+    return NULL;
+}
+
+/* What the operator's command reads, so that it means the same server. */
+static void save_settings(server_rec *s, apr_pool_t *pool)
+{
+    const char *path = ap_runtime_dir_relative(pool, SETTINGS_FILE);
+    apr_status_t rv = path == NULL ? APR_ENOENT
+        : hb_settings_save(hb_ap_state.settings, path, pool);
+
+    if (rv == APR_SUCCESS && is_root()
+        && lchown(path, (uid_t)-1, ap_unixd_config.group_id) != 0) {
+        rv = errno;
+    }
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s, HBLOGNO(02021) "%s cannot be written; "
+                     "halobuzzctl will not find this server's settings",
+                     path != NULL ? path : SETTINGS_FILE);
+    }
+}
+
+static void say_hello(server_rec *s, apr_pool_t *pool)
+{
+    const hb_ap_config_t *config = ap_get_module_config(s->module_config, &halobuzz_module);
+    const hb_setting_row_t *row;
+    const char *text = "";
+
+    for (row = hb_setting_rows(); row->directive != NULL; row++) {
+        const char *shown = hb_ap_setting_shown(hb_ap_state.settings, row, pool);
+
+        if (config->said_at[row->index] != NULL || strcmp(row->member, "store_url") == 0
+            || strcmp(row->member, "cache_url") == 0
+            || strcmp(row->member, "state_dir") == 0) {
+            text = apr_pstrcat(pool, text, *text != '\0' ? ", " : "", row->directive, " ",
+                               *shown != '\0' ? shown : "\"\"", NULL);
+        }
+    }
+    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, HBLOGNO(02022) "HaloBuzz %s with %d routes; %s",
+                 HB_VERSION, hb_ap_state.n_routes, text);
+}
+
+static const char *get_memory(server_rec *s, apr_pool_t *pool)
+{
+    hb_ap_wants_t wants = { 0, 0, 0 };
+    apr_time_t first = hb_ap_started_at();
+    apr_status_t rv;
+    char text[120];
+    int is_new;
+
+    wants.limit_bytes = (apr_size_t)hb_ap_state.settings->limit_size;
+    if (strcmp(hb_ap_scheme(hb_ap_state.settings->cache_url, pool), "shm") == 0) {
+        wants.cache_bytes = (apr_size_t)hb_ap_state.settings->cache_size;
+    }
+    wants.metrics_bytes = hb_metrics_bytes(hb_ap_state.n_routes);
+    rv = hb_ap_memory_get(&hb_ap_state.memory, &is_new, &wants);
+    if (rv != APR_SUCCESS) {
+        return apr_psprintf(pool, "shared memory of %" APR_SIZE_T_FMT " bytes cannot be made: %s; "
+                            "HaloBuzzCacheSize and HaloBuzzRateLimitSize say how much",
+                            wants.limit_bytes + wants.cache_bytes + wants.metrics_bytes,
+                            apr_strerror(rv, text, sizeof(text)));
+    }
+    if (is_new && ap_state_query(AP_SQ_CONFIG_GEN) > 0) {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, HBLOGNO(02023) "shared memory has another "
+                     "size now: limits, cached values and counters start afresh");
+    }
+    hb_ap_state.site->started_at = first;
+    return NULL;
+}
+
+int hb_ap_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    const hb_settings_t *settings = hb_ap_state.settings;
+    const char *why = NULL;
+    hb_log_t log;
+
+    (void)plog;
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
+        return OK;              /* the first of two runs: everything is done in the second */
+    }
+    hb_ap_op_post_config();
+    log = hb_ap_server_log(s);
+    why = make_state_dir(settings->state_dir, ptemp);
+    if (why == NULL && hb_ap_memory_lock(&why, settings->state_dir, ptemp) == APR_SUCCESS
+        && hb_site_make(&hb_ap_state.site, &why, settings, &log, pconf) == APR_SUCCESS) {
+        hb_ap_state.n_routes = hb_ap_routes(&hb_ap_state.routes, pconf);
+        why = get_memory(s, ptemp);
+    }
+    if (why != NULL) {
+        return refuse_start(s, why);
+    }
+    hb_ap_cors_post_config(pconf);
+    save_settings(s, ptemp);
+    say_hello(s, ptemp);
+    return OK;
+}
+
+void hb_ap_child_init(apr_pool_t *pchild, server_rec *s)
+{
+    apr_status_t rv;
+
+    hb_ap_op_child_init();
+    if (hb_ap_state.site == NULL) {
+        return;
+    }
+    rv = hb_site_open(hb_ap_state.site, &hb_ap_state.memory, pchild);
+    if (rv != APR_SUCCESS) {
+        char text[120];
+
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, HBLOGNO(02024) "this process starts without "
+                     "its records: %s", hb_strerror(rv, text, sizeof(text)));
+    }
+}
