@@ -60,7 +60,7 @@ hb_settings_draft_t *hb_settings_draft_make(apr_pool_t *pool);
 
 /**
  * Take one value. Gives NULL, or a sentence for the sysadmin that says what was
- * given and what is accepted.
+ * given and what is accepted. A LIST that is set again grows.
  */
 const char *hb_settings_set(hb_settings_draft_t *draft, const hb_setting_row_t *row,
                             const char *value, apr_pool_t *pool);
