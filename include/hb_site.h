@@ -31,6 +31,8 @@ typedef struct hb_site_t {
     struct hb_keyring_t *access_keys;   /* signing keys of access tokens */
     struct hb_keyring_t *pepper_keys;   /* HMAC keys of opaque tokens and codes */
     struct hb_hashgate_t *hashgate; /* caps password hashes at once in this process */
+    const char *agora_certificate;  /* secrets are read as root; NULL when not set */
+    const char *smtp_password;      /* NULL when not set */
     hb_log_t log;                   /* for what happens outside an op */
     apr_time_t started_at;
     apr_time_t (*clock)(void *baton);       /* UTC; tests put their own */
