@@ -19,9 +19,6 @@
 /* The class of what meets no row, so that probing for paths is limited too. */
 #define RATE_OF_UNKNOWN "api"
 
-/* Bodies up to this size are cheaper to read and drop than a new connection. */
-#define DISCARD_MAX_BYTES 65536
-
 #define IDEM_KEY_MAX_BYTES 255
 
 #define MAINTENANCE_RETRY_SEC 120
@@ -44,23 +41,6 @@ static int has_body(request_rec *r)
     const char *length = apr_table_get(r->headers_in, "Content-Length");
 
     return ap_request_has_body(r) && (length == NULL || strcmp(length, "0") != 0);
-}
-
-/*
- * A refusal that leaves a big body unread: httpd would read all of it to save the connection, and
- * then linger. Close instead, and soon.
- */
-static void leave_body(request_rec *r)
-{
-    const char *length = apr_table_get(r->headers_in, "Content-Length");
-    char *end;
-
-    if (!has_body(r)
-        || (length != NULL && apr_strtoi64(length, &end, 10) <= DISCARD_MAX_BYTES)) {
-        return;
-    }
-    r->connection->keepalive = AP_CONN_CLOSE;
-    apr_table_setn(r->connection->notes, "short-lingering-close", "1");
 }
 
 void hb_ap_guard_headers(request_rec *r)
@@ -198,7 +178,6 @@ static apr_status_t run(hb_ap_call_t *call, const char *const *names,
                         const hb_ap_piece_t *pieces)
 {
     apr_status_t rv = need_actor(call);
-    int is_read = 0;
 
     if (rv == APR_SUCCESS) {
         rv = read_path(call, names, pieces);
@@ -211,10 +190,8 @@ static apr_status_t run(hb_ap_call_t *call, const char *const *names,
     }
     if (rv == APR_SUCCESS && (call->route->needs & (HB_NEED_BODY | HB_MAY_BODY)) != 0) {
         rv = read_body(call);
-        is_read = rv == APR_SUCCESS;
-    }
-    if (!is_read) {
-        leave_body(call->r);
+    } else {
+        hb_ap_leave_body(call->r);      /* nobody asked for one */
     }
     if (rv == APR_SUCCESS) {
         rv = call->route->action(call);
@@ -245,15 +222,23 @@ static void check_reply(const hb_ap_call_t *call)
     }
 }
 
+static int reply_nothing(request_rec *r, int status)
+{
+    if (apr_table_get(r->headers_out, "Cache-Control") == NULL) {
+        apr_table_setn(r->headers_out, "Cache-Control", "no-store");
+    }
+    r->status = status;
+    return OK;
+}
+
 static int reply(const hb_ap_api_t *api, hb_ap_call_t *call)
 {
     const hb_route_t *route = call->route;
     int status = call->reply_status;
 
-    if ((route->needs & HB_GIVES_NOTHING) != 0 && call->reply == NULL
-        && call->reply_text == NULL) {
-        call->r->status = status != 0 ? status : HTTP_NO_CONTENT;
-        return OK;
+    if (call->reply == NULL && call->reply_text == NULL
+        && ((route->needs & HB_GIVES_NOTHING) != 0 || status == HTTP_NOT_MODIFIED)) {
+        return reply_nothing(call->r, status != 0 ? status : HTTP_NO_CONTENT);
     }
     if (call->reply == NULL && call->reply_text == NULL) {
         hb_log(call->op, HB_LOG_ERR, 0, HBLOGNO(04002) "%s %s gave no reply",
@@ -305,7 +290,6 @@ int hb_ap_dispatch(const hb_ap_api_t *api, request_rec *r)
     call->r = r;
     call->op = api->op(r);
     hb_ap_guard_headers(r);
-    apr_table_setn(r->headers_out, "Cache-Control", "no-store");
     if (place != NULL && method >= 0 && place->at[method].route != NULL) {
         call->route = place->at[method].route;
         if (api->count_as != NULL) {
@@ -315,21 +299,17 @@ int hb_ap_dispatch(const hb_ap_api_t *api, request_rec *r)
     if (place != NULL && call->route == NULL) {
         apr_table_setn(r->err_headers_out, "Allow", place->allow);
         if (r->method_number == M_OPTIONS) {
-            leave_body(r);
-            r->status = HTTP_NO_CONTENT;
-            return OK;
+            hb_ap_leave_body(r);
+            return reply_nothing(r, HTTP_NO_CONTENT);
         }
     }
     rv = admit(api, call);
     if (rv == APR_SUCCESS && call->route != NULL) {
         rv = run(call, place->at[method].names, pieces);
-    } else {
-        leave_body(r);
-        if (rv == APR_SUCCESS) {
-            rv = place == NULL
-                ? hb_fail(call->op, HB_E_NOT_FOUND, "no call has this address")
-                : hb_fail(call->op, HB_E_METHOD, "this address answers %s", place->allow);
-        }
+    } else if (rv == APR_SUCCESS) {
+        rv = place == NULL
+            ? hb_fail(call->op, HB_E_NOT_FOUND, "no call has this address")
+            : hb_fail(call->op, HB_E_METHOD, "this address answers %s", place->allow);
     }
     if (rv != APR_SUCCESS) {
         return hb_ap_reply_problem(r, call->op, rv);

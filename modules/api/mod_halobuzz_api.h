@@ -22,4 +22,7 @@ APLOG_USE_MODULE(halobuzz_api);
  */
 const char *hb_ap_reply_misfit(const char *output, const hb_json_t *json, apr_pool_t *pool);
 
+/** Make /openapi.json of all rows; call in post_config. */
+void hb_ap_docs_prepare(const hb_route_t *const *rows, int n_rows, apr_pool_t *pconf);
+
 #endif /* MOD_HALOBUZZ_API_H */
