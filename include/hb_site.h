@@ -55,7 +55,9 @@ typedef struct hb_site_memory_t {
 
 /**
  * Make a site: reads secrets and key files, opens nothing else. In httpd this runs
- * as root in post_config. Returns HB_E_CONFIG with *why set (it names the setting and
+ * as root in post_config. The state directory has to be there; the key files, their
+ * directory and the mail spool are made below it when they are missing, and belong to
+ * whoever it belongs to. Returns HB_E_CONFIG with *why set (it names the setting and
  * the fix) when a secret is missing, too short or readable by others.
  */
 apr_status_t hb_site_make(hb_site_t **site, const char **why,

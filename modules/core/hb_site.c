@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The site: made once in the parent from settings, secrets and key files, opened in each
+ * process. What it makes in the state directory belongs to whoever that directory belongs
+ * to, so that root may make the site and the run user may use it.
+ */
+#include "hb_site.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <apr_strings.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/rand.h>
+
+#include "hb_error.h"
+#include "hb_hashgate.h"
+#include "hb_keyring.h"
+#include "hb_secret.h"
+
+#define KEY_DIR "keys"
+
+static apr_time_t system_clock(void *baton)
+{
+    (void)baton;
+    return apr_time_now();
+}
+
+static apr_status_t system_random(void *baton, unsigned char *out, apr_size_t n)
+{
+    (void)baton;
+    if (n > APR_INT32_MAX || RAND_bytes(out, (int)n) != 1) {
+        ERR_clear_error();      /* the queue is shared with the host's own TLS */
+        return HB_E_INTERNAL;
+    }
+    return APR_SUCCESS;
+}
+
+/* A directory of ours: private, and its parent's owner's. */
+static apr_status_t make_dir(const char **why, const char *path, apr_pool_t *pool)
+{
+    const char *slash = strrchr(path, '/');
+    const char *parent = apr_pstrmemdup(pool, path, (apr_size_t)(slash - path));
+    struct stat above, info;
+    int problem = 0;
+
+    if (mkdir(path, 0750) != 0) {
+        problem = errno == EEXIST ? 0 : errno;
+    }
+    else if (geteuid() == 0 && stat(*parent != '\0' ? parent : "/", &above) == 0
+             && lchown(path, above.st_uid, above.st_gid) != 0) {
+        problem = errno;
+    }
+    if (problem == 0 && stat(path, &info) == 0 && !S_ISDIR(info.st_mode)) {
+        problem = ENOTDIR;
+    }
+    if (problem == 0) {
+        return APR_SUCCESS;
+    }
+    *why = apr_psprintf(pool, "the directory %s cannot be made: %s; HaloBuzzStateDir has to exist "
+                        "and belong to the run user", path, strerror(problem));
+    return HB_E_CONFIG;
+}
+
+/* @param secret  NULL when the setting is empty */
+static apr_status_t read_secret(const char **secret, const char **why, const char *directive,
+                                const char *reference, apr_pool_t *pool)
+{
+    apr_status_t rv;
+
+    *secret = NULL;
+    if (*reference == '\0') {
+        return APR_SUCCESS;
+    }
+    rv = hb_secret_read(secret, why, reference, pool);
+    if (rv != APR_SUCCESS) {
+        *why = apr_psprintf(pool, "%s: %s", directive, *why);
+    }
+    return rv;
+}
+
+/* A ring of one key when the setting names a secret, else one kept in a file. */
+static apr_status_t read_ring(hb_keyring_t **ring, const char **why, const char *directive,
+                              const char *secret, const char *path, apr_pool_t *pool)
+{
+    apr_status_t rv;
+
+    if (secret == NULL) {
+        return hb_keyring_load(ring, why, path, pool);
+    }
+    rv = hb_keyring_from_secret(ring, why, secret, pool);
+    if (rv != APR_SUCCESS) {
+        *why = apr_psprintf(pool, "%s: %s", directive, *why);
+    }
+    return rv;
+}
+
+static apr_status_t read_keys(hb_site_t *site, const char **why, apr_pool_t *pool)
+{
+    const hb_settings_t *settings = site->settings;
+    const char *dir = apr_pstrcat(pool, settings->state_dir, "/" KEY_DIR, NULL);
+    const char *access, *refresh;
+    apr_status_t rv;
+
+    rv = make_dir(why, dir, pool);
+    if (rv == APR_SUCCESS) {
+        rv = read_secret(&access, why, "HaloBuzzAuthSecret", settings->auth_secret, pool);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = read_secret(&refresh, why, "HaloBuzzAuthRefreshSecret", settings->refresh_secret,
+                         pool);
+    }
+    if (rv == APR_SUCCESS && access != NULL && refresh != NULL
+        && strlen(access) == strlen(refresh)
+        && CRYPTO_memcmp(access, refresh, strlen(access)) == 0) {
+        *why = "HaloBuzzAuthRefreshSecret (JWT_REFRESH_SECRET) is the same as HaloBuzzAuthSecret "
+               "(JWT_SECRET): give each its own; openssl rand -hex 32 makes one";
+        rv = HB_E_CONFIG;
+    }
+    if (rv == APR_SUCCESS) {
+        rv = read_ring(&site->access_keys, why, "HaloBuzzAuthSecret", access,
+                       apr_pstrcat(pool, dir, "/access.keys", NULL), pool);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = read_ring(&site->pepper_keys, why, "HaloBuzzAuthRefreshSecret", refresh,
+                       apr_pstrcat(pool, dir, "/pepper.keys", NULL), pool);
+    }
+    return rv;
+}
+
+apr_status_t hb_site_make(hb_site_t **made, const char **why, const hb_settings_t *settings,
+                          const hb_log_t *log, apr_pool_t *pool)
+{
+    hb_site_t *site = apr_pcalloc(pool, sizeof(*site));
+    apr_status_t rv;
+
+    *made = NULL;
+    *why = NULL;
+    site->settings = settings;
+    site->pool = pool;
+    if (log != NULL) {
+        site->log = *log;
+    }
+    site->clock = system_clock;
+    site->random = system_random;
+    site->started_at = site->clock(NULL);
+    site->maintenance = apr_pcalloc(pool, sizeof(*site->maintenance));
+    rv = read_keys(site, why, pool);
+    if (rv == APR_SUCCESS && *settings->mail_spool != '\0') {
+        rv = make_dir(why, settings->mail_spool, pool);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = read_secret(&site->agora_certificate, why, "HaloBuzzAgoraCertificate",
+                         settings->agora_certificate, pool);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = read_secret(&site->smtp_password, why, "HaloBuzzSMTPPassword",
+                         settings->smtp_password, pool);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = hb_hashgate_make(&site->hashgate, (int)settings->password_hashes, pool);
+    }
+    if (rv == APR_SUCCESS) {
+        *made = site;
+    }
+    else if (*why == NULL) {
+        *why = "the machinery of the site cannot be made";
+    }
+    return rv;
+}

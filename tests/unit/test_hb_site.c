@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hb_site.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <apr_file_io.h>
+#include <apr_strings.h>
+
+#include "hb_keyring.h"
+#include "hb_test.h"
+#include "hb_test_site.h"
+
+#define SECRET_A "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define SECRET_B "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"
+
+START_TEST(keys_are_made_once_and_kept_private)
+{
+    hb_test_site_t *ts = hb_test_site_make(hb_test_pool);
+    hb_site_t *again;
+    struct stat info;
+    const char *why, *path;
+
+    path = apr_pstrcat(hb_test_pool, ts->dir, "/keys/access.keys", NULL);
+    ck_assert_int_eq(stat(path, &info), 0);
+    ck_assert_int_eq(info.st_mode & 0777, 0640);
+    path = apr_pstrcat(hb_test_pool, ts->dir, "/keys", NULL);
+    ck_assert_int_eq(stat(path, &info), 0);
+    ck_assert_int_eq(info.st_mode & 07777 & ~0750, 0);
+    path = apr_pstrcat(hb_test_pool, ts->dir, "/mail", NULL);
+    ck_assert_int_eq(stat(path, &info), 0);
+
+    ck_assert_int_eq(hb_site_make(&again, &why, ts->site->settings, NULL, hb_test_pool), 0);
+    ck_assert_str_eq(hb_keyring_newest(ts->site->access_keys)->kid,
+                     hb_keyring_newest(again->access_keys)->kid);
+    ck_assert_str_ne(hb_keyring_newest(again->access_keys)->kid,
+                     hb_keyring_newest(again->pepper_keys)->kid);
+}
+END_TEST
+
+static const char *refusal(const char *access, const char *refresh)
+{
+    hb_test_site_t *ts = hb_test_site_make(hb_test_pool);
+    hb_settings_t settings = *ts->site->settings;
+    hb_site_t *site;
+    const char *why = NULL;
+
+    setenv("TEST_ACCESS", access, 1);
+    setenv("TEST_REFRESH", refresh, 1);
+    settings.auth_secret = "env:TEST_ACCESS";
+    settings.refresh_secret = "env:TEST_REFRESH";
+    if (hb_site_make(&site, &why, &settings, NULL, hb_test_pool) == APR_SUCCESS) {
+        ck_assert_int_eq(hb_keyring_newest(site->access_keys)->len, 64);
+        return NULL;
+    }
+    ck_assert_ptr_null(site);
+    return why;
+}
+
+START_TEST(secrets_have_to_be_long_and_to_differ)
+{
+    ck_assert_ptr_null(refusal(SECRET_A, SECRET_B));
+    ck_assert_ptr_nonnull(strstr(refusal(SECRET_A, SECRET_A), "JWT_REFRESH_SECRET"));
+    ck_assert_ptr_nonnull(strstr(refusal("short", SECRET_B), "HaloBuzzAuthSecret"));
+    ck_assert_ptr_nonnull(strstr(refusal("short", SECRET_B), "64"));
+    ck_assert_ptr_nonnull(strstr(refusal(SECRET_A, "short"), "HaloBuzzAuthRefreshSecret"));
+}
+END_TEST
+
+START_TEST(a_secret_that_is_not_there_is_named)
+{
+    hb_test_site_t *ts = hb_test_site_make(hb_test_pool);
+    hb_settings_t settings = *ts->site->settings;
+    hb_site_t *site;
+    const char *why;
+
+    settings.smtp_password = "file:/nowhere/at/all";
+    ck_assert_int_eq(hb_site_make(&site, &why, &settings, NULL, hb_test_pool), HB_E_CONFIG);
+    ck_assert_ptr_nonnull(strstr(why, "HaloBuzzSMTPPassword"));
+    ck_assert_ptr_nonnull(strstr(why, "/nowhere/at/all"));
+    settings = *ts->site->settings;
+    settings.state_dir = "/nowhere/at/all";
+    ck_assert_int_eq(hb_site_make(&site, &why, &settings, NULL, hb_test_pool), HB_E_CONFIG);
+    ck_assert_ptr_nonnull(strstr(why, "HaloBuzzStateDir"));
+}
+END_TEST
+
+START_TEST(a_real_site_has_clock_and_randomness)
+{
+    hb_test_site_t *ts = hb_test_site_make(hb_test_pool);
+    unsigned char a[16], b[16];
+    hb_site_t *site;
+    const char *why;
+
+    ck_assert_int_eq(hb_site_make(&site, &why, ts->site->settings, NULL, hb_test_pool), 0);
+    ck_assert(site->clock(site->baton) - apr_time_now() < APR_USEC_PER_SEC);
+    ck_assert_int_eq(site->random(site->baton, a, sizeof(a)), 0);
+    ck_assert_int_eq(site->random(site->baton, b, sizeof(b)), 0);
+    ck_assert_int_ne(memcmp(a, b, sizeof(a)), 0);
+    ck_assert_int_eq(*site->maintenance, 0);
+}
+END_TEST
+
+START_TEST(a_test_site_repeats)
+{
+    hb_test_site_t *one = hb_test_site_make(hb_test_pool);
+    hb_op_t *op = hb_test_site_op(one);
+    const char *first = op->request_id;
+
+    ck_assert_int_eq(op->now, HB_TEST_SITE_START);
+    one->now += 5;
+    ck_assert_int_eq(hb_test_site_op(one)->now, HB_TEST_SITE_START + 5);
+    ck_assert_str_ne(hb_test_site_op(one)->request_id, first);
+    hb_log(op, HB_LOG_INFO, 0, "a line");
+    ck_assert(hb_test_site_logged(one, "a line") && !hb_test_site_logged(one, "another"));
+    hb_test_site_forget_log(one);
+    ck_assert(!hb_test_site_logged(one, "a line"));
+    one->seed = 1;
+    ck_assert_str_eq(hb_test_site_op(one)->request_id, first);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const cases[] = {
+        keys_are_made_once_and_kept_private, secrets_have_to_be_long_and_to_differ,
+        a_secret_that_is_not_there_is_named, a_real_site_has_clock_and_randomness,
+        a_test_site_repeats, NULL
+    };
+    return hb_test_main("hb_site", cases);
+}
