@@ -138,7 +138,8 @@ void hb_ap_access_log_write(request_rec *r, const request_rec *last, apr_interva
                         at.tm_year + 1900, at.tm_mon + 1, at.tm_mday, at.tm_hour, at.tm_min,
                         at.tm_sec, at.tm_usec / 1000, r->log_id != NULL ? r->log_id : "",
                         r->useragent_ip != NULL ? r->useragent_ip : "", variable,
-                        last->status, last->bytes_sent, usec);
+                        last->status,
+                        r->header_only ? (apr_off_t)0 : last->bytes_sent, usec);
     if (write(log_fd, line, strlen(line)) < 0) {
         return;                 /* a full disk must not fail requests, and would fill the
                                  * error log as well */

@@ -111,21 +111,21 @@ static const char *get_memory(server_rec *s, apr_pool_t *pool)
     apr_time_t first = hb_ap_started_at();
     apr_status_t rv;
     char text[120];
-    int is_new;
+    int was_replaced;
 
     wants.limit_bytes = (apr_size_t)hb_ap_state.settings->limit_size;
     if (strcmp(hb_ap_scheme(hb_ap_state.settings->cache_url, pool), "shm") == 0) {
         wants.cache_bytes = (apr_size_t)hb_ap_state.settings->cache_size;
     }
     wants.metrics_bytes = hb_metrics_bytes(hb_ap_state.n_routes);
-    rv = hb_ap_memory_get(&hb_ap_state.memory, &is_new, &wants);
+    rv = hb_ap_memory_get(&hb_ap_state.memory, &was_replaced, &wants);
     if (rv != APR_SUCCESS) {
         return apr_psprintf(pool, "shared memory of %" APR_SIZE_T_FMT " bytes cannot be made: %s; "
                             "HaloBuzzCacheSize and HaloBuzzRateLimitSize say how much",
                             wants.limit_bytes + wants.cache_bytes + wants.metrics_bytes,
                             apr_strerror(rv, text, sizeof(text)));
     }
-    if (is_new && ap_state_query(AP_SQ_CONFIG_GEN) > 0) {
+    if (was_replaced) {
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, HBLOGNO(02023) "shared memory has another "
                      "size now: limits, cached values and counters start afresh");
     }

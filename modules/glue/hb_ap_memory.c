@@ -109,7 +109,7 @@ static apr_status_t make(retained_t *kept, const header_t *want)
     return APR_SUCCESS;
 }
 
-apr_status_t hb_ap_memory_get(hb_site_memory_t *memory, int *is_new,
+apr_status_t hb_ap_memory_get(hb_site_memory_t *memory, int *was_replaced,
                               const hb_ap_wants_t *wants)
 {
     retained_t *kept = retained();
@@ -119,9 +119,12 @@ apr_status_t hb_ap_memory_get(hb_site_memory_t *memory, int *is_new,
 
     want.bytes = PAGE_BYTES + CONTROL_BYTES + pages(want.limit_bytes)
         + pages(want.cache_bytes) + pages(want.metrics_bytes);
-    *is_new = !fits(kept->base, &want);
-    if (*is_new) {
-        apr_status_t rv = make(kept, &want);
+    *was_replaced = 0;
+    if (!fits(kept->base, &want)) {
+        apr_status_t rv;
+
+        *was_replaced = kept->base != NULL;
+        rv = make(kept, &want);
 
         if (rv != APR_SUCCESS) {
             return rv;

@@ -83,20 +83,15 @@ static const char *set_one(cmd_parms *cmd, void *unused, const char *value)
     return set(cmd, value);
 }
 
-/* A list may be written with commas or blanks, and on several lines. */
+/* A list may be written with commas or blanks; several lines add up. */
 static const char *set_list(cmd_parms *cmd, void *unused, const char *args)
 {
-    hb_ap_config_t *config = main_config(cmd);
-    const hb_setting_row_t *row = hb_setting_row(cmd->cmd->name);
     const char *list = "";
-    const char *word;
 
     (void)unused;
-    if (config->said_at[row->index] != NULL) {
-        list = *(const char *const *)((const char *)&config->draft->values + row->offset);
-    }
     while (*args != '\0') {
-        word = ap_getword_conf(cmd->pool, &args);
+        const char *word = ap_getword_conf(cmd->pool, &args);
+
         if (*word != '\0') {
             list = *list != '\0' ? apr_pstrcat(cmd->pool, list, ",", word, NULL) : word;
         }

@@ -75,10 +75,10 @@ typedef struct hb_ap_wants_t {
     apr_size_t limit_bytes, cache_bytes, metrics_bytes;
 } hb_ap_wants_t;
 /**
- * Shared memory of the host's processes: kept over reloads while the sizes stay. *is_new says that
- * counts and cached values start afresh.
+ * Shared memory of the host's processes: kept over reloads while the sizes stay. When they
+ * change, *was_replaced says that counts and cached values start afresh.
  */
-apr_status_t hb_ap_memory_get(hb_site_memory_t *memory, int *is_new,
+apr_status_t hb_ap_memory_get(hb_site_memory_t *memory, int *was_replaced,
                               const hb_ap_wants_t *wants);
 /** When this server was started first; reloads do not change it. */
 apr_time_t hb_ap_started_at(void);

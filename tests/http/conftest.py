@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the http tests. README says how a case is meant to look."""
+
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from hb_client import Client            # noqa: E402
+from hb_httpd import Httpd, is_root     # noqa: E402
+from hb_users import Mails, Users       # noqa: E402
+
+alive = []                              # servers whose logs the running case answers for
+
+
+def judge(server, claimed):
+    loud = server.loud_lines(claimed)
+    assert not loud, "log lines that this case did not claim:\n" + "\n".join(loud[:20])
+    reports = server.reports()
+    assert not reports, "sanitizer reports:\n" + "\n".join(reports)[:6000]
+
+
+@pytest.fixture
+def claims():
+    """Say which loud log lines a case provokes: numbers, or "~text" for lines without one."""
+    claimed = []
+
+    def claim(*names):
+        claimed.extend(names)
+
+    claim.names = claimed
+    return claim
+
+
+@pytest.fixture(autouse=True)
+def log_guard(claims):
+    yield
+    for server in list(alive):
+        judge(server, claims.names)
+
+
+@pytest.fixture(scope="session")
+def server():
+    """One server for all cases that need nothing special."""
+    one = Httpd(modules=["remoteip"], extra="""
+RemoteIPHeader X-Forwarded-For
+RemoteIPInternalProxy 127.0.0.9
+<Location "/server-status">
+    SetHandler server-status
+</Location>
+<Location "/closed">
+    HaloBuzzProblems on
+    Require all denied
+</Location>
+""")
+    try:
+        one.start()
+    except BaseException:
+        one.kill()
+        one.remove()
+        raise
+    alive.append(one)
+    yield one
+    alive.remove(one)
+    try:
+        one.stop()
+        judge(one, ())
+    finally:
+        one.kill()
+        one.remove()
+
+
+@pytest.fixture
+def make_server(claims):
+    """Servers of a case's own: make_server(settings={...}, extra="...", start=False ...)."""
+    made = []
+
+    def make(start=True, **args):
+        one = Httpd(**args)
+        made.append(one)
+        return one.start() if start else one
+
+    yield make
+    try:
+        for one in made:
+            one.stop()
+            judge(one, claims.names)
+    finally:
+        for one in made:
+            one.kill()
+            one.remove()
+
+
+@pytest.fixture
+def client(server):
+    """A stranger."""
+    one = Client(server)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def users(server):
+    return Users(server)
+
+
+@pytest.fixture
+def user(users):
+    """A fresh signed-in account."""
+    return users.make()
+
+
+@pytest.fixture
+def mails(server):
+    return Mails(server)
+
+
+@pytest.fixture
+def as_root():
+    if not is_root():
+        pytest.skip("needs root")

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Accounts on a server under test, and the mail it would have sent."""
+
+import email
+import email.policy
+import itertools
+import os
+import re
+import time
+
+from hb_client import Client
+
+PASSWORD = "Kathmandu-26!"
+MAIL_WAIT_SEC = 5
+
+
+class User(Client):
+    """A registered, signed-in account; calls carry its access token."""
+
+    def __init__(self, server, email_address, username, password, signed_in):
+        super().__init__(server, signed_in["accessToken"])
+        self.email = email_address
+        self.username = username
+        self.password = password
+        self.take(signed_in)
+
+    def take(self, signed_in):
+        """Use the tokens of a sign-in or refresh."""
+        self.signed_in = signed_in
+        self.token = signed_in["accessToken"]
+        self.refresh_token = signed_in["refreshToken"]
+        self.session_id = signed_in["sessionId"]
+        if "user" in signed_in:
+            self.id = signed_in["user"]["id"]
+
+    def login(self, **more):
+        """Sign in once more: another session with its own tokens."""
+        reply = Client(self.server).post("/api/v1/auth/login", json={
+            "email": self.email, "password": self.password, **more})
+        assert reply.status_code == 200, reply.text
+        self.take(reply.json())
+        return self
+
+
+class Users:
+    """Makes accounts; each call another one."""
+
+    numbers = itertools.count(1)
+
+    def __init__(self, server):
+        self.server = server
+
+    def make(self, username=None, password=PASSWORD, email_address=None, **fields):
+        n = next(self.numbers)
+        username = username or "tester%d" % n
+        email_address = email_address or "tester%d@halobuzz.test" % n
+        reply = Client(self.server).post("/api/v1/auth/register", json={
+            "email": email_address, "username": username, "password": password, **fields})
+        assert reply.status_code == 201, reply.text
+        return User(self.server, email_address, username, password, reply.json())
+
+
+class Mails:
+    """The spool directory of a server, read as a mail client would."""
+
+    def __init__(self, server):
+        self.folder = os.path.join(server.state, "mail")
+
+    def all(self):
+        """[(path, message)] oldest first."""
+        found = []
+        for folder, _, names in os.walk(self.folder):
+            for name in names:
+                path = os.path.join(folder, name)
+                if name.startswith(".") or name.endswith((".tmp", ".lock")):
+                    continue
+                try:
+                    with open(path, "rb") as f:
+                        message = email.message_from_binary_file(f, policy=email.policy.default)
+                    found.append((os.stat(path).st_mtime_ns, path, message))
+                except FileNotFoundError:
+                    continue    # renamed meanwhile
+        return [(path, message) for _, path, message in sorted(found, key=lambda m: m[:2])]
+
+    def to(self, address):
+        return [m for _, m in self.all() if m["To"] is not None
+                and address.lower() in m["To"].lower()]
+
+    def newest(self, address, count=1):
+        """The newest mail to an address, once there are at least count of them."""
+        until = time.monotonic() + MAIL_WAIT_SEC
+        while True:
+            mails = self.to(address)
+            if len(mails) >= count:
+                return mails[-1]
+            assert time.monotonic() < until, "no mail to %s in %s" % (address, self.folder)
+            time.sleep(0.05)
+
+    def code(self, address, count=1):
+        """The code in the newest mail: the longest word that looks like one."""
+        text = self.newest(address, count).get_content()
+        words = re.findall(r"[A-Za-z0-9_-]{16,}", text)
+        assert words, text
+        return max(words, key=len)
