@@ -16,7 +16,7 @@
 typedef struct hb_keyring_t hb_keyring_t;
 
 typedef struct hb_key_t {
-    const char *kid;            /* 8 to 32 of [A-Za-z0-9_-] */
+    const char *kid;            /* 1 to 32 of [A-Za-z0-9_-] */
     const unsigned char *bytes; /* at least 32 */
     apr_size_t len;
     apr_time_t created_at;

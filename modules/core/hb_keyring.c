@@ -24,7 +24,7 @@
 #include "hb_error.h"
 #include "hb_secret.h"
 
-#define KID_MIN 8
+#define KID_MIN 1
 #define KID_MAX 32
 #define KID_MADE 12             /* characters of the kids made here: 9 bytes */
 #define KEY_MIN_BYTES 32
@@ -88,7 +88,7 @@ static const char *line_read(hb_keyring_t *ring, char *line, apr_pool_t *pool)
         return "it is not: kid created key";
     }
     if (!kid_is_valid(words[0])) {
-        return "the kid is not 8 to 32 characters of A-Z a-z 0-9 _ -";
+        return "the kid is not 1 to 32 characters of A-Z a-z 0-9 _ -";
     }
     if (hb_keyring_find(ring, words[0]) != NULL) {
         return "the kid is there twice";

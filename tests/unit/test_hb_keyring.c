@@ -131,7 +131,7 @@ START_TEST(a_damaged_ring_is_refused_with_its_line)
         { "# nothing\n", "holds no key" },
         { "key-0001 1700000000\n", "line 1: it is not" },
         { "key-0001 1700000000 " KEY_A " more\n", "line 1: it is not" },
-        { "short 1700000000 " KEY_A "\n", "line 1: the kid" },
+        { "a-kid-of-more-than-32-characters! 1700000000 " KEY_A "\n", "line 1: the kid" },
         { "key/0001 1700000000 " KEY_A "\n", "line 1: the kid" },
         { "\nkey-0001 yesterday " KEY_A "\n", "line 2: the second word" },
         { "key-0001 99999999999999999999 " KEY_A "\n", "line 1: the second word" },
