@@ -44,6 +44,9 @@ APR_DECLARE_OPTIONAL_FN(apr_status_t, hb_ap_limit, (request_rec *r, const char *
 /** mod_halobuzz: label rows of the metrics; the dispatcher says which row a request met (from 1). */
 APR_DECLARE_OPTIONAL_FN(void, hb_ap_count_as, (request_rec *r, int route));
 
+/** mod_halobuzz: the page of metrics, Prometheus text 0.0.4. Asks store and cache: waits. */
+APR_DECLARE_OPTIONAL_FN(const char *, hb_ap_metrics_text, (request_rec *r));
+
 /* --- replies (hb_ap_reply.c) --- */
 
 /** The HTTP status of a problem class: the only place where the two meet. */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <apr_lib.h>
+#include <apr_network_io.h>
 #include <apr_strings.h>
 #include <http_config.h>
 #include <http_core.h>
@@ -155,6 +156,27 @@ static void check_origins(check_t *check)
     }
 }
 
+static void check_networks(check_t *check)
+{
+    char *list = apr_pstrdup(check->pool, check->settings->monitor_addresses);
+    char *state = NULL, *item, *mask;
+    apr_ipsubnet_t *net;
+
+    for (item = apr_strtok(list, ", ", &state); item != NULL;
+         item = apr_strtok(NULL, ", ", &state)) {
+        const char *given = apr_pstrdup(check->pool, item);
+
+        mask = strchr(item, '/');
+        if (mask != NULL) {
+            *mask++ = '\0';
+        }
+        if (apr_ipsubnet_create(&net, item, mask, check->pool) != APR_SUCCESS) {
+            wrong(check, "HaloBuzzMonitorAddress", apr_psprintf(check->pool, "\"%s\" is neither "
+                  "an address nor a network; write 192.0.2.10 or 198.51.100.0/24", given));
+        }
+    }
+}
+
 static void check_address(check_t *check, const char *directive, const char *value,
                           const char *plain, const char *safe)
 {
@@ -224,6 +246,7 @@ static void check_values(check_t *check)
         wrong(check, "HaloBuzzMailFrom", "write an address such as no-reply@example.com");
     }
     check_origins(check);
+    check_networks(check);
     check_secrets(check);
 }
 

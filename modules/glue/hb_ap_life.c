@@ -23,6 +23,12 @@ APLOG_USE_MODULE(halobuzz);
 
 #define SETTINGS_FILE "halobuzz-settings"
 
+/* At the start of the shared control block. hb_site.h points at the first member. */
+typedef struct control_t {
+    int maintenance;
+    int configured;             /* what the directive said last */
+} control_t;
+
 hb_ap_state_t hb_ap_state;
 
 static int refuse_start(server_rec *s, const char *why)
@@ -108,7 +114,6 @@ static void say_hello(server_rec *s, apr_pool_t *pool)
 static const char *get_memory(server_rec *s, apr_pool_t *pool)
 {
     hb_ap_wants_t wants = { 0, 0, 0 };
-    apr_time_t first = hb_ap_started_at();
     apr_status_t rv;
     char text[120];
     int was_replaced;
@@ -129,8 +134,21 @@ static const char *get_memory(server_rec *s, apr_pool_t *pool)
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, HBLOGNO(02023) "shared memory has another "
                      "size now: limits, cached values and counters start afresh");
     }
-    hb_ap_state.site->started_at = first;
+    hb_ap_state.site->started_at = hb_ap_started_at();
     return NULL;
+}
+
+/* An operator may have switched since: a reload that says nothing new leaves that alone. */
+static void set_maintenance(void)
+{
+    control_t *control = hb_ap_state.memory.control;
+    int wanted = hb_ap_state.settings->maintenance;
+
+    if (control->configured != wanted) {
+        control->configured = wanted;
+        __atomic_store_n(&control->maintenance, wanted, __ATOMIC_RELAXED);
+    }
+    hb_ap_state.site->maintenance = &control->maintenance;
 }
 
 int hb_ap_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
@@ -154,6 +172,7 @@ int hb_ap_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, se
     if (why != NULL) {
         return refuse_start(s, why);
     }
+    set_maintenance();
     hb_ap_cors_post_config(pconf);
     save_settings(s, ptemp);
     say_hello(s, ptemp);
@@ -175,4 +194,5 @@ void hb_ap_child_init(apr_pool_t *pchild, server_rec *s)
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, HBLOGNO(02024) "this process starts without "
                      "its records: %s", hb_strerror(rv, text, sizeof(text)));
     }
+    hb_ap_mail_child_init(pchild, s);
 }

@@ -12,6 +12,7 @@
 #include <http_core.h>
 #include <http_protocol.h>
 #include <http_request.h>
+#include <mpm_common.h>
 
 
 /* --- configuration records --- */
@@ -140,13 +141,22 @@ static int mark_ours(request_rec *r)
 
 static int log_transaction(request_rec *r)
 {
+    apr_interval_time_t usec = apr_time_now() - r->request_time;
     const request_rec *last = r;
 
     while (last->next != NULL) {
         last = last->next;
     }
-    hb_ap_access_log_write(r, last, apr_time_now() - r->request_time);
+    hb_ap_metrics_count(r, last, usec);
+    hb_ap_access_log_write(r, last, usec);
     return OK;
+}
+
+static void child_stopping(apr_pool_t *pchild, int is_graceful)
+{
+    (void)pchild;
+    (void)is_graceful;
+    hb_ap_mail_stop();
 }
 
 static void register_hooks(apr_pool_t *pool)
@@ -157,10 +167,13 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_open_logs(hb_ap_access_log_open, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(hb_ap_post_config, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_child_init(hb_ap_child_init, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_child_stopping(child_stopping, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_header_parser(mark_ours, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(log_transaction, NULL, NULL, APR_HOOK_MIDDLE);
     hb_ap_op_register();
     hb_ap_error_filter_register();
+    hb_ap_metrics_register();
+    hb_ap_status_register();
 }
 
 AP_DECLARE_MODULE(halobuzz) = {

@@ -109,6 +109,20 @@ int hb_ap_cors(request_rec *r);
 /* hb_ap_error_filter.c */
 void hb_ap_error_filter_register(void);
 
+/* hb_ap_metrics.c */
+/** One answered request; last is where its redirects ended. */
+void hb_ap_metrics_count(request_rec *r, const request_rec *last, apr_interval_time_t usec);
+void hb_ap_metrics_register(void);
+const char *hb_ap_metrics_text(request_rec *r);
+
+/* hb_ap_status.c */
+void hb_ap_status_register(void);
+
+/* hb_ap_mail.c */
+void hb_ap_mail_child_init(apr_pool_t *pchild, server_rec *s);
+/** Tell the thread to end; does not wait for it. */
+void hb_ap_mail_stop(void);
+
 /** "sqlite" of "sqlite:halobuzz.db". */
 const char *hb_ap_scheme(const char *url, apr_pool_t *pool);
 
