@@ -55,6 +55,7 @@ const char *hb_json_string_value(const hb_json_t *json);    /* or NULL */
 apr_size_t hb_json_string_bytes(const hb_json_t *json);
 apr_int64_t hb_json_int_value(const hb_json_t *json, apr_int64_t dflt);
 int hb_json_bool_value(const hb_json_t *json, int dflt);
+double hb_json_real_value(const hb_json_t *json, double dflt);  /* of an integer, too */
 
 /* Writing. A NULL string is written as JSON null. All copy what they are given. */
 void hb_json_set_string(hb_json_t *object, const char *key, const char *value);

@@ -103,7 +103,8 @@ apr_status_t hb_schema_check_query(hb_json_t **clean, hb_op_t *op, hb_shape_e fo
 /**
  * What a reader of a record may see: "id", then the fields whose flags meet `who`
  * (HB_ALL, HB_ALL | HB_SELF, HB_ALL | HB_STAFF ...), TIME as RFC 3339, missing NULLABLE
- * ones as null. The result lives in op->pool.
+ * ones as null. The result lives in op->pool and shares its values with the record: change
+ * neither's arrays or objects afterwards.
  */
 hb_json_t *hb_schema_view(hb_op_t *op, hb_collection_e collection, const hb_json_t *doc,
                           unsigned int who);
@@ -111,7 +112,14 @@ hb_json_t *hb_schema_view(hb_op_t *op, hb_collection_e collection, const hb_json
 /** Does an outgoing reply fit its shape? For tests and debug builds. NULL or a sentence. */
 const char *hb_schema_misfit(hb_shape_e reply, const hb_json_t *json, apr_pool_t *pool);
 
-/** JSON Schema (2020-12) of a shape or of a view ("users:self"), for /openapi.json. */
+/** The same for a shape or a view by name ("users:self"). */
+const char *hb_schema_misfit_of(const char *name, const hb_json_t *json, apr_pool_t *pool);
+
+/**
+ * JSON Schema (2020-12) of a shape or of a view ("users:self"), for /openapi.json; NULL when
+ * there is none of that name. Inner shapes are "$ref": "#/components/schemas/NAME" with
+ * the name as the table has it.
+ */
 hb_json_t *hb_schema_openapi(const char *name, apr_pool_t *pool);
 
 #endif /* HB_SCHEMA_H */

@@ -132,14 +132,7 @@ int hb_json_bool(const hb_json_t *object, const char *key, int dflt)
 
 double hb_json_real(const hb_json_t *object, const char *key, double dflt)
 {
-    json_object *value;
-
-    find(&value, object, key);
-    if (json_object_is_type(value, json_type_double)
-        || json_object_is_type(value, json_type_int)) {
-        return json_object_get_double(value);
-    }
-    return dflt;
+    return hb_json_real_value(hb_json_get(object, key), dflt);
 }
 
 /*
@@ -195,6 +188,13 @@ int hb_json_bool_value(const hb_json_t *json, int dflt)
 {
     return json_object_is_type(as_c(json), json_type_boolean)
            ? json_object_get_boolean(as_c(json)) : dflt;
+}
+
+double hb_json_real_value(const hb_json_t *json, double dflt)
+{
+    return json_object_is_type(as_c(json), json_type_double)
+           || json_object_is_type(as_c(json), json_type_int)
+           ? json_object_get_double(as_c(json)) : dflt;
 }
 
 /* --- writing --- */
@@ -276,6 +276,48 @@ void hb_json_remove_at(hb_json_t *object, const char *dotted_path)
     if (json_object_is_type(here, json_type_object)) {
         json_object_object_del(here, part);
     }
+}
+
+/* --- views --- */
+
+static void add(hb_json_t *object, const char *name, json_object *value)
+{
+    json_object_object_add_ex(as_c(object), name, value,
+                              JSON_C_OBJECT_ADD_KEY_IS_NEW | JSON_C_OBJECT_ADD_CONSTANT_KEY);
+}
+
+void hb_json_add(hb_json_t *object, const char *name, const hb_json_t *value)
+{
+    add(object, name, json_object_get(as_c(value)));
+}
+
+void hb_json_add_text(hb_json_t *object, const char *name, const char *text, apr_size_t len)
+{
+    add(object, name, json_object_new_string_len(text, (int)len));
+}
+
+hb_json_t *hb_json_add_object(hb_json_t *object, const char *name)
+{
+    json_object *value = json_object_new_object();
+
+    add(object, name, value);
+    return (hb_json_t *)value;
+}
+
+hb_json_t *hb_json_add_array(hb_json_t *object, const char *name)
+{
+    json_object *value = json_object_new_array();
+
+    add(object, name, value);
+    return (hb_json_t *)value;
+}
+
+hb_json_t *hb_json_push_object(hb_json_t *array)
+{
+    json_object *value = json_object_new_object();
+
+    json_object_array_add(as_c(array), value);
+    return (hb_json_t *)value;
 }
 
 /* --- arrays and members --- */
