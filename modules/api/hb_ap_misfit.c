@@ -9,16 +9,6 @@
 
 #include <apr_strings.h>
 
-static const char *misfit_of_one(const char *name, const hb_json_t *json, apr_pool_t *pool)
-{
-    const hb_shape_row_t *row = hb_shape_by_name(name);
-
-    if (row == NULL) {
-        return apr_psprintf(pool, "there is no shape %s", name);
-    }
-    return hb_schema_misfit(row->shape, json, pool);
-}
-
 const char *hb_ap_reply_misfit(const char *output, const hb_json_t *json, apr_pool_t *pool)
 {
     const hb_json_t *items;
@@ -27,7 +17,7 @@ const char *hb_ap_reply_misfit(const char *output, const hb_json_t *json, apr_po
     int i;
 
     if (output[0] != '[') {
-        return misfit_of_one(output, json, pool);
+        return hb_schema_misfit_of(output, json, pool);
     }
     name = apr_pstrmemdup(pool, output + 1, strcspn(output + 1, "]"));
     items = hb_json_get(json, "items");
@@ -38,7 +28,7 @@ const char *hb_ap_reply_misfit(const char *output, const hb_json_t *json, apr_po
         return "a page needs next";
     }
     for (i = 0; wrong == NULL && i < hb_json_length(items); i++) {
-        wrong = misfit_of_one(name, hb_json_item(items, i), pool);
+        wrong = hb_schema_misfit_of(name, hb_json_item(items, i), pool);
     }
     return wrong;
 }
