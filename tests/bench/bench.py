@@ -1,0 +1,378 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Figures of the suite, each a ratio of two things measured in turn in one run.
+
+The machine is shared and noisy, so no absolute figure is worth keeping: both sides run
+in turn, A B A B ..., and the median of the pairwise ratios is printed with its spread.
+
+    bench.py --build DIR [--rounds 5] [--seconds 3] [--json FILE] [CASE ...]
+
+CASE: me limiter streams register million storm start. Needs wrk. Loopback only.
+"""
+import argparse
+import contextlib
+import json
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Server:
+    """One httpd of the build tree, configured as shipped but for ports and limits."""
+
+    def __init__(self, build, extra="", state=None):
+        self.build = os.path.abspath(build)
+        self.dir = tempfile.mkdtemp(prefix="hbb")
+        os.chmod(self.dir, 0o755)
+        self.port = free_port()
+        self.base = f"http://127.0.0.1:{self.port}"
+        self.state = state or os.path.join(self.dir, "state")
+        os.makedirs(self.state, exist_ok=True)
+        for d in ("logs", "runtime", "www"):
+            os.mkdir(os.path.join(self.dir, d))
+        make = open(os.path.join(self.build, "Makefile")).read()
+        self.httpd = re.search(r"^HTTPD = (.*)$", make, re.M).group(1)
+        apxs = re.search(r"^APXS = (.*)$", make, re.M).group(1)
+        moddir = subprocess.check_output([apxs, "-q", "LIBEXECDIR"], text=True).strip()
+        built_in = subprocess.run([self.httpd, "-l"], capture_output=True, text=True).stdout
+        lines = [f'ServerRoot "{self.dir}"', f"ServerName 127.0.0.1:{self.port}",
+                 f'DefaultRuntimeDir "{self.dir}/runtime"', f'PidFile "{self.dir}/httpd.pid"']
+        for m in ("mpm_event unixd log_config authn_core authz_core authz_host mime dir alias env "
+                  "headers setenvif filter reqtimeout remoteip status").split():
+            if f"mod_{m}.c" not in built_in:
+                lines.append(f"LoadModule {m}_module {moddir}/mod_{m}.so")
+        for m in ("", "_auth", "_ratelimit", "_api"):
+            lines.append(f"LoadModule halobuzz{m}_module {self.build}/.libs/mod_halobuzz{m}.so")
+        if os.geteuid() == 0:
+            lines += ["User www-data", "Group www-data"]
+            www = pwd.getpwnam("www-data")
+            for d in (self.state, os.path.join(self.dir, "runtime")):
+                for root, _, files in os.walk(d):
+                    os.chown(root, www.pw_uid, www.pw_gid)
+                    for f in files:
+                        os.chown(os.path.join(root, f), www.pw_uid, www.pw_gid)
+        os.chmod(self.state, 0o750)
+        lines += [f"Listen 127.0.0.1:{self.port}", f'DocumentRoot "{self.dir}/www"',
+                  "TypesConfig /etc/mime.types", f'ErrorLog "{self.dir}/logs/error.log"',
+                  "LogLevel warn", "StartServers 2", "ServerLimit 4", "ThreadsPerChild 64",
+                  "ThreadLimit 64", "MinSpareThreads 1", "MaxSpareThreads 256",
+                  "MaxRequestWorkers 256", "KeepAlive On", "MaxKeepAliveRequests 0",
+                  "KeepAliveTimeout 60", "AddType application/json .json",
+                  "<Directory />", "AllowOverride None", "Require all denied", "</Directory>",
+                  f'<Directory "{self.dir}/www">', "Require all granted", "</Directory>",
+                  f'HaloBuzzStateDir "{self.state}"', extra]
+        for name in ("halobuzz.conf", "halobuzz_auth.conf", "halobuzz_ratelimit.conf",
+                     "halobuzz_api.conf"):
+            lines.append(f'Include "{TOP}/conf/{name}"')
+        self.conf = os.path.join(self.dir, "httpd.conf")
+        with open(self.conf, "w") as f:
+            f.write("\n".join(lines) + "\n")
+        self.env = dict(os.environ, LD_LIBRARY_PATH=os.path.join(self.build, ".libs"))
+        began = time.monotonic()
+        self.process = subprocess.Popen([self.httpd, "-DFOREGROUND", "-f", self.conf],
+                                        env=self.env, stdin=subprocess.DEVNULL)
+        while True:
+            with contextlib.suppress(OSError):
+                if urllib.request.urlopen(self.base + "/readyz", timeout=2).status == 200:
+                    break
+            if time.monotonic() - began > 20 or self.process.poll() is not None:
+                sys.stderr.write(open(f"{self.dir}/logs/error.log").read()[-3000:])
+                raise SystemExit("the server did not start")
+            time.sleep(0.005)
+        self.start_seconds = time.monotonic() - began
+
+    def file(self, name, size):
+        with open(os.path.join(self.dir, "www", name), "wb") as f:
+            f.write(b"x" * size)
+        return f"{self.base}/{name}"
+
+    def children(self):
+        text = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.process.pid)],
+                              capture_output=True, text=True).stdout
+        return [int(p) for p in text.split()]
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def call(url, body=None, token=None, method=None):
+    req = urllib.request.Request(url, method=method)
+    if body is not None:
+        req.data = json.dumps(body).encode()
+        req.add_header("Content-Type", "application/json")
+    if token:
+        req.add_header("Authorization", "Bearer " + token)
+    try:
+        with urllib.request.urlopen(req, timeout=30) as r:
+            return r.status, r.read(), r.headers
+    except urllib.error.HTTPError as e:
+        return e.code, e.read(), e.headers
+
+
+def account(server, name):
+    status, body, _ = call(server.base + "/api/v1/auth/register",
+                           {"email": f"{name}@example.com", "username": name, "password": "Correct-Horse-9"})
+    if status not in (200, 201):
+        raise SystemExit(f"register: {status} {body!r}")
+    return json.loads(body)["accessToken"]
+
+
+def wrk(url, seconds, connections=32, threads=1, headers=(), script=None, args=()):
+    """Requests a second, p50/p99 in ms, and how many answers were not 2xx."""
+    cmd = ["wrk", "-c", str(connections), "-t", str(threads), "-d", f"{seconds}s", "--latency"]
+    for h in headers:
+        cmd += ["-H", h]
+    if script:
+        cmd += ["-s", script]
+    cmd += [url]
+    if args:
+        cmd += ["--", *map(str, args)]
+    out = subprocess.run(cmd, capture_output=True, text=True, timeout=seconds + 60).stdout
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))
+
+    def quantile(p):
+        m = re.search(rf"^\s+{p}%\s+([\d.]+)(us|ms|s)", out, re.M)
+        return float(m.group(1)) * {"us": 0.001, "ms": 1, "s": 1000}[m.group(2)]
+    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
+    return {"rate": rate, "p50": quantile(50), "p99": quantile(99),
+            "bad": int(bad.group(1)) if bad else 0}
+
+
+class Figures:
+    def __init__(self):
+        self.rows = []
+
+    def ratio(self, name, wanted, a, b, rounds, note=""):
+        """a() and b() in turn, each giving a rate; the figure is the median of a/b."""
+        a(), b()                                    # warm both
+        pairs = []
+        for _ in range(rounds):
+            x, y = a(), b()
+            pairs.append((x, y))
+        ratios = [x / y for x, y in pairs]
+        m = statistics.median(ratios)
+        ok = "" if wanted is None else ("met" if m >= wanted else "MISSED")
+        self.rows.append({"name": name, "ratio": m, "low": min(ratios), "high": max(ratios),
+                          "wanted": wanted, "a": statistics.median(p[0] for p in pairs),
+                          "b": statistics.median(p[1] for p in pairs), "verdict": ok, "note": note})
+        say(f"{name:34} {m:6.2f}  ({min(ratios):.2f}-{max(ratios):.2f})"
+            f"  wanted >= {wanted if wanted is not None else '-'}  {ok}"
+            f"   {statistics.median(p[0] for p in pairs):.0f}/s against "
+            f"{statistics.median(p[1] for p in pairs):.0f}/s {note}")
+
+    def value(self, name, value, unit, wanted=None, below=None, note=""):
+        ok = "" if below is None else ("met" if value <= below else "MISSED")
+        self.rows.append({"name": name, "value": value, "unit": unit, "below": below,
+                          "verdict": ok, "note": note})
+        say(f"{name:34} {value:8.3f} {unit}"
+            + (f"  wanted <= {below}  {ok}" if below is not None else "") + f"  {note}")
+
+
+OPEN = "HaloBuzzRateLimit api 15000000/1h key=user\nHaloBuzzRateLimit auth 15000000/1h key=ip\n" \
+       "HaloBuzzPasswordCost 4\nHaloBuzzRateLimit static 15000000/1h key=ip\n"
+
+
+def rate_of(url, o, headers=(), **more):
+    def run():
+        r = wrk(url, o.seconds, headers=headers, **more)
+        if r["bad"]:
+            raise SystemExit(f"{url}: {r['bad']} answers were not 2xx")
+        return r["rate"]
+    return run
+
+
+def case_me(f, o):
+    with Server(o.build, OPEN) as s:
+        token = account(s, "benchme")
+        _, body, _ = call(s.base + "/api/v1/users/me", token=token)
+        static = s.file("same.json", len(body))
+        auth = f"Authorization: Bearer {token}"
+        f.ratio("users/me : static file", 0.85,
+                rate_of(s.base + "/api/v1/users/me", o, [auth]),
+                rate_of(static, o, [auth]), o.rounds, f"({len(body)} bytes, limiter on)")
+
+
+def case_limiter(f, o):
+    extra = OPEN + '<Location "/limited">\nHaloBuzzRateLimitClass static\n</Location>\n'
+    with Server(o.build, extra) as s:
+        s.file("plain.json", 600)
+        s.file("limited.json", 600)
+        os.mkdir(f"{s.dir}/www/limited")
+        os.mkdir(f"{s.dir}/www/plain")
+        for d in ("limited", "plain"):
+            shutil.copy(f"{s.dir}/www/plain.json", f"{s.dir}/www/{d}/f.json")
+        f.ratio("static with limiter : without", 0.97,
+                rate_of(s.base + "/limited/f.json", o), rate_of(s.base + "/plain/f.json", o),
+                o.rounds)
+
+
+def fill(o, state, users=0, streams=0, live=0):
+    subprocess.run([os.path.join(o.build, "tests/bench/bench_fill"), "--state", state,
+                    "--users", str(users), "--streams", str(streams), "--live", str(live)],
+                   check=True)
+
+
+def case_streams(f, o):
+    state = tempfile.mkdtemp(prefix="hbs")
+    try:
+        fill(o, state, users=2000, streams=10000, live=1000)
+        with Server(o.build, OPEN, state=state) as s:
+            _, body, _ = call(s.base + "/api/v1/streams?limit=20")
+            if len(json.loads(body)["items"]) != 20:
+                raise SystemExit("the list does not hold 20 streams")
+            f.ratio("streams?limit=20 : static file", 0.5,
+                    rate_of(s.base + "/api/v1/streams?limit=20", o),
+                    rate_of(s.file("small.json", 600), o), o.rounds,
+                    f"({len(body)} bytes against 600)")
+            f.ratio("the same : static of its size", None,
+                    rate_of(s.base + "/api/v1/streams?limit=20", o),
+                    rate_of(s.file("size.json", len(body)), o), o.rounds)
+    finally:
+        shutil.rmtree(state, ignore_errors=True)
+
+
+def case_register(f, o):
+    with Server(o.build, OPEN) as s:
+        count = [0]
+
+        def register():
+            count[0] += 1
+            r = wrk(s.base + "/api/v1/auth/register", o.seconds, connections=32,
+                    script=f"{HERE}/register.lua", args=[f"r{os.getpid()}x{count[0]}"])
+            if r["bad"]:
+                raise SystemExit(f"register: {r['bad']} answers were not 2xx")
+            return r["rate"]
+
+        def loop():
+            out = subprocess.run([os.path.join(o.build, "tests/bench/bench_insert"), "--dir",
+                                  s.dir, "--seconds", str(o.seconds), "--group", str(o.group)],
+                                 capture_output=True, text=True, check=True).stdout
+            return float(out.split()[0])
+        f.ratio("register : plain insert loop", 0.6, register, loop, o.rounds,
+                f"(groups of {o.group})")
+
+
+def case_million(f, o):
+    small, large = tempfile.mkdtemp(prefix="hbs"), tempfile.mkdtemp(prefix="hbl")
+    try:
+        fill(o, small, users=1000)
+        fill(o, large, users=o.users)
+        with Server(o.build, OPEN, state=small) as a, Server(o.build, OPEN, state=large) as b:
+            ta, tb = account(a, "benchone"), account(b, "benchone")
+            f.ratio(f"users/me, {o.users} users : 1 000", 0.9,
+                    rate_of(b.base + "/api/v1/users/me", o, [f"Authorization: Bearer {tb}"]),
+                    rate_of(a.base + "/api/v1/users/me", o, [f"Authorization: Bearer {ta}"]),
+                    o.rounds)
+            # Sign-in with a wrong password: look-up and hash (cost 4), no session written.
+            f.ratio(f"login look-up, {o.users} users : 1 000", 0.9,
+                    rate_of_login(b, o), rate_of_login(a, o), o.rounds)
+    finally:
+        shutil.rmtree(small, ignore_errors=True)
+        shutil.rmtree(large, ignore_errors=True)
+
+
+def rate_of_login(s, o):
+    def run():
+        r = wrk(s.base + "/api/v1/auth/login", o.seconds, script=f"{HERE}/login.lua",
+                args=["benchone@example.com", "Correct-Horse-9"])
+        if r["bad"]:
+            raise SystemExit(f"login: {r['bad']} answers were not 2xx")
+        return r["rate"]
+    return run
+
+
+def case_storm(f, o):
+    extra = OPEN.replace("HaloBuzzPasswordCost 4", "HaloBuzzPasswordCost 12")
+    with Server(o.build, extra) as s:
+        token = account(s, "benchstorm")
+        me = s.base + "/api/v1/users/me"
+        auth = [f"Authorization: Bearer {token}"]
+        # Other clients: few and steady, so that what is measured is waiting, not their own load.
+        quiet = [wrk(me, o.seconds, connections=4, headers=auth)["p99"] for _ in range(o.rounds)]
+        storm = subprocess.Popen(
+            ["wrk", "-c", "64", "-t", "1", "-d", f"{(o.seconds + 2) * o.rounds}s", "-s",
+             f"{HERE}/login.lua", s.base + "/api/v1/auth/login", "--",
+             "benchstorm@example.com", "Correct-Horse-9"], stdout=subprocess.DEVNULL)
+        time.sleep(1.5)
+        loud = [wrk(me, o.seconds, connections=4, headers=auth)["p99"] for _ in range(o.rounds)]
+        storm.wait()
+        q, l = statistics.median(quiet), statistics.median(loud)
+        f.value("users/me p99, login storm : quiet", l / q, "times", below=3,
+                note=f"({l:.2f} ms against {q:.2f} ms)")
+
+
+def case_start(f, o):
+    times, memory = [], []
+    for _ in range(o.rounds):
+        with Server(o.build, OPEN) as s:
+            times.append(s.start_seconds)
+            time.sleep(0.3)
+            for pid in s.children():
+                text = open(f"/proc/{pid}/status").read()
+                memory.append(int(re.search(r"VmRSS:\s+(\d+)", text).group(1)) / 1024)
+    f.value("start to first 200 of /readyz", statistics.median(times), "s", below=1)
+    f.value("resident memory of an idle child", statistics.median(memory), "MiB")
+
+
+CASES = {"me": case_me, "limiter": case_limiter, "streams": case_streams, "register": case_register,
+         "million": case_million, "storm": case_storm, "start": case_start}
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--build", required=True)
+    p.add_argument("--rounds", type=int, default=5)
+    p.add_argument("--seconds", type=int, default=3)
+    p.add_argument("--users", type=int, default=1000000)
+    p.add_argument("--group", type=int, default=16)
+    p.add_argument("--json")
+    p.add_argument("cases", nargs="*", metavar="CASE")
+    o = p.parse_args()
+    o.build = os.path.abspath(o.build)
+    for c in o.cases:
+        if c not in CASES:
+            p.error(f"no case is called {c}: {' '.join(CASES)}")
+    if not shutil.which("wrk"):
+        raise SystemExit("wrk is missing: apt-get install wrk")
+    f = Figures()
+    for name, fn in CASES.items():
+        if not o.cases or name in o.cases:
+            fn(f, o)
+    if o.json:
+        with open(o.json, "w") as out:
+            json.dump(f.rows, out, indent=1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * NAME
+ *     bench_fill - fill a state directory with users and streams
+ *
+ * SYNOPSIS
+ *     bench_fill --state DIR [--users N] [--streams N] [--live N]
+ *
+ * DESCRIPTION
+ *     Writes documents as registration and stream creation do, 1 000 a transaction, into
+ *     DIR/halobuzz.db. The users share one password hash nobody knows the password of.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <apr_general.h>
+#include <apr_strings.h>
+
+#include "hb_settings.h"
+#include "hb_site.h"
+#include "hb_store.h"
+
+#define BATCH 1000
+
+typedef struct batch_t {
+    long first, end;            /* numbers of the records */
+    long live;                  /* streams below this number are live */
+    int is_streams;
+} batch_t;
+
+static void complain(void *baton, hb_level_e level, apr_status_t status,
+                     const char *request_id, const char *line)
+{
+    (void)baton;
+    (void)level;
+    (void)request_id;
+    fprintf(stderr, "bench_fill: %s (%d)\n", line, status);
+}
+
+static hb_json_t *user_make(hb_op_t *op, long i)
+{
+    hb_json_t *user = hb_json_object_make(op->pool);
+    const char *name = apr_psprintf(op->pool, "filled%ld", i);
+    apr_int64_t now = op->now / 1000;
+
+    hb_json_set_string(user, "email", apr_pstrcat(op->pool, name, "@example.com", NULL));
+    hb_json_set_string(user, "username", name);
+    hb_json_set_string(user, "usernameKey", name);
+    hb_json_set_string(user, "usernameSkeleton", apr_psprintf(op->pool, "skeleton%ld", i));
+    hb_json_set_string(user, "passwordHash",
+                       "$2y$12$Q9r1yB8Jm2Wc4k5L6n7P8eJm2Wc4k5L6n7P8eQ9r1yB8Jm2Wc4k5L");
+    hb_json_set(user, "roles", hb_json_array_make(op->pool));
+    hb_json_set_string(user, "status", "active");
+    hb_json_set_string(user, "displayName", name);
+    hb_json_set_string(user, "country", "NP");
+    hb_json_set_int(user, "ogLevel", 0);
+    hb_json_put_at(user, "coins.balance", hb_json_int_make(0, op->pool));
+    hb_json_put_at(user, "coins.bonusBalance", hb_json_int_make(0, op->pool));
+    hb_json_put_at(user, "coins.totalEarned", hb_json_int_make(0, op->pool));
+    hb_json_put_at(user, "coins.totalSpent", hb_json_int_make(0, op->pool));
+    hb_json_put_at(user, "trust.score", hb_json_int_make(50, op->pool));
+    hb_json_put_at(user, "trust.level", hb_json_string_make("medium", op->pool));
+    hb_json_set_int(user, "followers", 0);
+    hb_json_set_int(user, "following", 0);
+    hb_json_set_int(user, "createdAt", now);
+    hb_json_set_int(user, "updatedAt", now);
+    return user;
+}
+
+static hb_json_t *stream_make(hb_op_t *op, long i, long live)
+{
+    static const char *const categories[] = { "music", "talk", "games", "dance", "cooking" };
+    static const char *const countries[] = { "NP", "IN", "AU", "US" };
+    hb_json_t *stream = hb_json_object_make(op->pool);
+    const char *host = apr_psprintf(op->pool, "%024lx", i + 1);
+    apr_int64_t now = op->now / 1000;
+
+    hb_json_set_string(stream, "hostId", host);
+    hb_json_set_string(stream, "title", apr_psprintf(op->pool, "An evening with host %ld", i));
+    hb_json_set_string(stream, "description", "Songs, questions and answers, and a guest");
+    hb_json_set_string(stream, "category", categories[i % 5]);
+    hb_json_set_string(stream, "country", countries[i % 4]);
+    hb_json_set_string(stream, "language", "ne");
+    hb_json_set_string(stream, "channel", host);
+    hb_json_set_int(stream, "viewers", i < live ? (i * 7919) % 5000 : 0);
+    hb_json_set_int(stream, "peakViewers", (i * 7919) % 5000);
+    hb_json_set_int(stream, "totalViews", (i * 7919) % 50000);
+    hb_json_set_int(stream, "totalCoins", (i * 104729) % 1000000);
+    hb_json_set_int(stream, "score", (i * 7919) % 5000);
+    hb_json_set_int(stream, "createdAt", now - i * 1000);
+    hb_json_set_int(stream, "startedAt", now - i * 1000 + 500);
+    if (i < live) {
+        hb_json_set_string(stream, "status", "live");
+        hb_json_set_string(stream, "activeHostId", host);
+    }
+    else {
+        hb_json_set_string(stream, "status", "ended");
+        hb_json_set_int(stream, "endedAt", now - i * 500);
+        hb_json_set_string(stream, "endReason", "host");
+    }
+    return stream;
+}
+
+static apr_status_t write_batch(hb_op_t *op, void *baton)
+{
+    const batch_t *batch = baton;
+    apr_status_t rv = APR_SUCCESS;
+    long i;
+
+    for (i = batch->first; i < batch->end && rv == APR_SUCCESS; i++) {
+        rv = batch->is_streams
+            ? hb_store_insert(NULL, op, HB_C_STREAMS, stream_make(op, i, batch->live))
+            : hb_store_insert(NULL, op, HB_C_USERS, user_make(op, i));
+    }
+    return rv;
+}
+
+static void fill(hb_site_t *site, const char *what, int is_streams, long n, long live)
+{
+    batch_t batch = { 0, 0, live, is_streams };
+    char text[120];
+    apr_status_t rv;
+
+    for (batch.first = 0; batch.first < n; batch.first = batch.end) {
+        apr_pool_t *pool;
+
+        batch.end = batch.first + BATCH < n ? batch.first + BATCH : n;
+        apr_pool_create(&pool, site->pool);
+        rv = hb_store_transact(hb_op_make(site, pool), write_batch, &batch);
+        if (rv != APR_SUCCESS) {
+            fprintf(stderr, "bench_fill: %s\n", hb_strerror(rv, text, sizeof(text)));
+            exit(1);
+        }
+        apr_pool_destroy(pool);
+        if (isatty(STDERR_FILENO)) {
+            fprintf(stderr, "\r%ld of %ld %s", batch.end, n, what);
+        }
+    }
+    if (isatty(STDERR_FILENO) && n > 0) {
+        fputc('\n', stderr);
+    }
+}
+
+int main(int argc, const char *const *argv)
+{
+    hb_log_t log = { complain, NULL, HB_LOG_WARNING };
+    hb_settings_draft_t *draft;
+    const hb_setting_row_t *row;
+    const char *state = NULL, *why;
+    long users = 0, streams = 0, live = 0;
+    hb_site_memory_t none = { 0 };
+    apr_pool_t *pool;
+    hb_site_t *site;
+    int i;
+
+    apr_app_initialize(&argc, &argv, NULL);
+    apr_pool_create(&pool, NULL);
+    for (i = 1; i + 1 < argc; i += 2) {
+        if (strcmp(argv[i], "--state") == 0) {
+            state = argv[i + 1];
+        }
+        else if (strcmp(argv[i], "--users") == 0) {
+            users = atol(argv[i + 1]);
+        }
+        else if (strcmp(argv[i], "--streams") == 0) {
+            streams = atol(argv[i + 1]);
+        }
+        else if (strcmp(argv[i], "--live") == 0) {
+            live = atol(argv[i + 1]);
+        }
+    }
+    if (state == NULL) {
+        fprintf(stderr, "usage: bench_fill --state DIR [--users N] [--streams N] [--live N]\n");
+        return 2;
+    }
+    draft = hb_settings_draft_make(pool);
+    row = hb_setting_row("HaloBuzzStateDir");
+    if ((why = hb_settings_set(draft, row, state, pool)) != NULL
+        || (why = hb_settings_finish(draft, pool)) != NULL
+        || hb_site_make(&site, &why, &draft->values, &log, pool) != APR_SUCCESS
+        || hb_site_open(site, &none, pool) != APR_SUCCESS) {
+        fprintf(stderr, "bench_fill: %s\n", why != NULL ? why : "the site cannot be opened");
+        return 1;
+    }
+    fill(site, "users", 0, users, 0);
+    fill(site, "streams", 1, streams, live);
+    apr_pool_destroy(pool);
+    return 0;
+}
