@@ -24,10 +24,15 @@ typedef struct hb_limit_verdict_t {
     int is_allowed;
     apr_uint32_t remaining;
     int reset_sec;              /* until the window ends, rounded up; at least 1 when refused */
-    int was_full;               /* no slot was free: admitted uncounted */
+    int was_full;               /* no slot was free: admitted uncounted (HaloBuzzRateLimitSize) */
 } hb_limit_verdict_t;
 
-/** memory as for hb_cache_open. Does not wait. */
+/**
+ * Memory is zeroed or was used by another process; NULL gives a private table (of bytes,
+ * or a small one for 0). Does not wait; processes may open the same memory at once.
+ * @return HB_E_CONFIG when the memory holds a table of another size or version;
+ *         APR_ENOMEM when it is too small for one
+ */
 apr_status_t hb_limit_open(hb_limit_t **limit, void *memory, apr_size_t bytes,
                            apr_pool_t *pool);
 
@@ -44,7 +49,7 @@ void hb_limit_peek(hb_limit_verdict_t *verdict, hb_limit_t *limit,
                    const hb_limit_rule_t *rule, const void *key, apr_size_t len,
                    apr_time_t now_usec);
 
-/** Forget (rule, key): a success after failures, an operator's pardon. */
+/** Forget (rule, key), so that its next event starts a window: a success after failures, an operator's pardon. */
 void hb_limit_forget(hb_limit_t *limit, const hb_limit_rule_t *rule, const void *key,
                      apr_size_t len);
 
@@ -54,6 +59,7 @@ apr_time_t hb_limit_now(void);
 typedef struct hb_limit_stats_t {
     apr_uint64_t slots, used, taken, refused, full;
 } hb_limit_stats_t;
+/** Reads the whole table: for a scrape, not for each request. */
 void hb_limit_stats(hb_limit_stats_t *stats, hb_limit_t *limit);
 
 /** "ip" key of an address: IPv4 whole, IPv6 its /64. Gives the length; buf holds 16 bytes. */

@@ -23,12 +23,19 @@ typedef struct hb_metrics_t hb_metrics_t;
 /** How much shared memory n_routes route rows need. */
 apr_size_t hb_metrics_bytes(int n_routes);
 
-/** memory as for hb_cache_open; NULL gives private counters. */
+/**
+ * Memory is zeroed or was used by another process; NULL gives private counters. Does
+ * not wait; processes may open the same memory at once.
+ * @return HB_E_CONFIG when the memory holds counters of another size or version (after an
+ *         upgrade, until a full restart); APR_ENOMEM when it is too small
+ */
 apr_status_t hb_metrics_open(hb_metrics_t **metrics, void *memory, apr_size_t bytes,
                              apr_pool_t *pool);
 
 /** metrics may be NULL. */
 void hb_metric_add(hb_metrics_t *metrics, hb_metric_e metric, apr_int64_t n);
+/** For gauges only; metrics may be NULL. */
+void hb_metric_set(hb_metrics_t *metrics, hb_metric_e metric, apr_int64_t n);
 apr_int64_t hb_metric_value(hb_metrics_t *metrics, hb_metric_e metric);
 
 /** One answered request: route row (0: not ours), status, bytes out, duration. */
@@ -38,10 +45,16 @@ void hb_metric_http(hb_metrics_t *metrics, int route, int status, apr_int64_t by
 /** Upper bounds of the duration buckets in microseconds, ascending; ends with 0. */
 const apr_interval_time_t *hb_metrics_buckets(void);
 
-/** Name of route row i as label value ("GET /api/v1/users/me"), NULL behind the last. */
+/**
+ * Route row i, from 1: gives its template ("/api/v1/users/{id}") and sets *method ("GET");
+ * NULL behind the last. Lives as long as the scrape.
+ */
 typedef const char *hb_metrics_route_fn(void *baton, int i, const char **method);
 
-/** Prometheus text 0.0.4 of everything counted here. */
+/**
+ * Prometheus text 0.0.4 of everything counted here; routes nobody asked for are left out.
+ * Requests that met no route are those of method "other", route "other".
+ */
 const char *hb_metrics_text(hb_metrics_t *metrics, hb_metrics_route_fn *route, void *baton,
                             apr_pool_t *pool);
 
