@@ -52,10 +52,10 @@ typedef struct hb_cond_t {
 typedef enum hb_edit_e {
     HB_SET,                     /* HB_NIL sets null */
     HB_INC,                     /* integers; missing counts as 0; overflow fails the change */
-    HB_PUSH,                    /* append to an array, made when missing */
+    HB_PUSH,                    /* append to an array, made when missing or null */
     HB_PULL,                    /* remove all equal items from an array */
     HB_UNSET,
-    HB_SET_IF_ABSENT
+    HB_SET_IF_ABSENT            /* absent: missing or null */
 } hb_edit_e;
 
 typedef struct hb_edit_t {
@@ -69,7 +69,10 @@ typedef struct hb_sort_t {
     int descending;
 } hb_sort_t;
 
-/** What to look for. A zeroed tail means: all, in id order, default limit. */
+/**
+ * What to look for. A zeroed tail means: all, in id order, default limit. A document that
+ * lacks a sort field (or has null there) is not found by a query that names it.
+ */
 typedef struct hb_query_t {
     hb_collection_e in;
     const hb_cond_t *where;     /* all have to hold */
@@ -175,11 +178,17 @@ apr_status_t hb_store_open(hb_store_t **store, hb_site_t *site, const char *url,
 
 /* --- for backends: store_*.c exports one of these; hb_store.c lists it --- */
 
+struct hb_store_tx_t;           /* hb_store_backend.h */
+
 typedef struct hb_store_driver_t {
     const char *scheme;         /* "sqlite" */
     const char *accepts;        /* "sqlite:FILE", for messages */
     apr_status_t (*open)(void **self, hb_site_t *site, const char *url, apr_pool_t *pool);
-    /* All below: required, may wait, self is what open gave; op->tx is the driver's. */
+    /* Is self of no more use (its file was replaced or is damaged)? Then the front opens
+     * another and lets this one go with its last call. Does not wait. */
+    int (*is_lost)(void *self);
+    /* All below: required, may wait, self is what open gave; op->tx is the driver's and
+     * begins with hb_store_tx_t. Arguments were checked, limits are in their bounds. */
     apr_status_t (*get)(void *self, hb_json_t **doc, hb_op_t *op, hb_collection_e in,
                         const char *id);
     apr_status_t (*find)(void *self, hb_page_t *page, hb_op_t *op, const hb_query_t *query);

@@ -1,0 +1,596 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The front of the store: finds the backend for a URL, opens it when it can and again when
+ * it was lost, checks arguments, counts and times each call. What a record is and where it
+ * lies is the backend's business (store_*.c).
+ */
+#include "hb_store_backend.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <apr_strings.h>
+
+#include "hb_metrics.h"
+
+extern const hb_store_driver_t store_sqlite_driver;
+
+static const hb_store_driver_t *const drivers[] = {
+    &store_sqlite_driver,
+    NULL
+};
+
+#define BACKOFF_FIRST_USEC 100000
+#define BACKOFF_MOST_USEC 5000000
+#define CLOSE_WAIT_USEC 2000000     /* for calls under way when the process ends */
+#define RETRY_AFTER_SEC 2
+
+/* One opened backend. Calls hold it by `users`, so that a lost one goes with its last call. */
+typedef struct instance_t {
+    void *self;
+    apr_pool_t *pool;
+    int users;
+    int is_retired;
+} instance_t;
+
+struct hb_store_t {
+    const hb_store_driver_t *driver;
+    hb_site_t *site;
+    const char *url;
+    pthread_mutex_t lock;           /* of all below */
+    pthread_cond_t changed;
+    instance_t *instance;           /* NULL while records cannot be reached */
+    int is_opening;
+    int is_closed;
+    int n_users;                    /* of all instances */
+    apr_int64_t retry_at;           /* hb_store_clock */
+    apr_interval_time_t backoff;
+};
+
+/* One call on its way through the front. */
+typedef struct call_t {
+    hb_op_t *op;
+    hb_store_t *store;
+    instance_t *instance;           /* NULL inside a transaction, which holds it already */
+    void *self;
+    const char *what;
+    hb_collection_e in;
+    apr_int64_t started;
+    int is_long;                    /* by nature, so it is never called slow */
+} call_t;
+
+static const hb_store_driver_t *driver_of(const char *url)
+{
+    int i;
+
+    for (i = 0; drivers[i] != NULL; i++) {
+        apr_size_t n = strlen(drivers[i]->scheme);
+
+        if (strncmp(url, drivers[i]->scheme, n) == 0 && url[n] == ':' && url[n + 1] != '\0') {
+            return drivers[i];
+        }
+    }
+    return NULL;
+}
+
+const char *hb_store_url_check(const char *url, apr_pool_t *pool)
+{
+    const char *accepted = NULL;
+    int i;
+
+    if (url != NULL && driver_of(url) != NULL) {
+        return NULL;
+    }
+    for (i = 0; drivers[i] != NULL; i++) {
+        accepted = accepted == NULL ? drivers[i]->accepts
+            : apr_pstrcat(pool, accepted, ", ", drivers[i]->accepts, NULL);
+    }
+    /* Only the scheme is repeated: the rest of a URL may hold a password. */
+    return apr_psprintf(pool, "no backend takes '%.*s:...'; accepted: %s",
+                        url != NULL ? (int)strcspn(url, ":/@") : 0,
+                        url != NULL ? url : "", accepted);
+}
+
+/* Call with the lock held; gives it back while the backend opens. */
+static void open_instance(hb_store_t *store)
+{
+    instance_t *instance = calloc(1, sizeof(*instance));
+    apr_status_t rv = APR_ENOMEM;
+
+    store->is_opening = 1;
+    pthread_mutex_unlock(&store->lock);
+    /* Not below any other pool: at exit no pool must take it from a thread that still uses it. */
+    if (instance != NULL
+        && apr_pool_create_unmanaged_ex(&instance->pool, NULL, NULL) == APR_SUCCESS) {
+        rv = store->driver->open(&instance->self, store->site, store->url, instance->pool);
+        if (rv != APR_SUCCESS) {
+            apr_pool_destroy(instance->pool);
+        }
+    }
+    pthread_mutex_lock(&store->lock);
+    store->is_opening = 0;
+    if (rv == APR_SUCCESS) {
+        store->instance = instance;
+        store->backoff = 0;
+    }
+    else {
+        free(instance);
+        store->backoff = store->backoff == 0 ? BACKOFF_FIRST_USEC : store->backoff * 2;
+        if (store->backoff > BACKOFF_MOST_USEC) {
+            store->backoff = BACKOFF_MOST_USEC;
+        }
+        store->retry_at = hb_store_clock() + store->backoff;
+    }
+    pthread_cond_broadcast(&store->changed);
+}
+
+static void drop_instance(instance_t *instance)
+{
+    apr_pool_destroy(instance->pool);
+    free(instance);
+}
+
+static apr_status_t wait_until(hb_store_t *store, apr_int64_t deadline)
+{
+    struct timespec at = { deadline / 1000000, deadline % 1000000 * 1000 };
+
+    return pthread_cond_timedwait(&store->changed, &store->lock, &at);
+}
+
+static instance_t *take_instance(hb_store_t *store)
+{
+    apr_int64_t deadline = 0;
+    instance_t *instance;
+
+    pthread_mutex_lock(&store->lock);
+    while (store->instance == NULL && !store->is_closed) {
+        apr_int64_t now = hb_store_clock();
+
+        if (store->is_opening) {
+            if (deadline == 0) {
+                deadline = now + store->site->settings->store_wait;
+            }
+            if (wait_until(store, deadline) != 0) {
+                break;
+            }
+        }
+        else if (now < store->retry_at) {
+            break;
+        }
+        else {
+            open_instance(store);
+        }
+    }
+    instance = store->is_closed ? NULL : store->instance;
+    if (instance != NULL) {
+        instance->users++;
+        store->n_users++;
+    }
+    pthread_mutex_unlock(&store->lock);
+    return instance;
+}
+
+static void give_instance(hb_store_t *store, instance_t *instance)
+{
+    int is_lost = store->driver->is_lost(instance->self);
+    int is_last;
+
+    pthread_mutex_lock(&store->lock);
+    if (is_lost && !instance->is_retired) {
+        instance->is_retired = 1;
+        store->instance = NULL;
+    }
+    store->n_users--;
+    is_last = --instance->users == 0 && instance->is_retired;
+    if (store->is_closed) {
+        pthread_cond_broadcast(&store->changed);
+    }
+    pthread_mutex_unlock(&store->lock);
+    if (is_last) {
+        drop_instance(instance);
+    }
+}
+
+static apr_status_t begin(call_t *call, hb_op_t *op, const char *what, hb_collection_e in,
+                          hb_metric_e metric)
+{
+    memset(call, 0, sizeof(*call));
+    call->op = op;
+    call->store = op->site->store;
+    call->what = what;
+    call->in = in;
+    call->started = hb_store_clock();
+    hb_metric_add(op->site->metrics, metric, 1);
+    if (op->tx != NULL) {
+        call->self = op->tx->self;
+        return APR_SUCCESS;
+    }
+    if (call->store != NULL) {
+        call->instance = take_instance(call->store);
+    }
+    if (call->instance == NULL) {
+        hb_metric_add(op->site->metrics, HB_M_STORE_ERRORS, 1);
+        return hb_fail_later(op, HB_E_STORE_DOWN, RETRY_AFTER_SEC,
+                             "records cannot be reached just now");
+    }
+    call->self = call->instance->self;
+    return APR_SUCCESS;
+}
+
+static int is_our_failure(apr_status_t rv)
+{
+    return rv == HB_E_STORE_DOWN || rv == HB_E_STORE_READONLY || rv == HB_E_STORE_CONFLICT
+        || rv == HB_E_STORE_DAMAGED || rv == HB_E_INTERNAL;
+}
+
+static const char *const match_words[] = {
+    "is", "is not", "below", "at most", "above", "at least", "starts with", "one of", "has"
+};
+
+/* The shape of a query for the log: fields and how, never values. */
+static const char *query_text(hb_op_t *op, const hb_query_t *query)
+{
+    const char *text = "";
+    int i;
+
+    for (i = 0; i < query->n_where; i++) {
+        text = apr_pstrcat(op->pool, text, i == 0 ? " where " : ", ", query->where[i].field,
+                           " ", match_words[query->where[i].how], NULL);
+    }
+    for (i = 0; i < 2 && query->sort[i].field != NULL; i++) {
+        text = apr_pstrcat(op->pool, text, i == 0 ? " by " : ", ", query->sort[i].field,
+                           query->sort[i].descending ? "-" : "", NULL);
+    }
+    return text;
+}
+
+static apr_status_t end(call_t *call, apr_status_t rv, const hb_query_t *query)
+{
+    hb_op_t *op = call->op;
+    apr_interval_time_t slow = op->site->settings->store_slow;
+    apr_int64_t took = hb_store_clock() - call->started;
+
+    if (is_our_failure(rv)) {
+        hb_metric_add(op->site->metrics, HB_M_STORE_ERRORS, 1);
+    }
+    if (slow > 0 && took > slow && !call->is_long) {
+        hb_metric_add(op->site->metrics, HB_M_STORE_SLOW, 1);
+        hb_log(op, HB_LOG_NOTICE, 0, HBLOGNO(01001) "slow: store %s%s%s took %"
+               APR_INT64_T_FMT " ms%s", call->what, call->in != HB_SHAPE_NONE ? " " : "",
+               call->in != HB_SHAPE_NONE ? hb_shape(call->in)->name : "", took / 1000,
+               query != NULL ? query_text(op, query) : "");
+    }
+    if (call->instance != NULL) {
+        give_instance(call->store, call->instance);
+    }
+    return rv;
+}
+
+/* Backends get the limit in its bounds. */
+static hb_query_t tidy(const hb_query_t *query)
+{
+    hb_query_t q = *query;
+
+    if (q.limit <= 0) {
+        q.limit = HB_STORE_LIMIT_DEFAULT;
+    }
+    if (q.limit > HB_STORE_LIMIT_MAX) {
+        q.limit = HB_STORE_LIMIT_MAX;
+    }
+    return q;
+}
+
+apr_status_t hb_store_get(hb_json_t **doc, hb_op_t *op, hb_collection_e in, const char *id)
+{
+    apr_status_t rv = hb_store_check_collection(op, "get", in);
+    call_t call;
+
+    *doc = NULL;
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    if (!hb_store_id_is_usable(id)) {
+        return HB_E_STORE_MISSING;      /* ids come from outside: nobody has such a one */
+    }
+    rv = begin(&call, op, "get", in, HB_M_STORE_READS);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    return end(&call, call.store->driver->get(call.self, doc, op, in, id), NULL);
+}
+
+apr_status_t hb_store_find(hb_page_t *page, hb_op_t *op, const hb_query_t *query)
+{
+    hb_query_t q = tidy(query);
+    apr_status_t rv = hb_store_check_query(op, "find", &q);
+    call_t call;
+
+    memset(page, 0, sizeof(*page));
+    if (rv == APR_SUCCESS) {
+        rv = begin(&call, op, "find", q.in, HB_M_STORE_READS);
+    }
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    return end(&call, call.store->driver->find(call.self, page, op, &q), &q);
+}
+
+apr_status_t hb_store_find_one(hb_json_t **doc, hb_op_t *op, const hb_query_t *query)
+{
+    hb_query_t q = *query;
+    hb_page_t page;
+    apr_status_t rv;
+
+    *doc = NULL;
+    q.limit = 1;
+    rv = hb_store_find(&page, op, &q);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    if (page.n_items == 0) {
+        return HB_E_STORE_MISSING;
+    }
+    *doc = page.items[0];
+    return APR_SUCCESS;
+}
+
+apr_status_t hb_store_count(apr_int64_t *n, hb_op_t *op, const hb_query_t *query)
+{
+    hb_query_t q = tidy(query);
+    apr_status_t rv = hb_store_check_query(op, "count", &q);
+    call_t call;
+
+    *n = 0;
+    if (rv == APR_SUCCESS) {
+        rv = begin(&call, op, "count", q.in, HB_M_STORE_READS);
+    }
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    return end(&call, call.store->driver->count(call.self, n, op, &q), &q);
+}
+
+apr_status_t hb_store_insert(const char **index, hb_op_t *op, hb_collection_e in,
+                             hb_json_t *doc)
+{
+    apr_status_t rv = hb_store_check_collection(op, "insert", in);
+    const char *dropped;
+    call_t call;
+
+    index = index != NULL ? index : &dropped;
+    *index = NULL;
+    if (rv == APR_SUCCESS) {
+        rv = hb_store_check_doc(op, "insert", in, doc);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = begin(&call, op, "insert", in, HB_M_STORE_WRITES);
+    }
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    return end(&call, call.store->driver->insert(call.self, index, op, in, doc), NULL);
+}
+
+apr_status_t hb_store_change(hb_json_t **after, const char **index, hb_op_t *op,
+                             hb_collection_e in, const char *id,
+                             const hb_cond_t *guards, int n_guards,
+                             const hb_edit_t *edits, int n_edits)
+{
+    apr_status_t rv = hb_store_check_collection(op, "change", in);
+    const char *dropped;
+    hb_json_t *unseen;
+    call_t call;
+
+    after = after != NULL ? after : &unseen;
+    *after = NULL;
+    index = index != NULL ? index : &dropped;
+    *index = NULL;
+    if (rv == APR_SUCCESS) {
+        rv = hb_store_check_conds(op, "change", in, guards, n_guards);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = hb_store_check_edits(op, "change", in, edits, n_edits);
+    }
+    if (rv == APR_SUCCESS && !hb_store_id_is_usable(id)) {
+        rv = HB_E_STORE_MISSING;
+    }
+    if (rv == APR_SUCCESS) {
+        rv = begin(&call, op, "change", in, HB_M_STORE_WRITES);
+    }
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    return end(&call, call.store->driver->change(call.self, after, index, op, in, id,
+                                                 guards, n_guards, edits, n_edits), NULL);
+}
+
+apr_status_t hb_store_change_all(apr_int64_t *n, hb_op_t *op, const hb_query_t *query,
+                                 const hb_edit_t *edits, int n_edits)
+{
+    apr_status_t rv = hb_store_check_query(op, "change_all", query);
+    apr_int64_t uncounted;
+    call_t call;
+
+    n = n != NULL ? n : &uncounted;
+    *n = 0;
+    if (rv == APR_SUCCESS) {
+        rv = hb_store_check_edits(op, "change_all", query->in, edits, n_edits);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = begin(&call, op, "change_all", query->in, HB_M_STORE_WRITES);
+    }
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    return end(&call, call.store->driver->change_all(call.self, n, op, query, edits, n_edits),
+               query);
+}
+
+apr_status_t hb_store_remove(hb_op_t *op, hb_collection_e in, const char *id,
+                             const hb_cond_t *guards, int n_guards)
+{
+    apr_status_t rv = hb_store_check_collection(op, "remove", in);
+    call_t call;
+
+    if (rv == APR_SUCCESS) {
+        rv = hb_store_check_conds(op, "remove", in, guards, n_guards);
+    }
+    if (rv == APR_SUCCESS && !hb_store_id_is_usable(id)) {
+        rv = HB_E_STORE_MISSING;
+    }
+    if (rv == APR_SUCCESS) {
+        rv = begin(&call, op, "remove", in, HB_M_STORE_WRITES);
+    }
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    return end(&call, call.store->driver->remove(call.self, op, in, id, guards, n_guards),
+               NULL);
+}
+
+apr_status_t hb_store_remove_all(apr_int64_t *n, hb_op_t *op, const hb_query_t *query)
+{
+    apr_status_t rv = hb_store_check_query(op, "remove_all", query);
+    apr_int64_t uncounted;
+    call_t call;
+
+    n = n != NULL ? n : &uncounted;
+    *n = 0;
+    if (rv == APR_SUCCESS) {
+        rv = begin(&call, op, "remove_all", query->in, HB_M_STORE_WRITES);
+    }
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    return end(&call, call.store->driver->remove_all(call.self, n, op, query), query);
+}
+
+apr_status_t hb_store_transact(hb_op_t *op, hb_store_tx_fn *fn, void *baton)
+{
+    call_t call;
+    apr_status_t rv = begin(&call, op, "transact", HB_SHAPE_NONE, HB_M_STORE_WRITES);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    return end(&call, call.store->driver->transact(call.self, op, fn, baton), NULL);
+}
+
+apr_status_t hb_store_ping(hb_op_t *op)
+{
+    call_t call;
+    apr_status_t rv = begin(&call, op, "ping", HB_SHAPE_NONE, HB_M_STORE_READS);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    return end(&call, call.store->driver->ping(call.self, op), NULL);
+}
+
+apr_status_t hb_store_backup(hb_op_t *op, const char *path, hb_store_report_fn *report,
+                             void *baton)
+{
+    call_t call;
+    apr_status_t rv = begin(&call, op, "backup", HB_SHAPE_NONE, HB_M_STORE_READS);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    call.is_long = 1;
+    return end(&call, call.store->driver->backup(call.self, op, path, report, baton), NULL);
+}
+
+apr_status_t hb_store_verify(apr_int64_t *findings, hb_op_t *op, hb_store_report_fn *report,
+                             void *baton)
+{
+    call_t call;
+    apr_status_t rv = begin(&call, op, "verify", HB_SHAPE_NONE, HB_M_STORE_READS);
+
+    *findings = 0;
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    call.is_long = 1;
+    return end(&call, call.store->driver->verify(call.self, findings, op, report, baton),
+               NULL);
+}
+
+apr_status_t hb_store_stats(hb_json_t **stats, hb_op_t *op)
+{
+    call_t call;
+    apr_status_t rv = begin(&call, op, "stats", HB_SHAPE_NONE, HB_M_STORE_READS);
+
+    *stats = NULL;
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    return end(&call, call.store->driver->stats(call.self, stats, op), NULL);
+}
+
+/* When the process ends in a hurry, threads may still be inside a call: then leave all as
+ * it is, for the end of the process frees it and every backend is safe against that. */
+static apr_status_t close_store(void *data)
+{
+    hb_store_t *store = data;
+    instance_t *instance = NULL;
+    apr_int64_t deadline = hb_store_clock() + CLOSE_WAIT_USEC;
+    int is_idle;
+
+    pthread_mutex_lock(&store->lock);
+    store->is_closed = 1;
+    pthread_cond_broadcast(&store->changed);
+    while (store->n_users > 0 || store->is_opening) {
+        if (wait_until(store, deadline) != 0) {
+            break;
+        }
+    }
+    if (store->n_users == 0 && !store->is_opening) {
+        instance = store->instance;
+        store->instance = NULL;
+    }
+    is_idle = store->n_users == 0 && !store->is_opening;
+    pthread_mutex_unlock(&store->lock);
+    if (instance != NULL) {
+        drop_instance(instance);
+    }
+    if (is_idle) {
+        free(store);
+    }
+    return APR_SUCCESS;
+}
+
+apr_status_t hb_store_open(hb_store_t **store, hb_site_t *site, const char *url,
+                           apr_pool_t *pool)
+{
+    const char *why = hb_store_url_check(url, pool);
+    pthread_condattr_t attr;
+    hb_store_t *s;
+
+    *store = NULL;
+    if (why != NULL) {
+        hb_log_to(&site->log, HB_LOG_ERR, 0, HBLOGNO(01002) "HaloBuzzStore: %s", why);
+        return HB_E_CONFIG;
+    }
+    /* Not from the pool: a thread that outlives the pool's end must find its lock. */
+    s = calloc(1, sizeof(*s));
+    if (s == NULL) {
+        return APR_ENOMEM;
+    }
+    s->driver = driver_of(url);
+    s->site = site;
+    s->url = apr_pstrdup(pool, url);
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    apr_pool_cleanup_register(pool, s, close_store, apr_pool_cleanup_null);
+
+    /* Try at once, so that the log says at start what is wrong; later calls try again. */
+    pthread_mutex_lock(&s->lock);
+    open_instance(s);
+    pthread_mutex_unlock(&s->lock);
+    *store = s;
+    return APR_SUCCESS;
+}

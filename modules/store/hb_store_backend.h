@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file hb_store_backend.h
+ * What the front and the backends of the store share and nobody else needs: guards and
+ * edits on JSON, cursors, the argument checks, the clock for waiting.
+ */
+#ifndef HB_STORE_BACKEND_H
+#define HB_STORE_BACKEND_H
+
+#include <time.h>
+
+#include "hb_store.h"
+
+/** What op->tx points at; a driver puts it first in a struct of its own. */
+struct hb_store_tx_t {
+    void *self;                 /* what the driver's open gave */
+};
+
+/** Microseconds of a clock that only goes forward. */
+static inline apr_int64_t hb_store_clock(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (apr_int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* Names of indexes, ids and documents longer than this are refused by the front. */
+#define HB_STORE_ID_MAX 128
+#define HB_STORE_DOC_MAX (4 * 1024 * 1024)
+#define HB_STORE_LIMIT_MAX 1000
+#define HB_STORE_LIMIT_DEFAULT 20
+
+/* --- hb_store_match.c --- */
+
+/** Does a document (with its "_id") meet every condition? Does not wait. */
+int hb_store_match(const hb_json_t *doc, const hb_cond_t *conds, int n_conds);
+
+/**
+ * Apply edits to a document in place; new values are made in pool. On failure the document is half edited and has to be
+ * thrown away.
+ * @return HB_E_INPUT_INVALID (with the problem set) for an overflow, HB_E_STORE_DAMAGED when
+ *         the document holds another type than the edit needs. Does not wait.
+ */
+apr_status_t hb_store_edit(hb_op_t *op, hb_json_t *doc, const hb_edit_t *edits, int n_edits,
+                           apr_pool_t *pool);
+
+/* --- hb_store_cursor.c --- */
+
+/** Where a page ended: the values of the sort fields of its last document, and its id. */
+typedef struct hb_store_cursor_t {
+    hb_value_t keys[2];         /* STRING, INT or BOOL */
+    int n_keys;
+    const char *id;
+} hb_store_cursor_t;
+
+/** How many sort fields stand before the id. */
+int hb_store_n_keys(const hb_query_t *query);
+/** Does the id, which breaks ties, run downwards? */
+int hb_store_id_descends(const hb_query_t *query);
+
+/** Text of the cursor behind a document, in op->pool. */
+const char *hb_store_cursor_make(hb_op_t *op, const hb_query_t *query,
+                                 const hb_json_t *last);
+/** Read query->after. HB_E_CURSOR_INVALID, with the problem set, when it is of another query. */
+apr_status_t hb_store_cursor_read(hb_store_cursor_t *cursor, hb_op_t *op,
+                                  const hb_query_t *query);
+
+/* --- hb_store_check.c: our own mistakes, HB_E_INTERNAL and a log line each --- */
+
+int hb_store_id_is_usable(const char *id);
+apr_status_t hb_store_check_collection(hb_op_t *op, const char *what, hb_collection_e in);
+apr_status_t hb_store_check_query(hb_op_t *op, const char *what, const hb_query_t *query);
+apr_status_t hb_store_check_conds(hb_op_t *op, const char *what, hb_collection_e in,
+                                  const hb_cond_t *conds, int n_conds);
+apr_status_t hb_store_check_edits(hb_op_t *op, const char *what, hb_collection_e in,
+                                  const hb_edit_t *edits, int n_edits);
+apr_status_t hb_store_check_doc(hb_op_t *op, const char *what, hb_collection_e in,
+                                const hb_json_t *doc);
+
+#endif /* HB_STORE_BACKEND_H */

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file store_sqlite.h
+ * The inside of the SQLite backend, one noun per file:
+ *
+ *   store_sqlite.c         the driver: get, find, insert, change, remove
+ *   store_sqlite_open.c    the file: where it is, who may open it, its layout and migration
+ *   store_sqlite_conn.c    connections, kept statements, what SQLite's errors mean for us
+ *   store_sqlite_query.c   queries become SQL
+ *   store_sqlite_lock.c    the lock that writers of all processes queue on
+ *   store_sqlite_group.c   writers of this process share commits
+ *   store_sqlite_keep.c    ping, backup, verify, stats
+ *
+ * A collection is a table (seq, id, doc); doc is the JSON without "_id", and indexes are on
+ * expressions over doc.
+ */
+#ifndef STORE_SQLITE_H
+#define STORE_SQLITE_H
+
+#include <pthread.h>
+#include <sys/types.h>
+
+#include <sqlite3.h>
+
+#include "hb_store_backend.h"
+
+#define STORE_READERS_MAX 16    /* connections; a read takes microseconds */
+#define STORE_STMTS_MAX 64      /* kept by each connection */
+
+typedef struct store_lock_t store_lock_t;
+
+/** A kept statement. */
+typedef struct store_slot_t {
+    apr_uint64_t hash;
+    apr_uint64_t used_at;
+    sqlite3_stmt *stmt;
+} store_slot_t;
+
+/** One connection; one thread at a time uses it. */
+typedef struct store_conn_t {
+    sqlite3 *db;
+    struct store_conn_t *next;
+    int is_bad;                 /* to be closed, not used again */
+    int wal_pages;              /* pages in the log after the last commit */
+    apr_uint64_t n_used;
+    sqlite3_stmt *get[HB_SHAPE_COUNT];
+    store_slot_t slots[STORE_STMTS_MAX];
+} store_conn_t;
+
+typedef struct store_item_t store_item_t;
+
+typedef struct store_sqlite_t {
+    hb_site_t *site;
+    const char *path;           /* absolute */
+    const char *lock_path;
+    pid_t pid;                  /* connections do not survive a fork */
+    dev_t dev;                  /* which file path was when it was opened */
+    ino_t ino;
+    int is_lost;                /* atomic; the front opens anew */
+    apr_int64_t looked_at;      /* atomic; when path was last compared with dev and ino */
+    store_lock_t *lock;
+
+    pthread_mutex_t readers_lock;
+    pthread_cond_t reader_freed;
+    store_conn_t *readers;      /* idle ones, last used first */
+    int n_readers;              /* idle and in use */
+
+    store_conn_t *writer;       /* of whoever leads; NULL until needed */
+    pthread_mutex_t queue_lock;
+    store_item_t *queue_head, *queue_tail;
+    int is_led;                 /* some thread leads a group */
+    int has_written;            /* since open: worth a checkpoint at the end */
+
+    pthread_mutex_t notes_lock; /* of what follows */
+    apr_int64_t complained_at[4];
+    apr_uint64_t warned[32];    /* hashes of SQL whose plan was complained about */
+    int n_warned;
+    apr_int64_t written_at;     /* last durable commit, for ping */
+    apr_int64_t pinged_at;
+    apr_status_t ping_rv;
+    apr_int64_t n_groups, n_items;
+} store_sqlite_t;
+
+/** The driver's transaction; op->tx points at its head. */
+typedef struct store_tx_t {
+    struct hb_store_tx_t head;
+    store_conn_t *conn;
+    int depth;                  /* of nested transactions */
+} store_tx_t;
+
+/* --- store_sqlite_open.c --- */
+
+apr_status_t store_sqlite_open(void **self, hb_site_t *site, const char *url,
+                               apr_pool_t *pool);
+/**
+ * Is the file at path still the one that was opened? Sets is_lost when not.
+ * @param look_now  0: an answer of the last second will do
+ */
+int store_sqlite_is_same_file(store_sqlite_t *self, int look_now);
+/** Every index that hb_schema.def wants, as name and SQL; for verify. Ends with NULL. */
+const char *const *store_sqlite_layout(apr_pool_t *pool);
+
+/* --- store_sqlite_conn.c --- */
+
+/** Open one; `flags` 0 or STORE_CONN_READER. NULL, with rc set, when it cannot be. */
+#define STORE_CONN_READER 1
+store_conn_t *store_conn_open(int *rc, store_sqlite_t *self, const char *path, int flags);
+void store_conn_close(store_conn_t *conn);
+
+/** Borrow a reading connection, waiting at most store_wait; give it back at once. */
+apr_status_t store_reader_take(store_conn_t **conn, store_sqlite_t *self, hb_op_t *op);
+void store_reader_give(store_sqlite_t *self, store_conn_t *conn);
+void store_readers_close(store_sqlite_t *self);
+
+/** A kept statement, made when it is new; NULL with SQLite's error in conn. */
+#define STORE_STMT_LOOK 1       /* complain when its plan walks a table or sorts */
+#define STORE_STMT_WALKS 2      /* walking an index in order is what it is for */
+sqlite3_stmt *store_stmt(store_sqlite_t *self, store_conn_t *conn, const char *sql, int flags);
+/** The kept statement that reads seq, doc of a collection by id. */
+sqlite3_stmt *store_stmt_get(store_sqlite_t *self, store_conn_t *conn, hb_collection_e in);
+
+/** Run SQL that gives nothing back; SQLite's code. */
+int store_exec(store_conn_t *conn, const char *sql);
+
+/** What SQLite's error means for the caller; logs it and notes the problem. */
+apr_status_t store_fail(store_sqlite_t *self, store_conn_t *conn, int rc, hb_op_t *op,
+                        const char *what);
+/** The name of the unique index in SQLite's last error of an insert or update. */
+const char *store_dup_index(store_conn_t *conn, hb_op_t *op, hb_collection_e in);
+
+/* --- store_sqlite_query.c --- */
+
+/** SQL being made, with the values to bind. */
+typedef struct store_sql_t {
+    apr_pool_t *pool;
+    char *text;
+    apr_size_t n, size;
+    hb_value_t *binds;
+    int n_binds, max_binds;
+} store_sql_t;
+
+void store_sql_start(store_sql_t *sql, apr_pool_t *pool);
+void store_sql_add(store_sql_t *sql, const char *text);
+/** " WHERE ..." of a query's conditions, and that its sort fields are there. */
+void store_sql_where(store_sql_t *sql, const hb_query_t *query);
+/** Only what lies behind the cursor and shares its first n_same sort values. */
+void store_sql_behind(store_sql_t *sql, const hb_query_t *query,
+                      const hb_store_cursor_t *cursor, int n_same);
+void store_sql_order(store_sql_t *sql, const hb_query_t *query);
+void store_sql_limit(store_sql_t *sql, int limit);
+/** The expression of a field in SQL; field is one of hb_schema.def or "_id". */
+void store_sql_field(store_sql_t *sql, const char *field);
+/** Bind every value; SQLite's code. */
+int store_sql_bind(const store_sql_t *sql, sqlite3_stmt *stmt);
+
+/* --- store_sqlite_lock.c --- */
+
+/** Open or make the lock's file; may wait a little for who makes it just now. */
+apr_status_t store_lock_open(store_lock_t **lock, const char **why, const char *path,
+                             apr_interval_time_t wait);
+void store_lock_close(store_lock_t *lock);
+/**
+ * Take it by hb_store_clock() == deadline. APR_TIMEUP when others held it all the time.
+ * @param died  set when the last holder died with it; the store is whole all the same
+ */
+apr_status_t store_lock_take(store_lock_t *lock, apr_int64_t deadline, int *died);
+void store_lock_give(store_lock_t *lock);
+
+/* --- store_sqlite_group.c --- */
+
+/** Work inside a write transaction, on the writing connection. */
+typedef apr_status_t store_write_fn(store_sqlite_t *self, store_conn_t *conn, hb_op_t *op,
+                                    void *baton);
+
+/**
+ * Run fn in a transaction that is durable when this returns success; by another thread
+ * maybe, while this one waits. Inside op's transaction it runs at once.
+ * @param is_many  fn makes more than one statement: undone as a whole when it fails
+ * @param wait     how long to queue
+ */
+apr_status_t store_write(store_sqlite_t *self, hb_op_t *op, store_write_fn *fn, void *baton,
+                         int is_many, apr_interval_time_t wait);
+/** Checkpoint what this process wrote, unless others are busy; closes the writer. */
+void store_group_close(store_sqlite_t *self);
+
+/* --- store_sqlite_keep.c --- */
+
+apr_status_t store_sqlite_ping(void *self, hb_op_t *op);
+apr_status_t store_sqlite_backup(void *self, hb_op_t *op, const char *path,
+                                 hb_store_report_fn *report, void *baton);
+apr_status_t store_sqlite_verify(void *self, apr_int64_t *findings, hb_op_t *op,
+                                 hb_store_report_fn *report, void *baton);
+apr_status_t store_sqlite_stats(void *self, hb_json_t **stats, hb_op_t *op);
+
+#endif /* STORE_SQLITE_H */
