@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Delivering spooled mail to an SMTP server through libcurl. A mail leaves the spool only
+ * after the server took it or refused it for good, so a death in between sends it twice at
+ * worst, under one Message-ID.
+ *
+ * smtp:// asks for STARTTLS and sends nothing without it, except to this host itself, where
+ * the certificate of a local relay could not be checked and nobody listens in.
+ */
+#include "hb_mail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <apr_file_info.h>
+#include <apr_file_io.h>
+#include <apr_strings.h>
+#include <apr_tables.h>
+
+#include <curl/curl.h>
+#include <openssl/err.h>
+
+#include "hb_mail_spool.h"
+#include "hb_metrics.h"
+
+#define MAILS_MAX 500               /* of one run; the next one takes the rest */
+#define MESSAGE_MAX_BYTES (2 * 1024 * 1024)
+#define CONNECT_MSEC 10000L
+#define SEND_MSEC 60000L
+#define BACKOFF_SEC 60
+#define BACKOFF_DOUBLINGS 6         /* 1 minute, 2, 4 ... about an hour */
+#define GIVE_UP_USEC apr_time_from_sec(5 * 86400)   /* RFC 5321, 4.5.4.1 */
+#define ORPHAN_USEC apr_time_from_sec(3600)
+
+/* How a mail fared. */
+typedef enum verdict_e { SENT, LATER, NEVER, NO_SERVER } verdict_e;
+
+typedef struct entry_t {
+    const char *file;
+    hb_mail_name_t name;
+} entry_t;
+
+/* One conversation with the server. */
+typedef struct talk_t {
+    const char *text;
+    apr_size_t left;
+    int about_mail;             /* the last command was about this recipient or text */
+} talk_t;
+
+static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
+
+static void start_curl(void)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+/* The server's address as curl wants it; NULL when the setting is none. */
+static const char *server_url(int *is_local, const char *setting, apr_pool_t *pool)
+{
+    const char *text = strstr(setting, "://") != NULL ? setting
+        : apr_pstrcat(pool, "smtp://", setting, NULL);
+    CURLU *parts = curl_url();
+    char *scheme = NULL, *host = NULL, *user = NULL, *port = NULL;
+    const char *url = NULL;
+
+    if (parts != NULL && curl_url_set(parts, CURLUPART_URL, text, 0) == CURLUE_OK
+        && curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK
+        && curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK
+        && (strcmp(scheme, "smtp") == 0 || strcmp(scheme, "smtps") == 0)
+        && curl_url_get(parts, CURLUPART_USER, &user, 0) == CURLUE_NO_USER) {
+        /* 25 is for servers among each other; who hands mail in uses 587. */
+        curl_url_get(parts, CURLUPART_PORT, &port, 0);
+        url = apr_psprintf(pool, "%s://%s:%s", scheme, host, port != NULL ? port
+                           : strcmp(scheme, "smtps") == 0 ? "465" : "587");
+        *is_local = strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0
+            || (strncmp(host, "127.", 4) == 0 && host[strspn(host, "0123456789.")] == '\0');
+    }
+    curl_free(scheme);
+    curl_free(host);
+    curl_free(user);
+    curl_free(port);
+    curl_url_cleanup(parts);
+    return url;
+}
+
+static size_t give_text(char *buf, size_t size, size_t n, void *baton)
+{
+    talk_t *talk = baton;
+    size_t len = size * n;
+
+    if (len > talk->left) {
+        len = talk->left;
+    }
+    memcpy(buf, talk->text, len);
+    talk->text += len;
+    talk->left -= len;
+    return len;
+}
+
+/* Commands on their way out: which one a refusal answers decides whose fault it is. */
+static int watch(CURL *curl, curl_infotype type, char *data, size_t len, void *baton)
+{
+    talk_t *talk = baton;
+
+    (void)curl;
+    if (type == CURLINFO_HEADER_OUT && len >= 4 && strncmp(data, "QUIT", 4) != 0) {
+        talk->about_mail = strncmp(data, "RCPT", 4) == 0 || strncmp(data, "DATA", 4) == 0;
+    }
+    return 0;
+}
+
+static CURL *curl_make(const hb_op_t *op, const char *url, int is_local, char *problem)
+{
+    const hb_settings_t *settings = op->site->settings;
+    CURL *curl;
+
+    pthread_once(&curl_once, start_curl);
+    curl = curl_easy_init();
+    if (curl == NULL) {
+        return NULL;
+    }
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+    curl_easy_setopt(curl, CURLOPT_PROXY, "");
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MSEC);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, SEND_MSEC);
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, problem);
+    curl_easy_setopt(curl, CURLOPT_USE_SSL,
+                     (long)(is_local ? CURLUSESSL_NONE : CURLUSESSL_ALL));
+    if (*settings->smtp_user != '\0') {
+        curl_easy_setopt(curl, CURLOPT_USERNAME, settings->smtp_user);
+        curl_easy_setopt(curl, CURLOPT_PASSWORD,
+                         op->site->smtp_password != NULL ? op->site->smtp_password : "");
+    }
+    curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(curl, CURLOPT_READFUNCTION, give_text);
+    curl_easy_setopt(curl, CURLOPT_DEBUGFUNCTION, watch);
+    curl_easy_setopt(curl, CURLOPT_VERBOSE, 1L);    /* calls watch(); prints nothing */
+    return curl;
+}
+
+static verdict_e send_one(CURL *curl, const char *from, const char *to, const char *text,
+                          apr_size_t len)
+{
+    talk_t talk = { text, len, 0 };
+    struct curl_slist *rcpt = curl_slist_append(NULL, to);
+    CURLcode code;
+    long answer = 0;
+
+    curl_easy_setopt(curl, CURLOPT_MAIL_FROM, from);
+    curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, rcpt);
+    curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)len);
+    curl_easy_setopt(curl, CURLOPT_READDATA, &talk);
+    curl_easy_setopt(curl, CURLOPT_DEBUGDATA, &talk);
+    code = rcpt == NULL ? CURLE_OUT_OF_MEMORY : curl_easy_perform(curl);
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer);
+    curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, NULL);
+    curl_slist_free_all(rcpt);
+    ERR_clear_error();
+    if (code == CURLE_OK) {
+        return SENT;
+    }
+    if (talk.about_mail && answer >= 400 && answer < 600) {
+        return answer >= 500 ? NEVER : LATER;
+    }
+    /* A 5yz to anything else (sign-in, sender, greeting) is about us, not about this mail. */
+    return NO_SERVER;
+}
+
+static int by_age(const void *a, const void *b)
+{
+    return strcmp(((const entry_t *)a)->file, ((const entry_t *)b)->file);
+}
+
+/* What is due, oldest first. Leftovers of writers that died are removed on the way. */
+static apr_array_header_t *due(hb_op_t *op, const char *spool)
+{
+    apr_array_header_t *entries = apr_array_make(op->pool, 16, sizeof(entry_t));
+    apr_finfo_t info;
+    apr_dir_t *dir;
+    hb_mail_name_t name;
+
+    if (apr_dir_open(&dir, spool, op->pool) != APR_SUCCESS) {
+        return entries;
+    }
+    while (apr_dir_read(&info, APR_FINFO_NAME, dir) == APR_SUCCESS) {
+        if (hb_mail_name_read(&name, info.name, op->pool)) {
+            if (name.not_before <= op->now) {
+                entry_t *entry = apr_array_push(entries);
+
+                entry->file = apr_pstrdup(op->pool, info.name);
+                entry->name = name;
+            }
+        }
+        else if (info.name[0] == '.' && hb_mail_name_read(&name, info.name + 1, op->pool)
+                 && name.written_at < op->now - ORPHAN_USEC) {
+            apr_file_remove(apr_pstrcat(op->pool, spool, "/", info.name, NULL), op->pool);
+        }
+    }
+    apr_dir_close(dir);
+    qsort(entries->elts, entries->nelts, sizeof(entry_t), by_age);
+    return entries;
+}
+
+/* A whole spooled file and whom it is for; 0 when it is not one that we wrote. */
+static int message_read(const char **text, apr_size_t *len, const char **to, const char *path,
+                        apr_pool_t *pool)
+{
+    apr_finfo_t info;
+    apr_file_t *file;
+    const char *line, *end, *body;
+    char *buf;
+    int ok;
+
+    if (apr_file_open(&file, path, APR_FOPEN_READ, APR_FPROT_OS_DEFAULT, pool) != APR_SUCCESS) {
+        return 0;
+    }
+    ok = apr_file_info_get(&info, APR_FINFO_SIZE, file) == APR_SUCCESS
+        && info.size <= MESSAGE_MAX_BYTES;
+    if (ok) {
+        *len = (apr_size_t)info.size;
+        buf = apr_pcalloc(pool, *len + 1);
+        *text = buf;
+        ok = apr_file_read_full(file, buf, *len, NULL) == APR_SUCCESS;
+    }
+    apr_file_close(file);
+    line = ok ? strstr(*text, "\r\nTo: ") : NULL;
+    body = ok ? strstr(*text, "\r\n\r\n") : NULL;
+    if (line == NULL || body == NULL || line > body) {
+        return 0;
+    }
+    line += strlen("\r\nTo: ");
+    end = strstr(line, "\r\n");
+    *to = hb_mail_address(apr_pstrmemdup(pool, line, end - line), pool);
+    return *to != NULL;
+}
+
+static void set_aside(hb_op_t *op, const char *spool, const entry_t *entry, const char *why,
+                      apr_pool_t *scratch)
+{
+    const char *dir = apr_pstrcat(scratch, spool, "/" HB_MAIL_FAILED, NULL);
+
+    if ((mkdir(dir, 0750) != 0 && errno != EEXIST)
+        || rename(apr_pstrcat(scratch, spool, "/", entry->file, NULL),
+                  apr_pstrcat(scratch, dir, "/", entry->file, NULL)) != 0) {
+        hb_log(op, HB_LOG_ERR, APR_FROM_OS_ERROR(errno),
+               HBLOGNO(00155) "mail %s cannot be moved to %s", entry->file, dir);
+        return;
+    }
+    hb_metric_add(op->site->metrics, HB_M_MAIL_FAILED, 1);
+    hb_log(op, HB_LOG_WARNING, 0, HBLOGNO(00156) "mail %s is given up: %s; it is in %s",
+           entry->file, why, dir);
+}
+
+static void put_back(hb_op_t *op, const char *spool, const entry_t *entry, const char *why,
+                     apr_pool_t *scratch)
+{
+    hb_mail_name_t name = entry->name;
+    int doublings = name.tries < BACKOFF_DOUBLINGS ? name.tries : BACKOFF_DOUBLINGS;
+
+    if (op->now - name.written_at > GIVE_UP_USEC) {
+        set_aside(op, spool, entry, why, scratch);
+        return;
+    }
+    name.tries++;
+    name.not_before = op->now + apr_time_from_sec(BACKOFF_SEC << doublings);
+    if (rename(apr_pstrcat(scratch, spool, "/", entry->file, NULL),
+               apr_pstrcat(scratch, spool, "/", hb_mail_name_text(&name, scratch), NULL)) != 0) {
+        hb_log(op, HB_LOG_ERR, APR_FROM_OS_ERROR(errno),
+               HBLOGNO(00157) "mail %s cannot be renamed", entry->file);
+    }
+    hb_log(op, HB_LOG_INFO, 0, HBLOGNO(00158) "mail %s waits for another try: %s", entry->file,
+           why);
+}
+
+/* Everything that is due. Stops at the first sign that the server is not there. */
+static apr_status_t deliver_all(int *n_sent, hb_op_t *op, const char *from, CURL *curl,
+                                const char *problem)
+{
+    const char *spool = op->site->settings->mail_spool;
+    apr_array_header_t *entries = due(op, spool);
+    const char *text, *to, *path;
+    verdict_e verdict = SENT;
+    apr_pool_t *scratch;
+    apr_size_t len;
+    int i;
+
+    apr_pool_create(&scratch, op->pool);
+    for (i = 0; i < entries->nelts && i < MAILS_MAX && verdict != NO_SERVER; i++) {
+        const entry_t *entry = &APR_ARRAY_IDX(entries, i, entry_t);
+
+        apr_pool_clear(scratch);
+        path = apr_pstrcat(scratch, spool, "/", entry->file, NULL);
+        if (!message_read(&text, &len, &to, path, scratch)) {
+            set_aside(op, spool, entry, "it is not a message of ours", scratch);
+            continue;
+        }
+        verdict = send_one(curl, from, to, text, len);
+        if (verdict == SENT) {
+            ++*n_sent;
+            hb_metric_add(op->site->metrics, HB_M_MAIL_SENT, 1);
+            if (unlink(path) != 0) {
+                hb_log(op, HB_LOG_ERR, APR_FROM_OS_ERROR(errno), HBLOGNO(00159) "mail %s was "
+                       "sent and cannot be removed", entry->file);
+                verdict = NO_SERVER;    /* or it would be sent again and again */
+            }
+        }
+        else if (verdict == NEVER) {
+            set_aside(op, spool, entry, problem, scratch);
+        }
+        else {
+            put_back(op, spool, entry, problem, scratch);
+        }
+    }
+    apr_pool_destroy(scratch);
+    if (verdict == NO_SERVER) {
+        hb_log(op, HB_LOG_WARNING, 0, HBLOGNO(00160) "mail waits in %s: %s", spool,
+               *problem != '\0' ? problem : "the mail server does not take it");
+        return hb_fail(op, HB_E_UPSTREAM, "the mail server does not take mail");
+    }
+    return APR_SUCCESS;
+}
+
+apr_status_t hb_mail_deliver(int *n_sent, hb_op_t *op)
+{
+    const hb_settings_t *settings = op->site->settings;
+    char problem[CURL_ERROR_SIZE] = "";
+    const char *url, *from;
+    apr_status_t rv;
+    int lock, is_local = 0;
+    CURL *curl;
+
+    *n_sent = 0;
+    if (*settings->smtp_url == '\0') {
+        return APR_SUCCESS;
+    }
+    url = server_url(&is_local, settings->smtp_url, op->pool);
+    from = hb_mail_address(settings->mail_from, op->pool);
+    if (url == NULL || from == NULL) {
+        hb_log(op, HB_LOG_ERR, 0, HBLOGNO(00161) "mail is not delivered: %s", url == NULL
+               ? "HaloBuzzSMTP is not smtp://host:port or smtps://host:port (the account "
+                 "belongs into HaloBuzzSMTPUser)"
+               : "HaloBuzzMailFrom is neither name@host nor Name <name@host>");
+        return hb_fail(op, HB_E_CONFIG, NULL);
+    }
+    lock = open(apr_pstrcat(op->pool, settings->mail_spool, "/" HB_MAIL_LOCK, NULL),
+                O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (lock < 0) {
+        rv = APR_FROM_OS_ERROR(errno);
+        hb_log(op, HB_LOG_ERR, rv, HBLOGNO(00162) "the mail spool %s cannot be used",
+               settings->mail_spool);
+        return hb_fail(op, HB_E_UNAVAILABLE, NULL);
+    }
+    if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+        close(lock);
+        return APR_SUCCESS;     /* another process is at it */
+    }
+    curl = curl_make(op, url, is_local, problem);
+    rv = curl == NULL ? hb_fail(op, HB_E_INTERNAL, NULL)
+        : deliver_all(n_sent, op, from, curl, problem);
+    curl_easy_cleanup(curl);
+    ERR_clear_error();
+    close(lock);
+    return rv;
+}

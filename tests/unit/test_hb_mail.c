@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hb_mail.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <apr_file_info.h>
+#include <apr_file_io.h>
+#include <apr_strings.h>
+
+#include "hb_mail_spool.h"
+#include "hb_test.h"
+#include "hb_test_op.h"
+#include "hb_test_smtp.h"
+
+static hb_test_desk_t *mail_desk(void)
+{
+    hb_test_desk_t *desk = hb_test_desk_make(hb_test_pool);
+    char *dir = apr_pstrdup(hb_test_pool, "/tmp/hb_mail.XXXXXX");
+
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    desk->settings.mail_spool = dir;
+    return desk;
+}
+
+static void clean_up(hb_test_desk_t *desk)
+{
+    ck_assert_int_eq(chmod(desk->settings.mail_spool, 0700), 0);
+    ck_assert_int_eq(system(apr_pstrcat(hb_test_pool, "rm -r ", desk->settings.mail_spool, NULL)),
+                     0);
+}
+
+/* Names in a directory that start with a prefix (NULL for dot files), in order. */
+static apr_array_header_t *names(const char *dir, int dots)
+{
+    apr_array_header_t *list = apr_array_make(hb_test_pool, 4, sizeof(const char *));
+    apr_finfo_t info;
+    apr_dir_t *handle;
+
+    if (apr_dir_open(&handle, dir, hb_test_pool) != APR_SUCCESS) {
+        return list;
+    }
+    while (apr_dir_read(&info, APR_FINFO_NAME, handle) == APR_SUCCESS) {
+        if (strcmp(info.name, ".") == 0 || strcmp(info.name, "..") == 0
+            || strcmp(info.name, HB_MAIL_LOCK) == 0 || strcmp(info.name, HB_MAIL_FAILED) == 0
+            || (info.name[0] == '.') != dots) {
+            continue;
+        }
+        APR_ARRAY_PUSH(list, const char *) = apr_pstrdup(hb_test_pool, info.name);
+    }
+    apr_dir_close(handle);
+    return list;
+}
+
+static int waiting(hb_test_desk_t *desk)
+{
+    return names(desk->settings.mail_spool, 0)->nelts;
+}
+
+static int failed(hb_test_desk_t *desk)
+{
+    return names(apr_pstrcat(hb_test_pool, desk->settings.mail_spool, "/" HB_MAIL_FAILED, NULL),
+                 0)->nelts;
+}
+
+static hb_mail_name_t only_name(hb_test_desk_t *desk)
+{
+    apr_array_header_t *list = names(desk->settings.mail_spool, 0);
+    hb_mail_name_t name;
+
+    ck_assert_int_eq(list->nelts, 1);
+    ck_assert(hb_mail_name_read(&name, APR_ARRAY_IDX(list, 0, const char *), hb_test_pool));
+    return name;
+}
+
+static const char *only_text(hb_test_desk_t *desk)
+{
+    apr_array_header_t *list = names(desk->settings.mail_spool, 0);
+    char *text = apr_pcalloc(hb_test_pool, 65536);
+    apr_size_t len = 65535;
+    apr_file_t *file;
+
+    ck_assert_int_eq(list->nelts, 1);
+    ck_assert_int_eq(apr_file_open(&file, apr_pstrcat(hb_test_pool, desk->settings.mail_spool,
+        "/", APR_ARRAY_IDX(list, 0, const char *), NULL), APR_FOPEN_READ, 0, hb_test_pool), 0);
+    apr_file_read_full(file, text, len, &len);
+    apr_file_close(file);
+    return text;
+}
+
+static apr_status_t write_mail(hb_test_desk_t *desk, const char *to, const char *subject,
+                               const char *text)
+{
+    hb_op_t *op = hb_test_op_make(desk, hb_test_pool);
+    apr_status_t rv = hb_mail_send(op, to, subject, text);
+
+    ck_assert_int_eq(op->problem.status, rv);
+    return rv;
+}
+
+static apr_status_t deliver(hb_test_desk_t *desk, int *n_sent)
+{
+    return hb_mail_deliver(n_sent, hb_test_op_make(desk, hb_test_pool));
+}
+
+START_TEST(a_mail_is_one_whole_file)
+{
+    hb_test_desk_t *desk = mail_desk();
+    hb_op_t *op = hb_test_op_make(desk, hb_test_pool);
+    hb_mail_name_t name;
+    struct stat st;
+    const char *text;
+
+    ck_assert_int_eq(hb_mail_send(op, "test@halobuzz.com", "Your code", "Hello,\nthe code = 7.\n"),
+                     APR_SUCCESS);
+    name = only_name(desk);
+    ck_assert_int_eq(name.written_at, desk->now);
+    ck_assert_int_eq(name.tries, 0);
+    text = only_text(desk);
+    ck_assert_str_eq(text, apr_pstrcat(hb_test_pool,
+        "Date: Tue, 14 Nov 2023 22:13:20 +0000\r\n"
+        "From: no-reply@example.com\r\n"
+        "To: test@halobuzz.com\r\n"
+        "Subject: Your code\r\n"
+        "Message-ID: <", op->request_id, ".", name.id, "@example.com>\r\n"
+        "Auto-Submitted: auto-generated\r\n"
+        "MIME-Version: 1.0\r\n"
+        "Content-Type: text/plain; charset=utf-8\r\n"
+        "Content-Transfer-Encoding: quoted-printable\r\n"
+        "\r\n"
+        "Hello,\r\nthe code =3D 7.\r\n", NULL));
+    ck_assert_int_eq(names(desk->settings.mail_spool, 1)->nelts, 0);
+    ck_assert_int_eq(stat(apr_pstrcat(hb_test_pool, desk->settings.mail_spool, "/",
+        hb_mail_name_text(&name, hb_test_pool), NULL), &st), 0);
+    ck_assert_int_eq(st.st_mode & 07777, 0600);
+    clean_up(desk);
+}
+END_TEST
+
+START_TEST(any_script_and_length_is_coded)
+{
+    hb_test_desk_t *desk = mail_desk();
+    const char *line, *text, *end;
+    char *longest = apr_pcalloc(hb_test_pool, 3001);
+    int words = 0;
+
+    desk->settings.mail_from = "Halo Buzz \xe2\x98\x83 <buzz@example.com>";
+    memset(longest, 'x', 3000);
+    memcpy(longest + 1000, "\xe0\xa4\xa8 \n.\nFrom me\t\n", 17);
+    ck_assert_int_eq(write_mail(desk, "a@b.example", "\xe0\xa4\xa8\xe0\xa5\x87\xe0\xa4\xaa\xe0\xa4\xbe"
+        "\xe0\xa4\xb2 \xe0\xa4\xa8\xe0\xa5\x87\xe0\xa4\xaa\xe0\xa4\xbe\xe0\xa4\xb2 "
+        "\xe0\xa4\xa8\xe0\xa5\x87\xe0\xa4\xaa\xe0\xa4\xbe\xe0\xa4\xb2 and more", longest), 0);
+    text = only_text(desk);
+    ck_assert_ptr_nonnull(strstr(text, "From: =?UTF-8?B?SGFsbyBCdXp6IOKYgw==?= <buzz@example.com>"));
+    for (line = text; *line != '\0'; line = end + 2) {
+        end = strstr(line, "\r\n");
+        ck_assert_ptr_nonnull(end);
+        ck_assert_int_le(end - line, 76);
+        words += strncmp(line, " =?UTF-8?B?", 11) == 0;
+        for (; line < end; line++) {
+            ck_assert((unsigned char)*line < 0x7f && (unsigned char)*line >= 0x20);
+        }
+        ck_assert(end == text || (end[-1] != ' ' && end[-1] != '\t'));
+    }
+    ck_assert_int_ge(words, 1);
+    ck_assert_ptr_nonnull(strstr(text, "=E0=A4=A8=20\r\n.\r\nFrom me=09\r\n"));
+    clean_up(desk);
+}
+END_TEST
+
+START_TEST(nothing_is_smuggled_into_a_header)
+{
+    static const char *const to[] = {
+        "", "a", "@b", "a@", "a@b@c", "a@b\r\nBcc: c@d", "a b@c", "a@b,c@d", "<a@b>", "X <a@b>",
+        "a@b>", "-f@b", "\xc3\xa9@b", "a@b\n", "\"a\"@b"
+    };
+    static const char *const subjects[] = { "x\nBcc: c@d", "x\r\n\r\nbody", "x\x7f", "\xff" };
+    hb_test_desk_t *desk = mail_desk();
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(to) / sizeof(to[0]); i++) {
+        ck_assert_msg(write_mail(desk, to[i], "s", "t") == HB_E_INPUT_INVALID, "%s", to[i]);
+    }
+    for (i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++) {
+        ck_assert_int_eq(write_mail(desk, "a@b", subjects[i], "t"), HB_E_INPUT_INVALID);
+    }
+    ck_assert_int_eq(write_mail(desk, "a@b", "s", "\xff"), HB_E_INPUT_INVALID);
+    desk->settings.mail_from = "a@b\r\nBcc: c@d";
+    ck_assert_int_eq(write_mail(desk, "a@b", "s", "t"), HB_E_CONFIG);
+    ck_assert_int_eq(waiting(desk), 0);
+    clean_up(desk);
+}
+END_TEST
+
+START_TEST(a_spool_that_cannot_be_written_is_told)
+{
+    hb_test_desk_t *desk = mail_desk();
+    const char *dir = desk->settings.mail_spool;
+    char *large = apr_pcalloc(hb_test_pool, 60001);
+    struct rlimit before, full;
+    apr_status_t rv;
+
+    desk->settings.mail_spool = apr_pstrcat(hb_test_pool, dir, "/missing", NULL);
+    ck_assert_int_eq(write_mail(desk, "a@b", "s", "t"), HB_E_UNAVAILABLE);
+    desk->settings.mail_spool = dir;
+    /* A full disk shows itself in the middle of a write: nothing may stay behind. */
+    memset(large, 'x', 60000);
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+    full = before;
+    full.rlim_cur = 4096;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &full), 0);
+    rv = write_mail(desk, "a@b", "s", large);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+    ck_assert_int_eq(rv, HB_E_UNAVAILABLE);
+    ck_assert_int_eq(waiting(desk), 0);
+    ck_assert_int_eq(names(dir, 1)->nelts, 0);
+    clean_up(desk);
+}
+END_TEST
+
+START_TEST(what_waits_is_delivered_once_oldest_first)
+{
+    hb_test_desk_t *desk = mail_desk();
+    hb_test_smtp_t *smtp = hb_test_smtp_start(hb_test_pool);
+    int n, i;
+
+    ck_assert_int_eq(write_mail(desk, "first@example.com", "s", ".dots\n..and more\n.\nend"), 0);
+    desk->now += APR_USEC_PER_SEC;
+    for (i = 0; i < 5; i++) {
+        ck_assert_int_eq(write_mail(desk, "other@example.com", "s", "t"), 0);
+    }
+    /* Without a server mail just waits. */
+    ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
+    ck_assert_int_eq(n, 0);
+    ck_assert_int_eq(waiting(desk), 6);
+
+    desk->settings.smtp_url = hb_test_smtp_url(smtp);
+    ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
+    ck_assert_int_eq(n, 6);
+    ck_assert_int_eq(waiting(desk), 0);
+    ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
+    ck_assert_int_eq(n, 0);
+    ck_assert_int_eq(hb_test_smtp_count(smtp), 6);
+    ck_assert_str_eq(hb_test_smtp_mail(smtp, 0)->to, "first@example.com");
+    ck_assert_str_eq(hb_test_smtp_mail(smtp, 0)->from, "no-reply@example.com");
+    ck_assert_ptr_nonnull(strstr(hb_test_smtp_mail(smtp, 0)->text,
+                                 "\r\n\r\n.dots\r\n..and more\r\n.\r\nend\r\n"));
+    hb_test_smtp_stop(smtp);
+    clean_up(desk);
+}
+END_TEST
+
+START_TEST(a_refusal_for_good_is_set_aside)
+{
+    static const char *const to[] = { "gone@example.com", "spam@example.com" };
+    hb_test_desk_t *desk = mail_desk();
+    hb_test_smtp_t *smtp = hb_test_smtp_start(hb_test_pool);
+    int n, i;
+
+    desk->settings.smtp_url = hb_test_smtp_url(smtp);
+    for (i = 0; i < 2; i++) {
+        ck_assert_int_eq(write_mail(desk, to[i], "s", "t"), 0);
+        ck_assert_int_eq(write_mail(desk, "ok@example.com", "s", "t"), 0);
+        ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
+        /* The next one is not held up. */
+        ck_assert_int_eq(n, 1);
+        ck_assert_int_eq(waiting(desk), 0);
+        ck_assert_int_eq(failed(desk), i + 1);
+    }
+    hb_test_smtp_stop(smtp);
+    clean_up(desk);
+}
+END_TEST
+
+START_TEST(a_refusal_for_now_is_tried_again_later)
+{
+    static const int waits_min[] = { 1, 2, 4, 8, 16, 32, 64, 64 };
+    hb_test_desk_t *desk = mail_desk();
+    hb_test_smtp_t *smtp = hb_test_smtp_start(hb_test_pool);
+    hb_mail_name_t name;
+    int n, i;
+
+    desk->settings.smtp_url = hb_test_smtp_url(smtp);
+    ck_assert_int_eq(write_mail(desk, "later@example.com", "s", "t"), 0);
+    for (i = 0; i < 8; i++) {
+        ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
+        ck_assert_int_eq(n, 0);
+        ck_assert_int_eq(hb_test_smtp_attempts(smtp), i + 1);
+        name = only_name(desk);
+        ck_assert_int_eq(name.tries, i + 1);
+        ck_assert_int_eq(name.not_before, desk->now + apr_time_from_sec(60 * waits_min[i]));
+        /* Not before its time, whoever asks. */
+        ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
+        desk->now = name.not_before - APR_USEC_PER_SEC;
+        ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
+        ck_assert_int_eq(hb_test_smtp_attempts(smtp), i + 1);
+        desk->now = name.not_before;
+    }
+    desk->now += apr_time_from_sec(6 * 86400);
+    ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
+    ck_assert_int_eq(waiting(desk), 0);
+    ck_assert_int_eq(failed(desk), 1);
+    hb_test_smtp_stop(smtp);
+    clean_up(desk);
+}
+END_TEST
+
+START_TEST(a_server_that_refuses_us_costs_no_mail)
+{
+    hb_test_desk_t *desk = mail_desk();
+    hb_test_smtp_t *smtp = hb_test_smtp_start(hb_test_pool);
+    int n;
+
+    desk->settings.smtp_url = hb_test_smtp_url(smtp);
+    ck_assert_int_eq(write_mail(desk, "a@example.com", "s", "t"), 0);
+    hb_test_smtp_greet(smtp, "554 go away");
+    ck_assert_int_eq(deliver(desk, &n), HB_E_UPSTREAM);
+    ck_assert_int_eq(waiting(desk), 1);
+    ck_assert_int_eq(failed(desk), 0);
+
+    /* It wants an account now: first without one, then with wrong words, then right. */
+    hb_test_smtp_greet(smtp, NULL);
+    hb_test_smtp_account(smtp, "user", "secret");
+    desk->now += apr_time_from_sec(86400);
+    ck_assert_int_eq(deliver(desk, &n), HB_E_UPSTREAM);
+    desk->settings.smtp_user = "user";
+    desk->site.smtp_password = "wrong";
+    desk->now += apr_time_from_sec(86400);
+    ck_assert_int_eq(deliver(desk, &n), HB_E_UPSTREAM);
+    ck_assert_int_eq(waiting(desk), 1);
+    ck_assert_int_eq(failed(desk), 0);
+    desk->site.smtp_password = "secret";
+    desk->now += apr_time_from_sec(86400);
+    ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
+    ck_assert_int_eq(n, 1);
+    ck_assert_int_eq(waiting(desk), 0);
+
+    /* And nobody at the door. */
+    hb_test_smtp_stop(smtp);
+    ck_assert_int_eq(write_mail(desk, "a@example.com", "s", "t"), 0);
+    ck_assert_int_eq(write_mail(desk, "b@example.com", "s", "t"), 0);
+    ck_assert_int_eq(deliver(desk, &n), HB_E_UPSTREAM);
+    ck_assert_int_eq(waiting(desk), 2);
+    clean_up(desk);
+}
+END_TEST
+
+START_TEST(one_process_delivers_at_a_time)
+{
+    hb_test_desk_t *desk = mail_desk();
+    hb_test_smtp_t *smtp = hb_test_smtp_start(hb_test_pool);
+    int n, fd;
+
+    desk->settings.smtp_url = hb_test_smtp_url(smtp);
+    ck_assert_int_eq(write_mail(desk, "a@example.com", "s", "t"), 0);
+    fd = open(apr_pstrcat(hb_test_pool, desk->settings.mail_spool, "/" HB_MAIL_LOCK, NULL),
+              O_RDWR | O_CREAT, 0600);
+    ck_assert_int_eq(flock(fd, LOCK_EX), 0);
+    ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
+    ck_assert_int_eq(n, 0);
+    ck_assert_int_eq(hb_test_smtp_attempts(smtp), 0);
+    close(fd);
+    ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
+    ck_assert_int_eq(n, 1);
+    hb_test_smtp_stop(smtp);
+    clean_up(desk);
+}
+END_TEST
+
+static void put_file(hb_test_desk_t *desk, const char *name, const char *text)
+{
+    apr_file_t *file;
+
+    ck_assert_int_eq(apr_file_open(&file, apr_pstrcat(hb_test_pool, desk->settings.mail_spool, "/",
+        name, NULL), APR_FOPEN_CREATE | APR_FOPEN_WRITE, APR_FPROT_OS_DEFAULT, hb_test_pool), 0);
+    apr_file_write_full(file, text, strlen(text), NULL);
+    apr_file_close(file);
+}
+
+START_TEST(foreign_and_orphaned_files_do_no_harm)
+{
+    hb_test_desk_t *desk = mail_desk();
+    hb_test_smtp_t *smtp = hb_test_smtp_start(hb_test_pool);
+    int n;
+
+    desk->settings.smtp_url = hb_test_smtp_url(smtp);
+    put_file(desk, "README", "not a mail");
+    put_file(desk, "0001700000000000-damaged.0.0.eml", "no header\r\n");
+    put_file(desk, ".0001600000000000-half.0.0.eml", "Date: ");
+    put_file(desk, apr_psprintf(hb_test_pool, ".%016" APR_INT64_T_FMT "-new.0.0.eml", desk->now),
+             "Date: ");
+    ck_assert_int_eq(write_mail(desk, "a@example.com", "s", "t"), 0);
+    ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
+    ck_assert_int_eq(n, 1);
+    ck_assert_int_eq(failed(desk), 1);
+    ck_assert_int_eq(waiting(desk), 1);
+    /* One is being written just now, the other's writer is gone. */
+    ck_assert_int_eq(names(desk->settings.mail_spool, 1)->nelts, 1);
+    hb_test_smtp_stop(smtp);
+    clean_up(desk);
+}
+END_TEST
+
+START_TEST(server_addresses_are_checked)
+{
+    static const char *const bad[] = { "http://127.0.0.1:1", "smtp://user:pass@127.0.0.1:1",
+                                       "smtp://", "://", "file:///etc/passwd" };
+    hb_test_desk_t *desk = mail_desk();
+    hb_test_smtp_t *smtp = hb_test_smtp_start(hb_test_pool);
+    apr_size_t i;
+    int n;
+
+    ck_assert_int_eq(write_mail(desk, "a@example.com", "s", "t"), 0);
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        desk->settings.smtp_url = bad[i];
+        ck_assert_msg(deliver(desk, &n) == HB_E_CONFIG, "%s", bad[i]);
+    }
+    /* SMTP_HOST of the seeds is a bare name. */
+    desk->settings.smtp_url = hb_test_smtp_url(smtp) + strlen("smtp://");
+    ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
+    ck_assert_int_eq(n, 1);
+    hb_test_smtp_stop(smtp);
+    clean_up(desk);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const cases[] = {
+        a_mail_is_one_whole_file, any_script_and_length_is_coded,
+        nothing_is_smuggled_into_a_header, a_spool_that_cannot_be_written_is_told,
+        what_waits_is_delivered_once_oldest_first, a_refusal_for_good_is_set_aside,
+        a_refusal_for_now_is_tried_again_later, a_server_that_refuses_us_costs_no_mail,
+        one_process_delivers_at_a_time, foreign_and_orphaned_files_do_no_harm,
+        server_addresses_are_checked, NULL
+    };
+    return hb_test_main("hb_mail", cases);
+}
