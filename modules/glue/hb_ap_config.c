@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the directives said, checked as a whole. All of it runs in check_config, so that
- * `apachectl configtest` finds what a start would: every message names the
- * directive, its place, what was given and what to write instead.
+ * What the directives said, checked as a whole; single values were checked as they came
+ * (hb_settings_value.c). It runs in check_config, so that `apachectl configtest` finds what a
+ * start would: every message names the directive, its place, what was given and the fix.
  */
 #include "mod_halobuzz.h"
 
@@ -31,7 +31,7 @@ const char *hb_ap_scheme(const char *url, apr_pool_t *pool)
 /* --- showing values --- */
 
 /* "mongodb://user:secret@host" becomes "mongodb://user:***@host". */
-static const char *without_password(const char *text, apr_pool_t *pool)
+const char *hb_ap_without_password(const char *text, apr_pool_t *pool)
 {
     const char *start = strstr(text, "://");
     const char *at, *colon;
@@ -54,7 +54,7 @@ static const char *without_password(const char *text, apr_pool_t *pool)
 const char *hb_ap_setting_shown(const hb_settings_t *settings, const hb_setting_row_t *row,
                                 apr_pool_t *pool)
 {
-    return without_password(hb_settings_text(settings, row, pool), pool);
+    return hb_ap_without_password(hb_settings_text(settings, row, pool), pool);
 }
 
 void hb_ap_dump_settings(apr_pool_t *pconf, server_rec *s)
@@ -117,43 +117,27 @@ static void wrong(check_t *check, const char *directive, const char *sentence)
     check->n_wrong++;
     ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_CRIT, 0, check->s,
                  HBLOGNO(02010) "%s (%s): %s", directive,
-                 row != NULL ? origin(check, row) : "", sentence);
+                 row != NULL ? origin(check, row) : "no such directive",
+                 hb_ap_without_password(sentence, check->pool));
+}
+
+/* A sentence of hb_settings_finish, which starts with the directive it is about. */
+static void wrong_values(check_t *check, const char *sentence)
+{
+    const char *directive = apr_pstrmemdup(check->pool, sentence, strcspn(sentence, ": "));
+
+    if (hb_setting_row(directive) != NULL) {
+        wrong(check, directive, sentence + strlen(directive) + strspn(sentence
+              + strlen(directive), ": "));
+        return;
+    }
+    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_CRIT, 0, check->s, HBLOGNO(02011) "%s",
+                 hb_ap_without_password(sentence, check->pool));
 }
 
 static int is_hex(const char *text, apr_size_t len)
 {
     return strlen(text) == len && strspn(text, "0123456789abcdefABCDEF") == len;
-}
-
-/* "https://host" or "https://host:port", nothing behind it. */
-static int is_origin(const char *text)
-{
-    const char *host;
-
-    if (strncmp(text, "https://", 8) == 0) {
-        host = text + 8;
-    } else if (strncmp(text, "http://", 7) == 0) {
-        host = text + 7;
-    } else {
-        return 0;
-    }
-    return *host != '\0' && strpbrk(host, "/*?# @") == NULL;
-}
-
-static void check_origins(check_t *check)
-{
-    char *list = apr_pstrdup(check->pool, check->settings->cors_origins);
-    char *state = NULL;
-    const char *item;
-
-    for (item = apr_strtok(list, ", ", &state); item != NULL;
-         item = apr_strtok(NULL, ", ", &state)) {
-        if (!is_origin(item)) {
-            wrong(check, "HaloBuzzCORSOrigin", apr_psprintf(check->pool,
-                  "\"%s\" is not an origin; write https://name or https://name:port, "
-                  "without a path and without *", item));
-        }
-    }
 }
 
 static void check_networks(check_t *check)
@@ -174,16 +158,6 @@ static void check_networks(check_t *check)
             wrong(check, "HaloBuzzMonitorAddress", apr_psprintf(check->pool, "\"%s\" is neither "
                   "an address nor a network; write 192.0.2.10 or 198.51.100.0/24", given));
         }
-    }
-}
-
-static void check_address(check_t *check, const char *directive, const char *value,
-                          const char *plain, const char *safe)
-{
-    if (*value != '\0' && strncmp(value, plain, strlen(plain)) != 0
-        && strncmp(value, safe, strlen(safe)) != 0) {
-        wrong(check, directive, apr_psprintf(check->pool, "\"%s\" is not an address; it starts "
-              "with %s or %s", without_password(value, check->pool), safe, plain));
     }
 }
 
@@ -235,17 +209,6 @@ static void check_values(check_t *check)
     if (why != NULL) {
         wrong(check, "HaloBuzzCache", why);
     }
-    check_address(check, "HaloBuzzPublicURL", settings->public_url, "http://", "https://");
-    check_address(check, "HaloBuzzSMTP", settings->smtp_url, "smtp://", "smtps://");
-    if (*settings->agora_app_id != '\0' && !is_hex(settings->agora_app_id, 32)) {
-        wrong(check, "HaloBuzzAgoraAppId", "the app id is not 32 hexadecimal digits; copy "
-              "it from the Agora console");
-    }
-    if (strpbrk(settings->mail_from, "\r\n<>") != NULL
-        || strchr(settings->mail_from, '@') == NULL) {
-        wrong(check, "HaloBuzzMailFrom", "write an address such as no-reply@example.com");
-    }
-    check_origins(check);
     check_networks(check);
     check_secrets(check);
 }
@@ -258,7 +221,7 @@ int hb_ap_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
 
     (void)plog;
     if (why != NULL) {
-        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_CRIT, 0, s, HBLOGNO(02011) "%s", why);
+        wrong_values(&check, why);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     hb_ap_state.settings = &config->draft->values;

@@ -43,20 +43,20 @@ static const struct {
     { HTTP_GATEWAY_TIME_OUT,         HB_E_UPSTREAM }
 };
 
-static apr_status_t status_of(const request_rec *r, const hb_op_t *op)
+static apr_status_t status_of(int http_status, const hb_op_t *op)
 {
     apr_size_t i;
 
     /* A module that said why before it returned the number is to be heard. */
-    if (op->problem.status != APR_SUCCESS && hb_ap_status(op->problem.status) == r->status) {
+    if (op->problem.status != APR_SUCCESS && hb_ap_status(op->problem.status) == http_status) {
         return op->problem.status;
     }
     for (i = 0; i < sizeof(core_made) / sizeof(core_made[0]); i++) {
-        if (core_made[i].http_status == r->status) {
+        if (core_made[i].http_status == http_status) {
             return core_made[i].status;
         }
     }
-    return r->status >= 500 ? HB_E_INTERNAL : HB_E_REQUEST_REFUSED;
+    return http_status >= 500 ? HB_E_INTERNAL : HB_E_REQUEST_REFUSED;
 }
 
 /*
@@ -95,8 +95,9 @@ static apr_status_t problem_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 static void insert_error_filter(request_rec *r)
 {
     const char *admin_text;
-    hb_op_t *op;
     apr_status_t status;
+    int http_status;
+    hb_op_t *op;
 
     if (r->status < 400 || !hb_ap_is_ours(r) || hb_ap_state.site == NULL) {
         return;
@@ -107,15 +108,18 @@ static void insert_error_filter(request_rec *r)
     if (admin_text != NULL) {
         return;                 /* a path was redirected to before; this is a text */
     }
-    status = status_of(r, op);
-    if (r->status >= 500) {
+    /* httpd sends 500 for a number it does not know. */
+    http_status = ap_index_of_response(r->status) == ap_index_of_response(500)
+        ? HTTP_INTERNAL_SERVER_ERROR : r->status;
+    status = status_of(http_status, op);
+    if (http_status >= 500) {
         hb_log(op, HB_LOG_WARNING, 0, HBLOGNO(02030) "%s %s was answered %d by another module",
                r->method, r->uri, r->status);
     }
     hb_ap_leave_body(r);
-    hb_ap_problem_headers(r, r->err_headers_out, op, r->status, status);
-    ap_add_output_filter(FILTER_NAME, (void *)hb_ap_problem_text(op, r->status, status), r,
-                         r->connection);
+    hb_ap_problem_headers(r, r->err_headers_out, op, http_status, status);
+    ap_add_output_filter(FILTER_NAME, (void *)hb_ap_problem_text(op, http_status, status),
+                         r, r->connection);
 }
 
 void hb_ap_error_filter_register(void)

@@ -72,10 +72,11 @@ static const char *set(cmd_parms *cmd, const char *value)
         return apr_pstrcat(cmd->pool, wrong, "; write it once, outside any section", NULL);
     }
     wrong = hb_settings_set(config->draft, row, value, cmd->pool);
-    if (wrong == NULL) {
-        config->said_at[row->index] = cmd->directive;
+    if (wrong != NULL) {
+        return hb_ap_without_password(wrong, cmd->pool);
     }
-    return wrong;
+    config->said_at[row->index] = cmd->directive;
+    return NULL;
 }
 
 static const char *set_one(cmd_parms *cmd, void *unused, const char *value)

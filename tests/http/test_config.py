@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What configtest says about a wrong configuration: which directive, where, what to write."""
+
+import os
+
+import pytest
+
+WRONG = [
+    # given, what the message has to name
+    ('HaloBuzzStore mysql://x', ["HaloBuzzStore", "mysql", "sqlite:"]),
+    ('HaloBuzzCache memcached:x', ["HaloBuzzCache", "memcached", "shm:"]),
+    ('HaloBuzzPasswordCost 3', ["HaloBuzzPasswordCost", "3", "4", "17"]),
+    ('HaloBuzzPasswordCost ten', ["HaloBuzzPasswordCost", "ten"]),
+    ('HaloBuzzPasswordCost 99999999999999999999', ["HaloBuzzPasswordCost"]),
+    ('HaloBuzzAuthTokenTTL 5x', ["HaloBuzzAuthTokenTTL", "5x"]),
+    ('HaloBuzzAuthTokenTTL -1h', ["HaloBuzzAuthTokenTTL"]),
+    ('HaloBuzzCacheSize 64Q', ["HaloBuzzCacheSize", "64Q"]),
+    ('HaloBuzzMaintenance perhaps', ["HaloBuzzMaintenance", "perhaps", "on", "off"]),
+    ('HaloBuzzAuthSecret plainly-here-in-the-configuration-plainly-here-in-the-conf',
+     ["HaloBuzzAuthSecret", "file:"]),
+    ('HaloBuzzAuthSecret file:/nowhere/at/all', ["HaloBuzzAuthSecret", "/nowhere/at/all"]),
+    ('HaloBuzzAuthSecret file:@ROOT@/short.key', ["HaloBuzzAuthSecret", "64"]),
+    ('HaloBuzzAuthSecret file:@ROOT@/open.key', ["HaloBuzzAuthSecret", "open.key"]),
+    ('HaloBuzzAuthSecret env:HB_TEST_UNSET', ["HaloBuzzAuthSecret", "HB_TEST_UNSET"]),
+    ('HaloBuzzCORSOrigin *', ["HaloBuzzCORSOrigin", "*", "https://"]),
+    ('HaloBuzzCORSOrigin https://a.example/path', ["HaloBuzzCORSOrigin", "https://a.example/path"]),
+    ('HaloBuzzPublicURL halobuzz.com', ["HaloBuzzPublicURL", "halobuzz.com", "https://"]),
+    ('HaloBuzzSMTP mail.example', ["HaloBuzzSMTP", "mail.example", "smtps://"]),
+    ('HaloBuzzAgoraAppId 123', ["HaloBuzzAgoraAppId", "32"]),
+    ('HaloBuzzMonitorAddress 10.0.0.0/33', ["HaloBuzzMonitorAddress", "10.0.0.0/33"]),
+    ('HaloBuzzMailFrom "a <b@c>"', ["HaloBuzzMailFrom"]),
+    ('HaloBuzzStateDir relative/dir', ["HaloBuzzStateDir", "relative/dir"]),
+    ('<VirtualHost *:1>\nHaloBuzzBodyMax 1M\n</VirtualHost>', ["HaloBuzzBodyMax"]),
+    ('<Location "/x">\nHaloBuzzBodyMax 1M\n</Location>', ["HaloBuzzBodyMax"]),
+    ('HaloBuzzNoSuchThing on', ["HaloBuzzNoSuchThing"]),
+]
+
+
+@pytest.fixture
+def bare(make_server):
+    def make(extra="", **args):
+        server = make_server(start=False, own=("halobuzz",), extra=extra,
+                             settings={"HaloBuzzPublicURL": None, "HaloBuzzMailFrom": None,
+                                       "HaloBuzzPasswordCost": None}, **args)
+        for name, text, mode in (("short.key", "x" * 63, 0o600), ("open.key", "x" * 64, 0o644),
+                                 ("good.key", "x" * 64 + "\n", 0o600)):
+            path = os.path.join(server.root, name)
+            with open(path, "w") as f:
+                f.write(text)
+            os.chmod(path, mode)
+        return server
+    return make
+
+
+@pytest.mark.parametrize("given,named", WRONG, ids=[w[0].split("\n")[-2 if "\n" in w[0] else 0]
+                                                    [:48] for w in WRONG])
+def test_a_mistake_is_explained(bare, given, named):
+    code, said = bare(given).configtest()
+    assert code != 0, said
+    for word in named:
+        assert word in said, said
+    assert "line " in said, said
+    assert "plainly-here" not in said
+
+
+def test_all_mistakes_are_told_at_once(bare):
+    code, said = bare("HaloBuzzStore mysql:x\nHaloBuzzMonitorAddress *\n").configtest()
+    assert code != 0
+    assert "HaloBuzzStore" in said and "HaloBuzzMonitorAddress" in said
+
+
+def test_a_mistake_in_the_environment_names_the_variable(bare):
+    code, said = bare(environment={"MONGODB_URI": "mysql:x"}).configtest()
+    assert code != 0
+    assert "MONGODB_URI" in said and "HaloBuzzStore" in said
+
+
+def test_right_settings_pass(bare):
+    code, said = bare("""
+HaloBuzzAuthSecret file:@ROOT@/good.key
+HaloBuzzCORSOrigin https://a.example, https://b.example
+HaloBuzzMonitorAddress 10.0.0.0/8 192.0.2.1 2001:db8::/32
+HaloBuzzAuthTokenTTL 15m
+""").configtest()
+    assert code == 0, said
+    assert "Syntax OK" in said
+
+
+def test_checking_has_no_effects(bare):
+    server = bare()
+    assert server.configtest()[0] == 0
+    assert os.listdir(server.state) == []
+    assert os.listdir(os.path.join(server.root, "run")) == []
+
+
+def test_the_settings_in_force_can_be_printed(bare):
+    server = bare("""
+HaloBuzzAuthSecret file:@ROOT@/good.key
+HaloBuzzSMTPUser u
+HaloBuzzStore sqlite:other.db
+HaloBuzzEnvironment "two words"
+""", environment={"REDIS_URL": ""})
+    server.configtest()
+    said = server.command("-t", "-D", "DUMP_HB_SETTINGS").stdout
+    with open(os.path.join(os.path.dirname(__file__), "../../include/hb_setting.def")) as f:
+        directives = [line.split('"')[1] for line in f if line.startswith("HB_SETTING(")]
+    for directive in directives:
+        assert "  %s " % directive in said
+    assert "file:" in said and "x" * 64 not in said
+    assert "two words" in said
+    assert "httpd.conf:" in said
+
+
+def test_passwords_in_addresses_are_hidden(bare):
+    server = bare(environment={"SMTP_HOST": "smtp://me:hushhush@mail.example:25"})
+    server.configtest()
+    said = server.command("-t", "-D", "DUMP_HB_SETTINGS")
+    assert "hushhush" not in said.stdout + said.stderr

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starting, reloading, dying."""
+
+import os
+import pwd
+import signal
+import threading
+import time
+
+import pytest
+
+from hb_client import Client, assert_problem, raw
+from hb_httpd import free_port, processes_of
+
+OURS = """
+<Location "/o">
+    HaloBuzzProblems on
+</Location>
+"""
+ASK = b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+def resident_kb(pid):
+    with open("/proc/%d/status" % pid) as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+
+
+class Load:
+    """Callers that ask without pause and note what went wrong."""
+
+    def __init__(self, server, path, status, callers=4):
+        self.server, self.path, self.status = server, path, status
+        self.done, self.failed, self.stops = 0, [], False
+        self.threads = [threading.Thread(target=self.run) for _ in range(callers)]
+
+    def run(self):
+        while not self.stops:
+            try:
+                reply = raw(self.server, ASK % self.path)
+                if reply.status != self.status:
+                    self.failed.append(reply.data[:200])
+            except OSError as error:
+                self.failed.append(error)
+            self.done += 1
+
+    def __enter__(self):
+        for t in self.threads:
+            t.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.stops = True
+        for t in self.threads:
+            t.join()
+
+
+@pytest.mark.slow
+def test_twenty_reloads_under_load(make_server):
+    """No request fails, and neither the parent nor the log grows without end."""
+    server = make_server(extra=OURS)
+    with Load(server, b"/o/x", 404) as load:
+        for n in range(20):
+            server.graceful()
+            if n == 7:
+                early = resident_kb(server.process.pid)
+            time.sleep(0.15)
+    assert load.failed == []
+    assert load.done > 200
+    grown = resident_kb(server.process.pid) - early
+    assert grown < 1024, "the parent grew by %d kB in 12 reloads" % grown
+
+
+def test_a_killed_child_is_replaced(make_server):
+    server = make_server(own=("halobuzz",), extra=OURS)
+    before = set(server.children())
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    until = time.monotonic() + 15
+    while not set(server.children()) - before or not server.answers():
+        assert time.monotonic() < until, server.log_text()[-1500:]
+        time.sleep(0.05)
+    assert_problem(Client(server).get("/o/x"), 404)
+
+
+def test_after_the_parent_was_killed(make_server, claims):
+    """Orphans keep the state directory to themselves; when they are gone, it starts again."""
+    claims("AH00098")           # httpd's word about the pid file that was left
+    server = make_server(own=("halobuzz",), extra=OURS)
+    session = server.process.pid
+    os.kill(session, signal.SIGKILL)
+    server.process.wait()
+    assert processes_of(session), "no orphan to look at"
+    other = make_server(start=False, own=("halobuzz",), settings={"HaloBuzzStateDir": server.state})
+    other.port = free_port()
+    other.write_conf()
+    refused = other.command("-DFOREGROUND")
+    assert refused.returncode != 0
+    assert "HB02020" in other.log_text() and str(session) in other.log_text()
+    server.kill_session(session)
+    server.start_again()
+    assert_problem(Client(server).get("/o/x"), 404)
+    other.log_read = 1 << 30
+
+
+def test_two_servers_do_not_share_a_state_directory(make_server):
+    first = make_server(own=("halobuzz",))
+    second = make_server(start=False, own=("halobuzz",),
+                         settings={"HaloBuzzStateDir": first.state})
+    second.port = free_port()
+    second.write_conf()
+    refused = second.command("-DFOREGROUND")
+    assert refused.returncode != 0
+    assert "another server (process %d) works on %s" % (first.process.pid, first.state) \
+        in second.log_text()
+    second.log_read = 1 << 30
+    assert Client(first).get("/index.html").status_code == 200
+
+
+def test_shared_memory_of_another_size_starts_afresh(make_server):
+    server = make_server(own=("halobuzz",), extra=OURS)
+    server.graceful()
+    assert "HB02023" not in server.log_text()
+    server.settings["HaloBuzzCacheSize"] = "2M"
+    server.write_conf()
+    server.graceful()
+    assert "HB02023" in server.log_text()
+    assert_problem(Client(server).get("/o/x"), 404)
+
+
+def test_starting_says_what_is_in_force(make_server):
+    server = make_server(own=("halobuzz",), settings={"HaloBuzzAuthTokenTTL": "17m"})
+    line = next(x for x in server.log_text().splitlines() if "HB02022" in x)
+    assert "HaloBuzzAuthTokenTTL 17m" in line and "HaloBuzzStore sqlite:" in line
+
+
+def test_the_operators_command_finds_the_settings(make_server):
+    server = make_server(own=("halobuzz",), settings={"HaloBuzzAuthTokenTTL": "17m"})
+    path = os.path.join(server.root, "run", "halobuzz-settings")
+    with open(path) as f:
+        text = f.read()
+    assert "HaloBuzzAuthTokenTTL 17m\n" in text
+    assert "HaloBuzzStateDir %s\n" % server.state in text
+    assert os.stat(path).st_mode & 0o777 == 0o640
+
+
+def test_the_state_directory_is_made_for_the_run_user(make_server, as_root):
+    server = make_server(start=False, own=("halobuzz",))
+    os.rmdir(server.state)
+    server.start()
+    info = os.stat(server.state)
+    assert info.st_mode & 0o777 == 0o750
+    assert info.st_uid == pwd.getpwnam("www-data").pw_uid
+
+
+def test_a_state_directory_of_somebody_else_is_refused(make_server, as_root):
+    server = make_server(start=False, own=("halobuzz",))
+    os.chown(server.state, 65534, 65534)
+    server.port = free_port()
+    server.write_conf()
+    refused = server.command("-DFOREGROUND")
+    assert refused.returncode != 0
+    assert "chown" in server.log_text() and server.state in server.log_text()
+    server.log_read = 1 << 30
+
+
+def test_a_reload_with_a_mistake_is_found_before_it_happens(make_server):
+    server = make_server(own=("halobuzz",), extra=OURS)
+    good = server.extra
+    server.extra = good + "\nHaloBuzzStore mysql:x\n"
+    server.write_conf()
+    assert server.command("-t").returncode != 0
+    assert_problem(Client(server).get("/o/x"), 404)
+    server.extra = good
+    server.write_conf()
+    server.graceful()
+    assert_problem(Client(server).get("/o/x"), 404)
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("mpm", ["event", "worker", "prefork"])
+def test_every_mpm_serves(make_server, mpm):
+    server = make_server(extra=OURS, mpm=mpm)
+    with Load(server, b"/o/x", 404, callers=8) as load:
+        time.sleep(0.5)
+        server.graceful()
+        time.sleep(0.5)
+    assert load.failed == []
+    assert load.done > 20
