@@ -128,11 +128,11 @@ static apr_status_t find_step(hb_page_t *page, store_sqlite_t *self, store_conn_
     store_sql_add(&sql, "SELECT id,doc FROM \"");
     store_sql_add(&sql, hb_shape(query->in)->name);
     store_sql_add(&sql, "\"");
-    store_sql_where(&sql, query);
+    store_sql_where(&sql, query, n_same);
     if (cursor != NULL) {
         store_sql_behind(&sql, query, cursor, n_same);
     }
-    store_sql_order(&sql, query);
+    store_sql_order(&sql, query, n_same);
     store_sql_limit(&sql, query->limit + 1 - page->n_items);
     stmt = store_stmt(self, conn, sql.text, look_flags(query));
     if (stmt == NULL) {
@@ -224,7 +224,7 @@ static apr_status_t sqlite_count(void *self, apr_int64_t *n, hb_op_t *op,
     store_sql_add(&sql, "SELECT count(*) FROM \"");
     store_sql_add(&sql, hb_shape(query->in)->name);
     store_sql_add(&sql, "\"");
-    store_sql_where(&sql, query);
+    store_sql_where(&sql, query, 0);
     stmt = store_stmt(self, conn, sql.text, look_flags(query));
     rc = stmt != NULL ? store_sql_bind(&sql, stmt) : sqlite3_extended_errcode(conn->db);
     if (rc == SQLITE_OK) {
@@ -417,10 +417,10 @@ static apr_status_t rows_of(apr_array_header_t **rows, store_sqlite_t *self,
     store_sql_add(&sql, "SELECT seq FROM \"");
     store_sql_add(&sql, hb_shape(query->in)->name);
     store_sql_add(&sql, "\"");
-    store_sql_where(&sql, query);
+    store_sql_where(&sql, query, 0);
     if (is_limited) {
         if (hb_store_n_keys(query) > 0) {
-            store_sql_order(&sql, query);
+            store_sql_order(&sql, query, 0);
         }
         store_sql_limit(&sql, query->limit);
     }

@@ -135,18 +135,22 @@ typedef struct store_sql_t {
     apr_pool_t *pool;
     char *text;
     apr_size_t n, size;
+    int n_terms;                /* of the WHERE clause so far */
     hb_value_t *binds;
     int n_binds, max_binds;
 } store_sql_t;
 
 void store_sql_start(store_sql_t *sql, apr_pool_t *pool);
 void store_sql_add(store_sql_t *sql, const char *text);
-/** " WHERE ..." of a query's conditions, and that its sort fields are there. */
-void store_sql_where(store_sql_t *sql, const hb_query_t *query);
+/**
+ * " WHERE ..." of a query's conditions, and that its sort fields are there.
+ * @param n_same  how many of the sort fields are fixed by store_sql_behind; 0 without it
+ */
+void store_sql_where(store_sql_t *sql, const hb_query_t *query, int n_same);
 /** Only what lies behind the cursor and shares its first n_same sort values. */
 void store_sql_behind(store_sql_t *sql, const hb_query_t *query,
                       const hb_store_cursor_t *cursor, int n_same);
-void store_sql_order(store_sql_t *sql, const hb_query_t *query);
+void store_sql_order(store_sql_t *sql, const hb_query_t *query, int n_same);
 void store_sql_limit(store_sql_t *sql, int limit);
 /** The expression of a field in SQL; field is one of hb_schema.def or "_id". */
 void store_sql_field(store_sql_t *sql, const char *field);

@@ -175,38 +175,84 @@ static void condition(store_sql_t *sql, const hb_cond_t *cond)
     }
 }
 
-void store_sql_where(store_sql_t *sql, const hb_query_t *query)
+static void next_term(store_sql_t *sql)
 {
-    const char *joint = " WHERE ";
+    store_sql_add(sql, sql->n_terms++ == 0 ? " WHERE " : " AND ");
+}
+
+/* Does a condition fix this field to one value? */
+static int is_fixed(const hb_query_t *query, const char *field, apr_size_t n)
+{
+    int i;
+
+    for (i = 0; i < query->n_where; i++) {
+        const hb_cond_t *cond = &query->where[i];
+
+        if (cond->how == HB_IS && cond->value.kind != HB_VALUE_NULL
+            && strncmp(cond->field, field, n) == 0 && cond->field[n] == '\0') {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Can it find more than one? SQLite does not see that of an index on expressions, and
+ * would sort the one. */
+static int finds_one(const hb_query_t *query)
+{
+    const hb_shape_row_t *shape = hb_shape(query->in);
+    const char *field;
+    apr_size_t n;
+    int i;
+
+    if (is_fixed(query, "_id", 3)) {
+        return 1;
+    }
+    for (i = 0; i < shape->n_indexes; i++) {
+        if (!(shape->indexes[i].flags & HB_INDEX_UNIQUE)) {
+            continue;
+        }
+        for (field = shape->indexes[i].fields; *field != '\0'; field += n) {
+            field += strspn(field, " -");
+            n = strcspn(field, " -");
+            if (n > 0 && !is_fixed(query, field, n)) {
+                break;
+            }
+        }
+        if (*field == '\0') {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+void store_sql_where(store_sql_t *sql, const hb_query_t *query, int n_same)
+{
     int n_keys = hb_store_n_keys(query);
     int i;
 
     for (i = 0; i < query->n_where; i++) {
-        store_sql_add(sql, joint);
+        next_term(sql);
         condition(sql, &query->where[i]);
-        joint = " AND ";
     }
     /* Lists leave out what lacks a sort field (hb_store.h); a sparse index serves then. */
-    for (i = 0; i < n_keys; i++) {
-        store_sql_add(sql, joint);
+    for (i = n_same; i < n_keys; i++) {
+        next_term(sql);
         store_sql_field(sql, query->sort[i].field);
         store_sql_add(sql, " IS NOT NULL");
-        joint = " AND ";
     }
 }
 
 void store_sql_behind(store_sql_t *sql, const hb_query_t *query,
                       const hb_store_cursor_t *cursor, int n_same)
 {
-    const char *joint = query->n_where + cursor->n_keys > 0 ? " AND " : " WHERE ";
     int i;
 
     for (i = 0; i < n_same; i++) {
-        store_sql_add(sql, joint);
+        next_term(sql);
         compare(sql, query->sort[i].field, "=?", &cursor->keys[i]);
-        joint = " AND ";
     }
-    store_sql_add(sql, joint);
+    next_term(sql);
     if (n_same < cursor->n_keys) {
         compare(sql, query->sort[n_same].field, query->sort[n_same].descending ? "<?" : ">?",
                 &cursor->keys[n_same]);
@@ -217,13 +263,16 @@ void store_sql_behind(store_sql_t *sql, const hb_query_t *query,
     }
 }
 
-void store_sql_order(store_sql_t *sql, const hb_query_t *query)
+void store_sql_order(store_sql_t *sql, const hb_query_t *query, int n_same)
 {
     int n_keys = hb_store_n_keys(query);
     int i;
 
+    if (finds_one(query)) {
+        return;
+    }
     store_sql_add(sql, " ORDER BY ");
-    for (i = 0; i < n_keys; i++) {
+    for (i = n_same; i < n_keys; i++) {
         store_sql_field(sql, query->sort[i].field);
         store_sql_add(sql, query->sort[i].descending ? " DESC," : ",");
     }
