@@ -20,4 +20,10 @@ apr_status_t hb_mail_send(hb_op_t *op, const char *to, const char *subject,
  */
 apr_status_t hb_mail_deliver(int *n_sent, hb_op_t *op);
 
+/**
+ * This process is about to end: a delivery under way in another thread breaks off within
+ * about a second, and no later one starts. What was not delivered stays in the spool.
+ */
+void hb_mail_stop(void);
+
 #endif /* HB_MAIL_H */

@@ -67,6 +67,7 @@ static void * APR_THREAD_FUNC deliver(apr_thread_t *thread, void *baton)
 void hb_ap_mail_stop(void)
 {
     if (mailer.thread != NULL) {
+        hb_mail_stop();
         apr_thread_mutex_lock(mailer.mutex);
         mailer.stops = 1;
         apr_thread_cond_signal(mailer.cond);

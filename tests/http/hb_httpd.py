@@ -150,6 +150,7 @@ class Httpd:
                             "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
                             "-subj", "/CN=localhost", "-addext",
                             "subjectAltName=DNS:localhost,IP:127.0.0.1",
+                            "-addext", "basicConstraints=critical,CA:FALSE",
                             "-keyout", os.path.join(self.root, "key.pem"),
                             "-out", self.certificate],
                            check=True, capture_output=True)
