@@ -57,7 +57,7 @@ int hb_mail_name_read(hb_mail_name_t *name, const char *text, apr_pool_t *pool)
     }
     name->tries = (int)tries;
     name->not_before = apr_time_from_sec(sec);
-    return strcmp(text, HB_MAIL_SUFFIX + 1) == 0;
+    return strcmp(text, &HB_MAIL_SUFFIX[1]) == 0;    /* the dot is behind us */
 }
 
 const char *hb_mail_address(const char *text, apr_pool_t *pool)

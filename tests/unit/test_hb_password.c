@@ -56,7 +56,7 @@ START_TEST(nothing_but_bcrypt_is_taken)
 {
     static const char *const others[] = {
         "", "secret", "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", "$apr1$r31.....$HqJZimcKQFAMYayBlzkrA/",
-        "$1$salt$abcdefghijklmnop", "ab01FAX.bQRSU", "$2y$04$short", "$2x$" PUBLISHED,
+        "$1$salt$abcdefghijklmnop", "ab01FAX.bQRSU", "$2y$04$short", ("$2x$" PUBLISHED),
         "$2y$0x$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
         "$2y$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyO:W"
     };
@@ -204,7 +204,7 @@ static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *baton)
         runner->order = ++turns;        /* one at a time: the gate orders this */
         hb_hashgate_leave(runner->gate, 1000);
     }
-    apr_thread_exit(thread, APR_SUCCESS);
+    (void)thread;
     return NULL;
 }
 
