@@ -16,10 +16,14 @@
 #include <openssl/err.h>
 #include <openssl/rand.h>
 
+#include "hb_cache.h"
 #include "hb_error.h"
 #include "hb_hashgate.h"
 #include "hb_keyring.h"
+#include "hb_limit.h"
+#include "hb_metrics.h"
 #include "hb_secret.h"
+#include "hb_store.h"
 
 #define KEY_DIR "keys"
 
@@ -170,4 +174,41 @@ apr_status_t hb_site_make(hb_site_t **made, const char **why, const hb_settings_
         *why = "the machinery of the site cannot be made";
     }
     return rv;
+}
+
+apr_status_t hb_site_open(hb_site_t *site, const hb_site_memory_t *memory, apr_pool_t *pool)
+{
+    const hb_settings_t *settings = site->settings;
+    apr_status_t rv, failed = APR_SUCCESS;
+
+    if (memory->control != NULL && memory->control_bytes >= sizeof(*site->maintenance)) {
+        site->maintenance = memory->control;
+    }
+    rv = hb_limit_open(&site->limit, memory->limit,
+                       memory->limit != NULL ? memory->limit_bytes
+                                             : (apr_size_t)settings->limit_size, pool);
+    if (rv != APR_SUCCESS) {
+        hb_log_to(&site->log, HB_LOG_ERR, rv, HBLOGNO(00163)
+                  "the limiter's table cannot be opened; is HaloBuzzRateLimitSize too small?");
+        failed = rv;
+    }
+    rv = hb_metrics_open(&site->metrics, memory->metrics, memory->metrics_bytes, pool);
+    if (rv != APR_SUCCESS) {
+        /* Counting nothing is better than serving nothing. */
+        hb_log_to(&site->log, HB_LOG_ERR, rv, HBLOGNO(00164) "the counters cannot be opened");
+        site->metrics = NULL;
+    }
+    rv = hb_cache_open(&site->cache, site, settings->cache_url, memory->cache,
+                       memory->cache != NULL ? memory->cache_bytes
+                                             : (apr_size_t)settings->cache_size, pool);
+    if (rv != APR_SUCCESS) {
+        hb_log_to(&site->log, HB_LOG_ERR, rv, HBLOGNO(00165)
+                  "the cache %s cannot be opened: going on without", settings->cache_url);
+    }
+    rv = hb_store_open(&site->store, site, settings->store_url, pool);
+    if (rv != APR_SUCCESS) {
+        hb_log_to(&site->log, HB_LOG_ERR, rv, HBLOGNO(00166) "the store cannot be set up");
+        failed = rv;
+    }
+    return failed;
 }
