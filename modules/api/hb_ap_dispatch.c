@@ -163,6 +163,11 @@ static apr_status_t admit(const hb_ap_api_t *api, hb_ap_call_t *call)
 
     if (api->identify != NULL) {
         rv = api->identify(call->r);
+        if (rv != APR_SUCCESS && route != NULL && (route->needs & HB_ANY_TOKEN) != 0
+            && hb_error_row(rv)->class == HB_CLASS_UNAUTHENTICATED) {
+            hb_op_recover(call->op);    /* clients send what they have, also when it is dead */
+            rv = APR_SUCCESS;
+        }
     }
     if (rv == APR_SUCCESS) {
         rv = need_open(call);   /* staff may pass, so this comes after who it is */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <apr_strings.h>
+#include <ap_expr.h>
 #include <ap_provider.h>
 #include <http_core.h>
 #include <http_log.h>
@@ -38,13 +39,18 @@ static hb_ap_api_t api;
 
 /*
  * Is the location ours? Asked before r->handler is set, which is why the answer comes
- * from the core's SetHandler of the merged locations.
+ * from the core's SetHandler of the merged locations; that keeps it as an expression.
  */
-static int is_ours(const request_rec *r)
+static int is_ours(request_rec *r)
 {
     const core_dir_config *conf = ap_get_core_module_config(r->per_dir_config);
+    const char *handler = conf->handler;
+    const char *error = NULL;
 
-    return conf->handler != NULL && strcmp(conf->handler, HANDLER) == 0;
+    if (conf->expr_handler != NULL) {
+        handler = ap_expr_str_exec(r, conf->expr_handler, &error);
+    }
+    return handler != NULL && error == NULL && strcmp(handler, HANDLER) == 0;
 }
 
 /* --- configuration --- */
@@ -58,7 +64,7 @@ static void print_routes(const hb_ap_api_t *all, apr_pool_t *pool)
         const hb_route_t *row = all->routes[i];
         const char *roles = row->roles != 0 ? hb_roles_text(pool, row->roles) : "-";
 
-        printf("%-6s %-44s %s%s%s%s%s%s %s %s  %s%s%s\n", hb_ap_method_name(row->method),
+        printf("%-6s %-44s %s%s%s%s%s%s%s %s %s  %s%s%s\n", hb_ap_method_name(row->method),
                hb_ap_route_path(row->path, pool),
                (row->needs & HB_NEED_USER) != 0 ? "user" : "public",
                (row->needs & HB_NEED_BODY) != 0 ? ",body" : "",
@@ -66,6 +72,7 @@ static void print_routes(const hb_ap_api_t *all, apr_pool_t *pool)
                (row->needs & HB_NEED_IDEM_KEY) != 0 ? ",idempotency-key" : "",
                (row->needs & HB_NO_LIMIT) != 0 ? ",no-limit" : "",
                (row->needs & HB_IN_MAINTENANCE) != 0 ? ",in-maintenance" : "",
+               (row->needs & HB_ANY_TOKEN) != 0 ? ",any-token" : "",
                row->rate, apr_pstrcat(pool, "roles=", roles, NULL), row->sentence,
                row->aliases != NULL ? "  also " : "",
                row->aliases != NULL ? row->aliases : "");
@@ -132,25 +139,35 @@ static int find_others(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
 
 /* --- requests --- */
 
-/* Paths of ours name no files: nothing below looks at the file system. */
+/*
+ * Paths of ours name no files: nothing below looks at the file system. The configuration of
+ * the location is at hand while names are translated, and not while storage is looked
+ * for; hence the mark.
+ */
 static int keep_path(request_rec *r)
 {
     if (!is_ours(r)) {
         return DECLINED;
     }
     r->filename = r->uri;
+    ap_set_module_config(r->request_config, &halobuzz_api_module, &api);
     return OK;
+}
+
+static int is_marked(const request_rec *r)
+{
+    return ap_get_module_config(r->request_config, &halobuzz_api_module) != NULL;
 }
 
 static int skip_files(request_rec *r)
 {
-    return is_ours(r) ? OK : DECLINED;
+    return is_marked(r) ? OK : DECLINED;
 }
 
 /* An id that ends in ".gz" is no archive: keeps mod_mime from reading names. */
 static int skip_types(request_rec *r)
 {
-    return is_ours(r) ? OK : DECLINED;
+    return is_marked(r) ? OK : DECLINED;
 }
 
 static int answer(request_rec *r)

@@ -44,6 +44,9 @@ static int send_text(request_rec *r, const char *text, apr_size_t len)
     apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
     apr_bucket_brigade *bb = apr_brigade_create(r->pool, alloc);
 
+    if (r->eos_sent) {
+        return OK;      /* the filter that met a malformed chunk has answered already */
+    }
     if (len > 0) {
         APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_pool_create(text, len, r->pool, alloc));
     }
