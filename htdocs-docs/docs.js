@@ -34,6 +34,10 @@ function refName(schema) {
   return schema.$ref ? schema.$ref.split('/').pop() : null;
 }
 
+function isPage(schema) {
+  return schema.properties && schema.properties.next && schema.properties.items;
+}
+
 function typeNode(schema) {
   if (!schema) {
     return document.createTextNode('anything');
@@ -41,6 +45,9 @@ function typeNode(schema) {
   const name = refName(schema);
   if (name) {
     return el('a', { href: '#schema-' + anchor(name) }, name);
+  }
+  if (isPage(schema)) {
+    return el('span', {}, 'a page of ', typeNode(schema.properties.items.items));
   }
   const choice = schema.anyOf || schema.oneOf;
   if (choice) {
@@ -59,16 +66,16 @@ function bounds(schema) {
   const words = [];
   const range = (low, high, unit) => {
     if (low !== undefined && high !== undefined) {
-      words.push(low === high ? `${low} ${unit}` : `${low} to ${high} ${unit}`);
+      words.push(low === high ? `${low}${unit}` : `${low} to ${high}${unit}`);
     } else if (high !== undefined) {
-      words.push(`at most ${high} ${unit}`);
+      words.push(`at most ${high}${unit}`);
     } else if (low !== undefined && low !== 0) {
-      words.push(`at least ${low} ${unit}`);
+      words.push(`at least ${low}${unit}`);
     }
   };
-  range(schema.minLength, schema.maxLength, 'characters');
+  range(schema.minLength, schema.maxLength, ' characters');
   range(schema.minimum, schema.maximum, '');
-  range(schema.minItems, schema.maxItems, 'items');
+  range(schema.minItems, schema.maxItems, ' items');
   if (schema.enum) {
     words.push('one of ' + schema.enum.filter((value) => value !== null).join(', '));
   }
@@ -315,14 +322,14 @@ function find(text) {
   });
 }
 
-function showTarget() {
+function showTarget(event) {
   const id = decodeURIComponent(location.hash.slice(1));
   const target = id && $(id);
   if (target) {
     target.hidden = false;
-    target.scrollIntoView();
+    target.scrollIntoView({ behavior: event ? 'auto' : 'instant' });
   } else if (!id && location.pathname.endsWith('/errors')) {
-    $('errors').scrollIntoView();
+    $('errors').scrollIntoView({ behavior: 'instant' });
   }
   document.querySelectorAll('nav a').forEach((link) => {
     if (link.getAttribute('href') === '#' + id) {

@@ -343,9 +343,11 @@ static hb_json_t *responses_of(doc_t *doc, const hb_route_t *row)
     if ((row->needs & HB_NEED_USER) != 0 || row->roles != 0) {
         add_error(doc, responses, HB_E_AUTH_REQUIRED);
     }
-    add_error(doc, responses, HB_E_TOKEN_INVALID);
-    add_error(doc, responses, HB_E_TOKEN_EXPIRED);
-    add_error(doc, responses, HB_E_TOKEN_REVOKED);
+    if ((row->needs & HB_ANY_TOKEN) == 0) {
+        add_error(doc, responses, HB_E_TOKEN_INVALID);
+        add_error(doc, responses, HB_E_TOKEN_EXPIRED);
+        add_error(doc, responses, HB_E_TOKEN_REVOKED);
+    }
     if (row->roles != 0) {
         add_error(doc, responses, HB_E_ROLE_REQUIRED);
         add_error(doc, responses, HB_E_TOTP_SETUP);
@@ -433,6 +435,9 @@ static void add_operation(doc_t *doc, const hb_route_t *row)
     hb_json_set(operation, "tags", list_of(row->tag, doc->pool));
     hb_json_set_string(operation, "x-rate-class",
                        (row->needs & HB_NO_LIMIT) != 0 ? NULL : row->rate);
+    if ((row->needs & HB_ANY_TOKEN) != 0) {
+        hb_json_set_bool(operation, "x-any-token", 1);
+    }
     add_aliases(operation, row, doc->pool);
     add_security(operation, row, doc->pool);
     if (hb_json_length(params) > 0) {

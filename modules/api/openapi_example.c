@@ -12,7 +12,7 @@
 #define REF "#/components/schemas/"
 
 /* Schemas refer to each other; an example stops at this depth. */
-#define DEPTH_MAX 6
+#define DEPTH_MAX 10
 
 /* What reads well, by the name of the member; it has to fit the member's schema. */
 static const struct {
@@ -121,7 +121,8 @@ static int add_member(void *baton, const char *key, hb_json_t *schema)
 {
     members_t *m = baton;
 
-    if (m->takes_all || is_required(m->schema, key)) {
+    /* Sign-in takes an address or a username, so it needs neither; a line without is no use. */
+    if (m->takes_all || is_required(m->schema, key) || strcmp(key, "email") == 0) {
         hb_json_set(m->object, key, build(m->b, key, schema, m->depth + 1));
     }
     return 0;
@@ -186,7 +187,12 @@ static hb_json_t *array(const build_t *b, const char *name, const hb_json_t *sch
     hb_json_t *items = hb_json_array_make(b->pool);
     const hb_json_t *item = hb_json_get(schema, "items");
 
-    if (item != NULL && depth < DEPTH_MAX && hb_json_int(schema, "maxItems", 1) > 0) {
+    apr_int64_t n = hb_json_int(schema, "minItems", 0);
+
+    if (n == 0 && hb_json_int(schema, "maxItems", 1) > 0) {
+        n = 1;
+    }
+    while (item != NULL && depth < DEPTH_MAX && n-- > 0) {
         hb_json_push(items, build(b, name, item, depth + 1));
     }
     return items;

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page /docs: its own files only, under a policy that keeps it so; drawn in a browser."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.mark.parametrize("path, kind", [
+    ("/docs", "text/html; charset=utf-8"), ("/docs/", "text/html; charset=utf-8"),
+    ("/docs/errors", "text/html; charset=utf-8"), ("/docs/docs.css", "text/css; charset=utf-8"),
+    ("/docs/docs.js", "text/javascript; charset=utf-8")])
+def test_files(client, path, kind):
+    reply = client.get(path)
+    assert reply.status_code == 200
+    assert reply.headers["Content-Type"] == kind
+    assert reply.headers["X-Content-Type-Options"] == "nosniff"
+    assert "SPDX-License-Identifier: Apache-2.0" in reply.text
+    again = client.get(path, headers={"If-None-Match": reply.headers["ETag"]})
+    assert again.status_code == 304
+
+
+def test_policy(client):
+    policy = client.get("/docs").headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy and "http" not in policy and "*" not in policy
+
+
+def test_nothing_from_outside_and_nothing_inline(client):
+    page = client.get("/docs").text
+    assert re.findall(r'(?:src|href)="([^"]*)"', page)
+    for address in re.findall(r'(?:src|href)="([^"]*)"', page):
+        assert address.startswith(("/", "#")) or address == "data:,", address
+    assert not re.search(r"<script(?![^>]*src=)|<style|\son\w+=|\sstyle=", page)
+    for path in ("/docs/docs.js", "/docs/docs.css"):
+        text = client.get(path).text
+        assert not re.search(r"https?://", text), path
+        assert "innerHTML" not in text and "eval(" not in text
+
+
+def browse(url, folder):
+    done = subprocess.run([CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu",
+                           "--user-data-dir=%s" % folder, "--virtual-time-budget=8000",
+                           "--enable-logging=stderr", "--dump-dom", url],
+                          capture_output=True, text=True, timeout=90)
+    assert done.returncode == 0, done.stderr[-2000:]
+    console = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
+    assert not console, console
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
+def test_page_is_drawn(server, client, tmp_path):
+    document = client.get("/openapi.json").json()
+    page = browse(server.url + "/docs/errors", tmp_path)
+    for item in document["paths"].values():
+        for operation in item.values():
+            assert 'id="%s"' % operation["operationId"] in page
+    for error in document["x-errors"]:
+        assert 'id="%s"' % error["code"] in page, error
+    for name in document["components"]["schemas"]:
+        assert 'id="schema-%s"' % name in page
+    assert "curl" in page and server.url in page
+    for target in re.findall(r'href="#([^"]+)"', page):
+        assert 'id="%s"' % target in page, target
