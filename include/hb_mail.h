@@ -17,6 +17,8 @@ apr_status_t hb_mail_send(hb_op_t *op, const char *to, const char *subject,
  * Deliver what waits: each file once, oldest first; a refused or failed one stays and is tried
  * again with back-off kept in its name; a permanent refusal (5yz) moves to failed/. One process
  * of a host at a time (lock in the spool). Does nothing when SMTP is not set. Waits for the network.
+ * @return HB_E_UPSTREAM when the server was not there or does not want us; no mail is given up
+ *         over that, and calls of the next half to five minutes do nothing
  */
 apr_status_t hb_mail_deliver(int *n_sent, hb_op_t *op);
 

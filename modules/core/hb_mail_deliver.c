@@ -35,11 +35,20 @@
 #define SEND_MSEC 60000L
 #define BACKOFF_SEC 60
 #define BACKOFF_DOUBLINGS 6         /* 1 minute, 2, 4 ... about an hour */
+#define HOLD_SEC 30                 /* the same for a server that is not there, */
+#define HOLD_MAX_SEC 300            /* to notice soon that it is back */
+#define SILENT_MAX 3                /* unanswered mails in a row before the server counts as gone */
 #define GIVE_UP_USEC apr_time_from_sec(5 * 86400)   /* RFC 5321, 4.5.4.1 */
 #define ORPHAN_USEC apr_time_from_sec(3600)
 
 /* How a mail fared. */
-typedef enum verdict_e { SENT, LATER, NEVER, NO_SERVER } verdict_e;
+typedef enum verdict_e { SENT, LATER, NEVER, SILENT, NO_SERVER } verdict_e;
+
+/* Kept in the lock file: how often in a row the server was not there, and until when to wait. */
+typedef struct hold_t {
+    int tries;
+    apr_time_t not_before;
+} hold_t;
 
 typedef struct entry_t {
     const char *file;
@@ -196,6 +205,9 @@ static verdict_e send_one(CURL *curl, const char *from, const char *to, const ch
     if (talk.about_mail && answer >= 400 && answer < 600) {
         return answer >= 500 ? NEVER : LATER;
     }
+    if (talk.about_mail) {
+        return SILENT;          /* perhaps over this very mail: others have to get past it */
+    }
     /* A 5yz to anything else (sign-in, sender, greeting) is about us, not about this mail. */
     return NO_SERVER;
 }
@@ -203,6 +215,38 @@ static verdict_e send_one(CURL *curl, const char *from, const char *to, const ch
 static int by_age(const void *a, const void *b)
 {
     return strcmp(((const entry_t *)a)->file, ((const entry_t *)b)->file);
+}
+
+static void hold_read(hold_t *hold, int lock)
+{
+    char text[64], *end;
+    ssize_t n = pread(lock, text, sizeof(text) - 1, 0);
+
+    hold->tries = 0;
+    hold->not_before = 0;
+    if (n > 0) {
+        text[n] = '\0';
+        hold->tries = (int)strtol(text, &end, 10);
+        hold->not_before = apr_time_from_sec(apr_atoi64(end));
+    }
+}
+
+/* When it cannot be written, the server is asked again a little too early: no harm. */
+static void hold_write(const hold_t *hold, int lock, apr_pool_t *pool)
+{
+    const char *text = apr_psprintf(pool, "%d %" APR_TIME_T_FMT "\n", hold->tries,
+                                    apr_time_sec(hold->not_before));
+
+    if (ftruncate(lock, 0) == 0 && hold->tries > 0
+        && pwrite(lock, text, strlen(text), 0) != (ssize_t)strlen(text)) {
+        (void)!ftruncate(lock, 0);
+    }
+}
+
+/* Has the moment come? A moment further away than any we set is of another clock. */
+static int has_come(apr_time_t moment, apr_time_t now, apr_int64_t furthest_sec)
+{
+    return moment <= now || moment > now + apr_time_from_sec(furthest_sec);
 }
 
 /* What is due, oldest first. Leftovers of writers that died are removed on the way. */
@@ -218,7 +262,7 @@ static apr_array_header_t *due(hb_op_t *op, const char *spool)
     }
     while (apr_dir_read(&info, APR_FINFO_NAME, dir) == APR_SUCCESS) {
         if (hb_mail_name_read(&name, info.name, op->pool)) {
-            if (name.not_before <= op->now) {
+            if (has_come(name.not_before, op->now, BACKOFF_SEC << BACKOFF_DOUBLINGS)) {
                 entry_t *entry = apr_array_push(entries);
 
                 entry->file = apr_pstrdup(op->pool, info.name);
@@ -235,37 +279,43 @@ static apr_array_header_t *due(hb_op_t *op, const char *spool)
     return entries;
 }
 
-/* A whole spooled file and whom it is for; 0 when it is not one that we wrote. */
-static int message_read(const char **text, apr_size_t *len, const char **to, const char *path,
+/* A whole spooled file and whom it is for. HB_E_STORE_DAMAGED when it is not one that we wrote. */
+static apr_status_t message_read(const char **text, apr_size_t *len, const char **to, const char *path,
                         apr_pool_t *pool)
 {
     apr_finfo_t info;
     apr_file_t *file;
     const char *line, *end, *body;
     char *buf;
-    int ok;
+    apr_status_t rv;
 
-    if (apr_file_open(&file, path, APR_FOPEN_READ, APR_FPROT_OS_DEFAULT, pool) != APR_SUCCESS) {
-        return 0;
+    rv = apr_file_open(&file, path, APR_FOPEN_READ, APR_FPROT_OS_DEFAULT, pool);
+    if (rv != APR_SUCCESS) {
+        return rv;
     }
-    ok = apr_file_info_get(&info, APR_FINFO_SIZE, file) == APR_SUCCESS
-        && info.size <= MESSAGE_MAX_BYTES;
-    if (ok) {
+    rv = apr_file_info_get(&info, APR_FINFO_SIZE, file);
+    if (rv == APR_SUCCESS && info.size > MESSAGE_MAX_BYTES) {
+        rv = HB_E_STORE_DAMAGED;
+    }
+    if (rv == APR_SUCCESS) {
         *len = (apr_size_t)info.size;
         buf = apr_pcalloc(pool, *len + 1);
         *text = buf;
-        ok = apr_file_read_full(file, buf, *len, NULL) == APR_SUCCESS;
+        rv = apr_file_read_full(file, buf, *len, NULL);
     }
     apr_file_close(file);
-    line = ok ? strstr(*text, "\r\nTo: ") : NULL;
-    body = ok ? strstr(*text, "\r\n\r\n") : NULL;
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    line = strstr(*text, "\r\nTo: ");
+    body = strstr(*text, "\r\n\r\n");
     if (line == NULL || body == NULL || line > body) {
-        return 0;
+        return HB_E_STORE_DAMAGED;
     }
     line += strlen("\r\nTo: ");
     end = strstr(line, "\r\n");
     *to = hb_mail_address(apr_pstrmemdup(pool, line, end - line), pool);
-    return *to != NULL;
+    return *to != NULL ? APR_SUCCESS : HB_E_STORE_DAMAGED;
 }
 
 static void set_aside(hb_op_t *op, const char *spool, const entry_t *entry, const char *why,
@@ -306,56 +356,97 @@ static void put_back(hb_op_t *op, const char *spool, const entry_t *entry, const
            why);
 }
 
-/* Everything that is due. Stops at the first sign that the server is not there. */
-static apr_status_t deliver_all(int *n_sent, hb_op_t *op, const char *from, CURL *curl,
-                                const char *problem)
+/* One mail, to its end whatever that is. */
+static verdict_e deliver_one(hb_op_t *op, CURL *curl, const char *from, const entry_t *entry,
+                             const char *problem, apr_pool_t *scratch)
 {
     const char *spool = op->site->settings->mail_spool;
-    apr_array_header_t *entries = due(op, spool);
-    const char *text, *to, *path;
+    const char *path = apr_pstrcat(scratch, spool, "/", entry->file, NULL);
+    const char *text, *to;
+    verdict_e verdict;
+    apr_status_t rv;
+    apr_size_t len;
+
+    rv = message_read(&text, &len, &to, path, scratch);
+    if (rv == HB_E_STORE_DAMAGED) {
+        set_aside(op, spool, entry, "it is not a message of ours", scratch);
+        return NEVER;
+    }
+    if (rv != APR_SUCCESS) {
+        hb_log(op, HB_LOG_ERR, rv, HBLOGNO(00167) "mail %s cannot be read", entry->file);
+        return LATER;
+    }
+    verdict = send_one(curl, from, to, text, len);
+    if (verdict != SENT && is_stopped()) {
+        return SENT;            /* nobody's fault: it stays as it is */
+    }
+    switch (verdict) {
+    case SENT:
+        hb_metric_add(op->site->metrics, HB_M_MAIL_SENT, 1);
+        if (unlink(path) != 0) {
+            hb_log(op, HB_LOG_ERR, APR_FROM_OS_ERROR(errno), HBLOGNO(00159) "mail %s was sent "
+                   "and cannot be removed", entry->file);
+            verdict = NO_SERVER;    /* or it would be sent again and again */
+        }
+        break;
+    case NEVER:
+        set_aside(op, spool, entry, problem, scratch);
+        break;
+    case LATER:
+    case SILENT:
+        put_back(op, spool, entry, problem, scratch);
+        break;
+    case NO_SERVER:
+        break;
+    }
+    return verdict;
+}
+
+/* Everything that is due. Stops when the server is not there, and holds back for a while then. */
+static apr_status_t deliver_all(int *n_sent, hb_op_t *op, const char *from, CURL *curl,
+                                const char *problem, int lock)
+{
+    const char *spool = op->site->settings->mail_spool;
+    apr_array_header_t *entries;
     verdict_e verdict = SENT;
     apr_pool_t *scratch;
-    apr_size_t len;
-    int i;
+    hold_t hold;
+    int i, n_silent = 0;
 
+    hold_read(&hold, lock);
+    if (!has_come(hold.not_before, op->now, HOLD_MAX_SEC)) {
+        return APR_SUCCESS;
+    }
+    entries = due(op, spool);
     apr_pool_create(&scratch, op->pool);
-    for (i = 0; i < entries->nelts && i < MAILS_MAX && verdict != NO_SERVER; i++) {
-        const entry_t *entry = &APR_ARRAY_IDX(entries, i, entry_t);
-
+    for (i = 0; i < entries->nelts && i < MAILS_MAX && verdict != NO_SERVER && !is_stopped();
+         i++) {
         apr_pool_clear(scratch);
-        path = apr_pstrcat(scratch, spool, "/", entry->file, NULL);
-        if (!message_read(&text, &len, &to, path, scratch)) {
-            set_aside(op, spool, entry, "it is not a message of ours", scratch);
-            continue;
-        }
-        verdict = send_one(curl, from, to, text, len);
-        if (verdict != SENT && is_stopped()) {
-            verdict = SENT;         /* nobody's fault: it stays as it is */
-            break;
-        }
-        if (verdict == SENT) {
-            ++*n_sent;
-            hb_metric_add(op->site->metrics, HB_M_MAIL_SENT, 1);
-            if (unlink(path) != 0) {
-                hb_log(op, HB_LOG_ERR, APR_FROM_OS_ERROR(errno), HBLOGNO(00159) "mail %s was "
-                       "sent and cannot be removed", entry->file);
-                verdict = NO_SERVER;    /* or it would be sent again and again */
-            }
-        }
-        else if (verdict == NEVER) {
-            set_aside(op, spool, entry, problem, scratch);
-        }
-        else {
-            put_back(op, spool, entry, problem, scratch);
+        verdict = deliver_one(op, curl, from, &APR_ARRAY_IDX(entries, i, entry_t), problem,
+                              scratch);
+        *n_sent += verdict == SENT && !is_stopped();
+        n_silent = verdict == SILENT ? n_silent + 1 : 0;
+        if (n_silent == SILENT_MAX) {
+            verdict = NO_SERVER;
         }
     }
     apr_pool_destroy(scratch);
-    if (verdict == NO_SERVER) {
-        hb_log(op, HB_LOG_WARNING, 0, HBLOGNO(00160) "mail waits in %s: %s", spool,
-               *problem != '\0' ? problem : "the mail server does not take it");
-        return hb_fail(op, HB_E_UPSTREAM, "the mail server does not take mail");
+    if (verdict != NO_SERVER) {
+        if (hold.tries > 0 && entries->nelts > 0 && !is_stopped()) {
+            hold.tries = 0;
+            hold_write(&hold, lock, op->pool);
+            hb_log(op, HB_LOG_NOTICE, 0, HBLOGNO(00168) "the mail server takes mail again");
+        }
+        return APR_SUCCESS;
     }
-    return APR_SUCCESS;
+    hold.not_before = op->now + apr_time_from_sec(hold.tries < 4 ? HOLD_SEC << hold.tries
+                                                  : HOLD_MAX_SEC);
+    hold.tries++;
+    hold_write(&hold, lock, op->pool);
+    hb_log(op, HB_LOG_WARNING, 0, HBLOGNO(00160) "mail waits in %s for %" APR_TIME_T_FMT " s: %s",
+           spool, apr_time_sec(hold.not_before - op->now),
+           *problem != '\0' ? problem : "the mail server does not take it");
+    return hb_fail(op, HB_E_UPSTREAM, "the mail server does not take mail");
 }
 
 apr_status_t hb_mail_deliver(int *n_sent, hb_op_t *op)
@@ -394,7 +485,7 @@ apr_status_t hb_mail_deliver(int *n_sent, hb_op_t *op)
     }
     curl = curl_make(op, url, is_local, problem);
     rv = curl == NULL ? hb_fail(op, HB_E_INTERNAL, NULL)
-        : deliver_all(n_sent, op, from, curl, problem);
+        : deliver_all(n_sent, op, from, curl, problem, lock);
     curl_easy_cleanup(curl);
     ERR_clear_error();
     close(lock);

@@ -114,6 +114,9 @@ static void serve(hb_test_smtp_t *smtp, FILE *in, FILE *out)
         else if (strncasecmp(line, "DATA", 4) == 0) {
             say(out, "354 go on");
             take_text(&mail, in);
+            if (strncmp(mail.to, "drop@", 5) == 0) {
+                return;
+            }
             if (strncmp(mail.to, "spam@", 5) == 0) {
                 say(out, "554 we do not want this");
                 continue;

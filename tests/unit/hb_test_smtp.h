@@ -2,7 +2,8 @@
 /**
  * @file hb_test_smtp.h
  * A mail server of this process: one thread, 127.0.0.1, no TLS. What it answers is said by the
- * recipient's name: later@ gets 451, gone@ 550, spam@ 554 after the text, all others 250.
+ * recipient's name: later@ gets 451, gone@ 550, spam@ 554 after the text, drop@ no
+ * answer but a closed door, all others 250.
  */
 #ifndef HB_TEST_SMTP_H
 #define HB_TEST_SMTP_H

@@ -352,6 +352,78 @@ START_TEST(a_server_that_refuses_us_costs_no_mail)
 }
 END_TEST
 
+START_TEST(a_server_that_is_away_is_asked_now_and_then)
+{
+    static const int holds_sec[] = { 30, 60, 120, 240, 300, 300 };
+    hb_test_desk_t *desk = mail_desk();
+    hb_test_smtp_t *smtp = hb_test_smtp_start(hb_test_pool);
+    hb_mail_name_t name;
+    int n, i;
+
+    desk->settings.smtp_url = hb_test_smtp_url(smtp);
+    ck_assert_int_eq(write_mail(desk, "a@example.com", "s", "t"), 0);
+    hb_test_smtp_greet(smtp, "421 not now");
+    for (i = 0; i < 6; i++) {
+        ck_assert_int_eq(deliver(desk, &n), HB_E_UPSTREAM);
+        desk->now += apr_time_from_sec(holds_sec[i]) - 1;
+        ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);   /* not asked */
+        desk->now += 1;
+    }
+    name = only_name(desk);
+    ck_assert_int_eq(name.tries, 0);
+
+    hb_test_smtp_greet(smtp, NULL);
+    ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
+    ck_assert_int_eq(n, 1);
+    /* It is forgotten that it was away. */
+    hb_test_smtp_greet(smtp, "421 not now");
+    ck_assert_int_eq(write_mail(desk, "a@example.com", "s", "t"), 0);
+    ck_assert_int_eq(deliver(desk, &n), HB_E_UPSTREAM);
+    hb_test_smtp_greet(smtp, NULL);
+    desk->now += apr_time_from_sec(30);
+    ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
+    ck_assert_int_eq(n, 1);
+    /* A clock that was wrong for a while holds nothing up. */
+    hb_test_smtp_greet(smtp, "421 not now");
+    desk->now += apr_time_from_sec(86400 * 365);
+    ck_assert_int_eq(write_mail(desk, "later@example.com", "s", "t"), 0);
+    ck_assert_int_eq(deliver(desk, &n), HB_E_UPSTREAM);
+    desk->now -= apr_time_from_sec(86400 * 365);
+    hb_test_smtp_greet(smtp, NULL);
+    n = hb_test_smtp_attempts(smtp);
+    ck_assert_int_eq(deliver(desk, &i), APR_SUCCESS);
+    ck_assert_int_eq(hb_test_smtp_attempts(smtp), n + 1);
+    hb_test_smtp_stop(smtp);
+    clean_up(desk);
+}
+END_TEST
+
+START_TEST(a_mail_that_breaks_the_server_holds_up_no_other)
+{
+    hb_test_desk_t *desk = mail_desk();
+    hb_test_smtp_t *smtp = hb_test_smtp_start(hb_test_pool);
+    int n, i;
+
+    desk->settings.smtp_url = hb_test_smtp_url(smtp);
+    ck_assert_int_eq(write_mail(desk, "drop@example.com", "s", "t"), 0);
+    desk->now += APR_USEC_PER_SEC;
+    ck_assert_int_eq(write_mail(desk, "a@example.com", "s", "t"), 0);
+    ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
+    ck_assert_int_eq(n, 1);
+    ck_assert_int_eq(only_name(desk).tries, 1);
+    /* Several in a row: it is the server after all. */
+    for (i = 0; i < 4; i++) {
+        ck_assert_int_eq(write_mail(desk, "drop@example.com", "s", "t"), 0);
+    }
+    n = hb_test_smtp_attempts(smtp);
+    ck_assert_int_eq(deliver(desk, &i), HB_E_UPSTREAM);
+    ck_assert_int_eq(hb_test_smtp_attempts(smtp), n + 3);
+    ck_assert_int_eq(waiting(desk), 5);
+    hb_test_smtp_stop(smtp);
+    clean_up(desk);
+}
+END_TEST
+
 START_TEST(one_process_delivers_at_a_time)
 {
     hb_test_desk_t *desk = mail_desk();
@@ -438,6 +510,8 @@ int main(void)
         nothing_is_smuggled_into_a_header, a_spool_that_cannot_be_written_is_told,
         what_waits_is_delivered_once_oldest_first, a_refusal_for_good_is_set_aside,
         a_refusal_for_now_is_tried_again_later, a_server_that_refuses_us_costs_no_mail,
+        a_server_that_is_away_is_asked_now_and_then,
+        a_mail_that_breaks_the_server_holds_up_no_other,
         one_process_delivers_at_a_time, foreign_and_orphaned_files_do_no_harm,
         server_addresses_are_checked, NULL
     };
