@@ -12,6 +12,7 @@
 #include <apr_uri.h>
 
 #include "hb_secret.h"
+#include "hb_store.h"
 
 /* --- numbers with units --- */
 
@@ -167,6 +168,18 @@ static const char *in_range(const hb_setting_row_t *row, apr_int64_t n, apr_pool
 
 /* --- texts with a meaning of their own --- */
 
+/* A URL for a message: what stands before an @ may be a password. */
+static const char *shown(const char *url, apr_pool_t *pool)
+{
+    const char *scheme = strstr(url, "://");
+    const char *at = strrchr(url, '@');
+
+    if (scheme == NULL || at == NULL || at < scheme) {
+        return url;
+    }
+    return apr_psprintf(pool, "%.*s...%s", (int)(scheme + 3 - url), url, at);
+}
+
 static const char *read_public_url(const char **value, apr_pool_t *pool)
 {
     apr_uri_t uri;
@@ -177,7 +190,7 @@ static const char *read_public_url(const char **value, apr_pool_t *pool)
         || uri.hostname == NULL || *uri.hostname == '\0' || uri.user != NULL
         || uri.query != NULL || uri.fragment != NULL || strchr(*value, ' ') != NULL) {
         return apr_psprintf(pool, "\"%s\" is no address of a site: write https:// and the host, "
-                            "without a query", *value);
+                            "without a query", shown(*value, pool));
     }
     while (len > 0 && (*value)[len - 1] == '/') {
         len--;
@@ -204,7 +217,7 @@ static const char *read_cors_origins(const char **value, apr_pool_t *pool)
         if (problem != NULL || apr_uri_parse(pool, text, &uri) != APR_SUCCESS
             || (uri.path != NULL && *uri.path != '\0')) {
             return apr_psprintf(pool, "\"%s\" is no origin: write scheme, host and port alone, "
-                                "as in https://app.example.com", origin);
+                                "as in https://app.example.com", shown(origin, pool));
         }
         clean = apr_pstrcat(pool, clean, *clean != '\0' ? "," : "", text, NULL);
     }
@@ -254,7 +267,8 @@ static const char *read_smtp_url(const char **value, apr_pool_t *pool)
         || uri.hostname == NULL || *uri.hostname == '\0' || uri.user != NULL
         || (uri.path != NULL && strcmp(uri.path, "/") != 0) || strchr(*value, ' ') != NULL) {
         return apr_psprintf(pool, "\"%s\" is no mail server: write smtp://host:587 or "
-                            "smtps://host:465; the account goes into HaloBuzzSMTPUser", *value);
+                            "smtps://host:465; the account goes into HaloBuzzSMTPUser",
+                            shown(*value, pool));
     }
     return NULL;
 }
@@ -266,6 +280,11 @@ static const char *read_agora_app_id(const char **value, apr_pool_t *pool)
                             "console shows it", *value);
     }
     return NULL;
+}
+
+static const char *read_store_url(const char **value, apr_pool_t *pool)
+{
+    return hb_store_url_check(*value, pool);
 }
 
 static const char *read_secret(const char **value, apr_pool_t *pool)
@@ -284,6 +303,7 @@ static const struct {
     { "mail_from",    read_mail_address },
     { "smtp_url",     read_smtp_url },
     { "agora_app_id", read_agora_app_id },
+    { "store_url",    read_store_url },
 };
 
 static const char *read_text(const char **kept, const hb_setting_row_t *row,

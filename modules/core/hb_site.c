@@ -152,6 +152,7 @@ apr_status_t hb_site_make(hb_site_t **made, const char **why, const hb_settings_
     site->random = system_random;
     site->started_at = site->clock(NULL);
     site->maintenance = apr_pcalloc(pool, sizeof(*site->maintenance));
+    *site->maintenance = settings->maintenance;
     rv = read_keys(site, why, pool);
     if (rv == APR_SUCCESS && *settings->mail_spool != '\0') {
         rv = make_dir(why, settings->mail_spool, pool);
@@ -176,39 +177,68 @@ apr_status_t hb_site_make(hb_site_t **made, const char **why, const hb_settings_
     return rv;
 }
 
-apr_status_t hb_site_open(hb_site_t *site, const hb_site_memory_t *memory, apr_pool_t *pool)
+/* What was handed in could not be used: say so, and let the caller take private memory. */
+static void say_private(const hb_site_t *site, const char *what, apr_status_t rv)
+{
+    hb_log_to(&site->log, HB_LOG_ERR, rv, HBLOGNO(00163) "the shared memory of the %s cannot be "
+              "used; this process keeps its own, and a restart is needed", what);
+}
+
+static apr_status_t open_limit(hb_site_t *site, const hb_site_memory_t *memory,
+                               apr_pool_t *pool)
+{
+    apr_status_t rv = hb_limit_open(&site->limit, memory->limit, memory->limit_bytes, pool);
+
+    if (rv != APR_SUCCESS && memory->limit != NULL) {
+        say_private(site, "limiter", rv);
+        rv = hb_limit_open(&site->limit, NULL, 0, pool);
+    }
+    return rv;
+}
+
+static apr_status_t open_metrics(hb_site_t *site, const hb_site_memory_t *memory,
+                                 apr_pool_t *pool)
+{
+    apr_status_t rv = hb_metrics_open(&site->metrics, memory->metrics, memory->metrics_bytes,
+                                      pool);
+
+    if (rv != APR_SUCCESS && memory->metrics != NULL) {
+        say_private(site, "counters", rv);
+        rv = hb_metrics_open(&site->metrics, NULL, 0, pool);
+    }
+    return rv;
+}
+
+/* Nothing depends on the cache but speed and lock-outs, so the site opens without it too. */
+static void open_cache(hb_site_t *site, const hb_site_memory_t *memory, apr_pool_t *pool)
 {
     const hb_settings_t *settings = site->settings;
-    apr_status_t rv, failed = APR_SUCCESS;
+    apr_status_t rv = hb_cache_open(&site->cache, site, settings->cache_url, memory->cache,
+                                    memory->cache_bytes, pool);
 
-    if (memory->control != NULL && memory->control_bytes >= sizeof(*site->maintenance)) {
-        site->maintenance = memory->control;
+    if (rv != APR_SUCCESS && memory->cache != NULL) {
+        say_private(site, "cache", rv);
+        rv = hb_cache_open(&site->cache, site, settings->cache_url, NULL, 0, pool);
     }
-    rv = hb_limit_open(&site->limit, memory->limit,
-                       memory->limit != NULL ? memory->limit_bytes
-                                             : (apr_size_t)settings->limit_size, pool);
     if (rv != APR_SUCCESS) {
-        hb_log_to(&site->log, HB_LOG_ERR, rv, HBLOGNO(00163)
-                  "the limiter's table cannot be opened; is HaloBuzzRateLimitSize too small?");
-        failed = rv;
+        hb_log_to(&site->log, HB_LOG_ERR, rv, HBLOGNO(00165) "HaloBuzzCache cannot be opened; "
+                  "this process goes on without");
     }
-    rv = hb_metrics_open(&site->metrics, memory->metrics, memory->metrics_bytes, pool);
-    if (rv != APR_SUCCESS) {
-        /* Counting nothing is better than serving nothing. */
-        hb_log_to(&site->log, HB_LOG_ERR, rv, HBLOGNO(00164) "the counters cannot be opened");
-        site->metrics = NULL;
+}
+
+apr_status_t hb_site_open(hb_site_t *site, const hb_site_memory_t *memory, apr_pool_t *pool)
+{
+    static const hb_site_memory_t none;
+    const hb_site_memory_t *given = memory != NULL ? memory : &none;
+    apr_status_t rv;
+
+    rv = open_limit(site, given, pool);
+    if (rv == APR_SUCCESS) {
+        rv = open_metrics(site, given, pool);
     }
-    rv = hb_cache_open(&site->cache, site, settings->cache_url, memory->cache,
-                       memory->cache != NULL ? memory->cache_bytes
-                                             : (apr_size_t)settings->cache_size, pool);
-    if (rv != APR_SUCCESS) {
-        hb_log_to(&site->log, HB_LOG_ERR, rv, HBLOGNO(00165)
-                  "the cache %s cannot be opened: going on without", settings->cache_url);
+    if (rv == APR_SUCCESS) {
+        open_cache(site, given, pool);
+        rv = hb_store_open(&site->store, site, site->settings->store_url, pool);
     }
-    rv = hb_store_open(&site->store, site, settings->store_url, pool);
-    if (rv != APR_SUCCESS) {
-        hb_log_to(&site->log, HB_LOG_ERR, rv, HBLOGNO(00166) "the store cannot be set up");
-        failed = rv;
-    }
-    return failed;
+    return rv;
 }

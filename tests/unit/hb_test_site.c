@@ -148,6 +148,11 @@ hb_test_site_t *hb_test_site_make(apr_pool_t *pool)
     return hb_test_site_make_with("", pool);
 }
 
+void hb_test_site_open(hb_test_site_t *ts)
+{
+    ck_assert_int_eq(hb_site_open(ts->site, NULL, ts->pool), APR_SUCCESS);
+}
+
 hb_op_t *hb_test_site_op(hb_test_site_t *ts)
 {
     apr_pool_t *pool;

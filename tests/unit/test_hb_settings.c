@@ -121,7 +121,7 @@ static const struct { const char *directive, *value, *has[3]; } bad[] = {
     { "HaloBuzzAdminEmail",   "nobody", { "no mail address" } },
     { "HaloBuzzMailFrom",     "A <a@example.com>", { "no mail address", "no-reply@localhost" } },
     { "HaloBuzzSMTP",         "mail.example.com", { "smtp://host:587" } },
-    { "HaloBuzzSMTP",         "smtp://u:p@mail.example.com", { "HaloBuzzSMTPUser" } },
+    { "HaloBuzzSMTP",         "smtp://u:p@mail.example.com", { "HaloBuzzSMTPUser", "smtp://...@mail" } },
     { "HaloBuzzAgoraAppId",   "your_app_id", { "32 hex digits" } },
 };
 
@@ -154,6 +154,22 @@ START_TEST(a_wrong_variable_is_named)
     ck_assert_ptr_nonnull(problem);
     ck_assert_ptr_nonnull(strstr(problem, "MAINTENANCE_MODE"));
     ck_assert_ptr_nonnull(strstr(problem, "HaloBuzzMaintenance"));
+}
+END_TEST
+
+START_TEST(a_store_without_a_driver_is_told)
+{
+    hb_settings_draft_t *draft = hb_settings_draft_make(hb_test_pool);
+    const char *problem;
+
+    forget_environment();
+    setenv("MONGODB_URI", "mongodb+srv://u:p@cluster.example.com/db", 1);
+    problem = hb_settings_finish(draft, hb_test_pool);
+    ck_assert_ptr_nonnull(problem);
+    ck_assert_ptr_nonnull(strstr(problem, "MONGODB_URI"));
+    ck_assert_ptr_nonnull(strstr(problem, "HaloBuzzStore"));
+    ck_assert_ptr_nonnull(strstr(problem, "sqlite:"));
+    ck_assert_ptr_null(strstr(problem, "u:p"));
 }
 END_TEST
 
@@ -287,6 +303,7 @@ int main(void)
     const TTest *const cases[] = {
         defaults_are_acceptable, directive_beats_environment_beats_default,
         aliases_are_put_into_our_form, refusals_teach, a_wrong_variable_is_named,
+        a_store_without_a_driver_is_told,
         every_example_would_be_taken, units_are_read, lists_grow,
         paths_lie_below_the_state_directory, a_saved_file_gives_the_same_settings,
         a_wrong_line_is_named, a_directory_that_is_not_there_fails_the_save, NULL

@@ -10,6 +10,7 @@
 #include <apr_strings.h>
 
 #include "hb_keyring.h"
+#include "hb_store.h"
 #include "hb_test.h"
 #include "hb_test_site.h"
 
@@ -122,12 +123,47 @@ START_TEST(a_test_site_repeats)
 }
 END_TEST
 
+START_TEST(an_open_site_keeps_records)
+{
+    hb_test_site_t *ts = hb_test_site_make(hb_test_pool);
+    hb_json_t *doc = hb_json_object_make(hb_test_pool);
+    hb_op_t *op;
+
+    hb_test_site_open(ts);
+    op = hb_test_site_op(ts);
+    hb_json_set_string(doc, "action", "site.test");
+    ck_assert_int_eq(hb_store_insert(NULL, op, HB_C_AUDIT, doc), APR_SUCCESS);
+    ck_assert_int_eq(hb_store_get(&doc, op, HB_C_AUDIT, hb_json_string(doc, "_id")),
+                     APR_SUCCESS);
+    ck_assert_str_eq(hb_json_string(doc, "action"), "site.test");
+    ck_assert_ptr_nonnull(ts->site->limit);
+    ck_assert_ptr_nonnull(ts->site->metrics);
+}
+END_TEST
+
+START_TEST(memory_that_does_not_fit_is_told)
+{
+    hb_test_site_t *ts = hb_test_site_make(hb_test_pool);
+    hb_site_memory_t memory = { 0 };
+
+    memory.limit = apr_pcalloc(hb_test_pool, 64);
+    memory.limit_bytes = 64;
+    memory.metrics = apr_pcalloc(hb_test_pool, 64);
+    memory.metrics_bytes = 64;
+    ck_assert_int_eq(hb_site_open(ts->site, &memory, ts->pool), APR_SUCCESS);
+    ck_assert(hb_test_site_logged(ts, "limiter cannot be used"));
+    ck_assert(hb_test_site_logged(ts, "counters cannot be used"));
+    ck_assert_ptr_nonnull(ts->site->limit);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const cases[] = {
         keys_are_made_once_and_kept_private, secrets_have_to_be_long_and_to_differ,
         a_secret_that_is_not_there_is_named, a_real_site_has_clock_and_randomness,
-        a_test_site_repeats, NULL
+        a_test_site_repeats, an_open_site_keeps_records,
+        memory_that_does_not_fit_is_told, NULL
     };
     return hb_test_main("hb_site", cases);
 }
