@@ -4,6 +4,10 @@
  * Shared state that may be lost at any time: values with a life, counters, rankings.
  * Nothing that has to survive lives only here. Keys are "namespace:rest"; `halobuzzctl
  * cache flush` drops the namespace "cache" and nothing else (X-09).
+ *
+ * No call waits longer than some 50 ms, nor fails an op: when the cache cannot be reached,
+ * reading is a miss and writing gives HB_E_UNAVAILABLE. A life (ttl_usec) counts from
+ * op->now; 0 keeps a value until its room is wanted.
  */
 #ifndef HB_CACHE_H
 #define HB_CACHE_H
@@ -26,18 +30,22 @@ typedef struct hb_cache_lease_t { apr_uint64_t mark; } hb_cache_lease_t;
 apr_status_t hb_cache_get(const char **value, apr_size_t *len, hb_cache_lease_t *lease,
                           hb_op_t *op, const char *key);
 
-/** HB_E_CACHE_FULL when the value cannot fit; never a reason to fail the op. */
+/** HB_E_CACHE_FULL when the value cannot fit (a quarter shard); never a reason to fail the op. */
 apr_status_t hb_cache_set(hb_op_t *op, const char *key, const char *value, apr_size_t len,
                           apr_interval_time_t ttl_usec);
 
-/** Set only if nobody deleted the key since the lease; APR_EAGAIN when somebody did. */
+/** Set only if nobody deleted or set the key since the lease; APR_EAGAIN when somebody did. */
 apr_status_t hb_cache_fill(hb_op_t *op, const hb_cache_lease_t *lease, const char *key,
                            const char *value, apr_size_t len, apr_interval_time_t ttl_usec);
 
 /** Gone for every process when it returns. Call after the commit it belongs to. */
 apr_status_t hb_cache_remove(hb_op_t *op, const char *key);
 
-/** Add to a counter, made with 0 and the life when missing. @param n after; may be NULL */
+/**
+ * Add to a counter, made with 0 and the life when missing; hb_cache_get reads it as text.
+ * @param n  after; may be NULL
+ * @return APR_EINVAL when the value is no number, or would not fit in 64 bits
+ */
 apr_status_t hb_cache_add(apr_int64_t *n, hb_op_t *op, const char *key, apr_int64_t delta,
                           apr_interval_time_t ttl_usec);
 
@@ -46,7 +54,10 @@ typedef struct hb_rank_t {
     apr_int64_t score;
 } hb_rank_t;
 
-/** Rankings: highest score first, equal scores by member. */
+/**
+ * Rankings: highest score first, equal scores by member. Board and member names have at
+ * most 63 bytes (APR_EINVAL). A board that outgrows its room loses its lowest members.
+ */
 apr_status_t hb_cache_rank_set(hb_op_t *op, const char *board, const char *member,
                                apr_int64_t score);
 apr_status_t hb_cache_rank_add(apr_int64_t *score, hb_op_t *op, const char *board,
@@ -71,11 +82,19 @@ apr_status_t hb_cache_stats(hb_cache_stats_t *stats, hb_op_t *op);
 /** NULL, or a sentence that lists what is accepted. */
 const char *hb_cache_url_check(const char *url, apr_pool_t *pool);
 
-/** memory: zeroed or used before by another process; NULL gives a private cache. */
+/**
+ * @param memory  zeroed or used before by another process; NULL gives a private cache. When it
+ *                holds a cache of another size or version, that is logged and this
+ *                process goes on without a cache.
+ * @return HB_E_CONFIG for a URL that hb_cache_url_check() refuses
+ */
 apr_status_t hb_cache_open(hb_cache_t **cache, hb_site_t *site, const char *url,
                            void *memory, apr_size_t bytes, apr_pool_t *pool);
 
-/* --- for backends: cache_*.c exports one of these --- */
+/*
+ * For backends: cache_*.c exports one of these. Every member is there; those that fail
+ * because the backend does not answer give APR_TIMEUP. get sets the lease also on a miss.
+ */
 typedef struct hb_cache_driver_t {
     const char *scheme;         /* "shm" */
     const char *accepts;

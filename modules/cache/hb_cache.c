@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The front of the cache: finds the backend for a URL and keeps its promise that a
- * cache which is down is only a miss. Where values lie is the backend's business (cache_*.c).
+ * The front of the cache: which backends there are, and what callers see when none can
+ * be reached (misses, and nothing kept). What is kept where is cache_*.c's.
  */
 #include "hb_cache.h"
 
@@ -9,24 +9,33 @@
 
 #include <apr_strings.h>
 
-static const hb_cache_driver_t *const drivers[] = {
-    NULL
-};
+#include "hb_error.h"
 
 struct hb_cache_t {
-    const hb_cache_driver_t *driver;    /* NULL: no backend could be opened */
+    const hb_cache_driver_t *driver;    /* NULL while down */
     void *self;
+};
+
+/* No shard ever gives it. */
+#define NO_LEASE APR_UINT64_MAX
+
+extern const hb_cache_driver_t hb_cache_shm;
+
+/* A new backend is one line here. */
+static const hb_cache_driver_t *const drivers[] = {
+    &hb_cache_shm,
+    NULL
 };
 
 static const hb_cache_driver_t *driver_of(const char *url)
 {
-    const hb_cache_driver_t *const *driver;
+    int i;
 
-    for (driver = drivers; *driver != NULL; driver++) {
-        apr_size_t len = strlen((*driver)->scheme);
+    for (i = 0; drivers[i] != NULL; i++) {
+        apr_size_t len = strlen(drivers[i]->scheme);
 
-        if (strncmp(url, (*driver)->scheme, len) == 0 && url[len] == ':') {
-            return *driver;
+        if (strncmp(url, drivers[i]->scheme, len) == 0 && url[len] == ':') {
+            return drivers[i];
         }
     }
     return NULL;
@@ -34,157 +43,217 @@ static const hb_cache_driver_t *driver_of(const char *url)
 
 const char *hb_cache_url_check(const char *url, apr_pool_t *pool)
 {
-    const hb_cache_driver_t *const *driver;
-    const char *accepts = NULL;
+    const char *accepted = "";
+    int i;
 
+    if (driver_of(url) == &hb_cache_shm && url[strlen("shm:")] != '\0') {
+        return apr_psprintf(pool, "HaloBuzzCache \"%s\": shm: takes nothing behind the colon; "
+                            "its size is HaloBuzzCacheSize", url);
+    }
     if (driver_of(url) != NULL) {
         return NULL;
     }
-    for (driver = drivers; *driver != NULL; driver++) {
-        accepts = accepts == NULL ? (*driver)->accepts
-                                  : apr_pstrcat(pool, accepts, ", ", (*driver)->accepts, NULL);
+    for (i = 0; drivers[i] != NULL; i++) {
+        accepted = apr_pstrcat(pool, accepted, i > 0 ? ", " : "", drivers[i]->accepts, NULL);
     }
-    return apr_psprintf(pool, "no cache takes this address; accepted: %s",
-                        accepts != NULL ? accepts : "nothing in this build");
+    return apr_psprintf(pool, "HaloBuzzCache \"%s\" is not known here; accepted: %s", url,
+                        accepted);
 }
 
 apr_status_t hb_cache_open(hb_cache_t **cache, hb_site_t *site, const char *url,
                            void *memory, apr_size_t bytes, apr_pool_t *pool)
 {
+    hb_cache_t *made = apr_pcalloc(pool, sizeof(*made));
     const hb_cache_driver_t *driver = driver_of(url);
-    apr_status_t rv = HB_E_CONFIG;
+    apr_status_t rv;
 
-    *cache = apr_pcalloc(pool, sizeof(**cache));
-    if (driver != NULL) {
-        rv = driver->open(&(*cache)->self, site, url, memory, bytes, pool);
-        if (rv == APR_SUCCESS) {
-            (*cache)->driver = driver;
-        }
+    *cache = NULL;
+    if (driver == NULL) {
+        return HB_E_CONFIG;
     }
-    return rv;
+    rv = driver->open(&made->self, site, url, memory, bytes, pool);
+    if (rv == APR_SUCCESS) {
+        made->driver = driver;
+    }
+    else {
+        hb_log_to(&site->log, HB_LOG_ERR, rv, HBLOGNO(01502)
+                  "the cache %s cannot be used; going on without. After an upgrade or a "
+                  "change of HaloBuzzCacheSize httpd has to be restarted, not reloaded", url);
+    }
+    *cache = made;
+    return APR_SUCCESS;
 }
 
-/* The cache of an op, NULL when there is none that works. */
-static hb_cache_t *cache_of(const hb_op_t *op)
+/* --- calls --- */
+
+/* NULL when there is no cache to ask. */
+static const hb_cache_driver_t *driver_for(void **self, const hb_op_t *op)
 {
     hb_cache_t *cache = op->site->cache;
 
-    return cache != NULL && cache->driver != NULL ? cache : NULL;
+    *self = cache != NULL ? cache->self : NULL;
+    return cache != NULL ? cache->driver : NULL;
+}
+
+/* A backend that cannot be reached in time is down, whatever the reason was. */
+static apr_status_t told(apr_status_t rv)
+{
+    return rv == APR_TIMEUP ? HB_E_UNAVAILABLE : rv;
 }
 
 apr_status_t hb_cache_get(const char **value, apr_size_t *len, hb_cache_lease_t *lease,
                           hb_op_t *op, const char *key)
 {
-    hb_cache_t *cache = cache_of(op);
+    hb_cache_lease_t unwanted;
+    const hb_cache_driver_t *driver;
+    void *self;
 
+    if (lease == NULL) {
+        lease = &unwanted;
+    }
+    lease->mark = NO_LEASE;
     *value = NULL;
     *len = 0;
-    return cache == NULL ? HB_E_CACHE_MISS
-                         : cache->driver->get(cache->self, value, len, lease, op, key);
+    driver = driver_for(&self, op);
+    if (driver == NULL
+        || driver->get(self, value, len, lease, op, key) != APR_SUCCESS) {
+        return HB_E_CACHE_MISS;
+    }
+    return APR_SUCCESS;
 }
 
 apr_status_t hb_cache_set(hb_op_t *op, const char *key, const char *value, apr_size_t len,
                           apr_interval_time_t ttl_usec)
 {
-    hb_cache_t *cache = cache_of(op);
+    void *self;
+    const hb_cache_driver_t *driver = driver_for(&self, op);
 
-    return cache == NULL ? HB_E_CACHE_FULL
-                         : cache->driver->set(cache->self, op, NULL, key, value, len, ttl_usec);
+    return driver != NULL ? told(driver->set(self, op, NULL, key, value, len, ttl_usec))
+        : HB_E_UNAVAILABLE;
 }
 
 apr_status_t hb_cache_fill(hb_op_t *op, const hb_cache_lease_t *lease, const char *key,
                            const char *value, apr_size_t len, apr_interval_time_t ttl_usec)
 {
-    hb_cache_t *cache = cache_of(op);
+    void *self;
+    const hb_cache_driver_t *driver = driver_for(&self, op);
 
-    return cache == NULL ? HB_E_CACHE_FULL
-                         : cache->driver->set(cache->self, op, lease, key, value, len, ttl_usec);
+    if (lease->mark == NO_LEASE) {
+        return APR_EAGAIN;
+    }
+    return driver != NULL ? told(driver->set(self, op, lease, key, value, len, ttl_usec))
+        : HB_E_UNAVAILABLE;
 }
 
 apr_status_t hb_cache_remove(hb_op_t *op, const char *key)
 {
-    hb_cache_t *cache = cache_of(op);
+    void *self;
+    const hb_cache_driver_t *driver = driver_for(&self, op);
 
-    return cache == NULL ? APR_SUCCESS : cache->driver->remove(cache->self, op, key);
+    return driver != NULL ? told(driver->remove(self, op, key)) : HB_E_UNAVAILABLE;
 }
 
 apr_status_t hb_cache_add(apr_int64_t *n, hb_op_t *op, const char *key, apr_int64_t delta,
                           apr_interval_time_t ttl_usec)
 {
-    hb_cache_t *cache = cache_of(op);
-    apr_int64_t unused;
+    void *self;
+    const hb_cache_driver_t *driver = driver_for(&self, op);
+    apr_int64_t after = 0;
+    apr_status_t rv = driver != NULL
+        ? told(driver->add(self, &after, op, key, delta, ttl_usec)) : HB_E_UNAVAILABLE;
 
-    return cache == NULL ? HB_E_CACHE_MISS
-                         : cache->driver->add(cache->self, n != NULL ? n : &unused, op, key,
-                                              delta, ttl_usec);
+    if (n != NULL) {
+        *n = rv == APR_SUCCESS ? after : 0;
+    }
+    return rv;
+}
+
+static apr_status_t rank_change(apr_int64_t *score, hb_op_t *op, const char *board,
+                                const char *member, apr_int64_t value, int is_delta)
+{
+    void *self;
+    const hb_cache_driver_t *driver = driver_for(&self, op);
+    apr_int64_t after = 0;
+    apr_status_t rv = driver != NULL
+        ? told(driver->rank_change(self, &after, op, board, member, value, is_delta))
+        : HB_E_UNAVAILABLE;
+
+    if (score != NULL) {
+        *score = after;
+    }
+    return rv;
 }
 
 apr_status_t hb_cache_rank_set(hb_op_t *op, const char *board, const char *member,
                                apr_int64_t score)
 {
-    hb_cache_t *cache = cache_of(op);
-    apr_int64_t unused;
-
-    return cache == NULL ? HB_E_CACHE_MISS
-                         : cache->driver->rank_change(cache->self, &unused, op, board, member,
-                                                      score, 0);
+    return rank_change(NULL, op, board, member, score, 0);
 }
 
 apr_status_t hb_cache_rank_add(apr_int64_t *score, hb_op_t *op, const char *board,
                                const char *member, apr_int64_t delta)
 {
-    hb_cache_t *cache = cache_of(op);
-    apr_int64_t unused;
+    return rank_change(score, op, board, member, delta, 1);
+}
 
-    return cache == NULL ? HB_E_CACHE_MISS
-                         : cache->driver->rank_change(cache->self,
-                                                      score != NULL ? score : &unused, op,
-                                                      board, member, delta, 1);
+static apr_status_t rank_remove(hb_op_t *op, const char *board, const char *member)
+{
+    void *self;
+    const hb_cache_driver_t *driver = driver_for(&self, op);
+
+    return driver != NULL ? told(driver->rank_remove(self, op, board, member))
+        : HB_E_UNAVAILABLE;
 }
 
 apr_status_t hb_cache_rank_remove(hb_op_t *op, const char *board, const char *member)
 {
-    hb_cache_t *cache = cache_of(op);
-
-    return cache == NULL ? APR_SUCCESS
-                         : cache->driver->rank_remove(cache->self, op, board, member);
+    return rank_remove(op, board, member);
 }
 
 apr_status_t hb_cache_rank_drop(hb_op_t *op, const char *board)
 {
-    return hb_cache_rank_remove(op, board, NULL);
+    return rank_remove(op, board, NULL);
 }
 
 apr_status_t hb_cache_rank_top(const hb_rank_t **entries, int *n, hb_op_t *op,
                                const char *board, int offset, int limit)
 {
-    hb_cache_t *cache = cache_of(op);
+    void *self;
+    const hb_cache_driver_t *driver = driver_for(&self, op);
 
     *entries = NULL;
     *n = 0;
-    return cache == NULL ? HB_E_CACHE_MISS
-                         : cache->driver->rank_top(cache->self, entries, n, op, board, offset,
-                                                   limit);
+    if (offset < 0 || limit <= 0) {
+        return APR_SUCCESS;
+    }
+    return driver != NULL ? told(driver->rank_top(self, entries, n, op, board, offset, limit))
+        : HB_E_UNAVAILABLE;
 }
 
 apr_status_t hb_cache_flush(hb_op_t *op, const char *name_space)
 {
-    hb_cache_t *cache = cache_of(op);
+    void *self;
+    const hb_cache_driver_t *driver = driver_for(&self, op);
 
-    return cache == NULL ? APR_SUCCESS : cache->driver->flush(cache->self, op, name_space);
+    if (*name_space == '\0' || strchr(name_space, ':') != NULL) {
+        return APR_EINVAL;
+    }
+    return driver != NULL ? told(driver->flush(self, op, name_space)) : HB_E_UNAVAILABLE;
 }
 
 apr_status_t hb_cache_ping(hb_op_t *op)
 {
-    hb_cache_t *cache = cache_of(op);
+    void *self;
+    const hb_cache_driver_t *driver = driver_for(&self, op);
 
-    return cache == NULL ? HB_E_UNAVAILABLE : cache->driver->ping(cache->self, op);
+    return driver != NULL ? told(driver->ping(self, op)) : HB_E_UNAVAILABLE;
 }
 
 apr_status_t hb_cache_stats(hb_cache_stats_t *stats, hb_op_t *op)
 {
-    hb_cache_t *cache = cache_of(op);
+    void *self;
+    const hb_cache_driver_t *driver = driver_for(&self, op);
 
     memset(stats, 0, sizeof(*stats));
-    return cache == NULL ? HB_E_UNAVAILABLE : cache->driver->stats(cache->self, stats, op);
+    return driver != NULL ? told(driver->stats(self, stats, op)) : HB_E_UNAVAILABLE;
 }
