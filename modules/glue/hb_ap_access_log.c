@@ -136,7 +136,7 @@ void hb_ap_access_log_write(request_rec *r, const request_rec *last, apr_interva
                         ",\"requestId\":\"%s\",\"address\":\"%s\"%s,\"status\":%d,\"bytes\":%"
                         APR_OFF_T_FMT ",\"usec\":%" APR_TIME_T_FMT "}\n",
                         at.tm_year + 1900, at.tm_mon + 1, at.tm_mday, at.tm_hour, at.tm_min,
-                        at.tm_sec, at.tm_usec / 1000, r->log_id != NULL ? r->log_id : "",
+                        at.tm_sec, at.tm_usec / 1000, hb_ap_id(r),
                         r->useragent_ip != NULL ? r->useragent_ip : "", variable,
                         last->status,
                         r->header_only ? (apr_off_t)0 : last->bytes_sent, usec);

@@ -105,8 +105,8 @@ static void insert_error_filter(request_rec *r)
     op = hb_ap_op(r);
     apr_table_setn(r->err_headers_out, "X-Request-Id", op->request_id);
     admin_text = ap_response_code_string(r, ap_index_of_response(r->status));
-    if (admin_text != NULL) {
-        return;                 /* a path was redirected to before; this is a text */
+    if (admin_text != NULL && admin_text[0] == '"') {
+        return;                 /* a path comes here only when it failed itself */
     }
     /* httpd sends 500 for a number it does not know. */
     http_status = ap_index_of_response(r->status) == ap_index_of_response(500)

@@ -75,10 +75,24 @@ static int is_acceptable(const char *id)
     return n > 0;
 }
 
+/* The request that came in: redirects and subrequests are its, and share its id. */
+static const request_rec *origin_of(const request_rec *r)
+{
+    while (r->main != NULL || r->prev != NULL) {
+        r = r->main != NULL ? r->main : r->prev;
+    }
+    return r;
+}
+
 static int generate_log_id(const conn_rec *c, const request_rec *r, const char **id)
 {
     if (r == NULL) {
         *id = make_id(c->pool);
+        return OK;
+    }
+    r = origin_of(r);
+    if (r->log_id != NULL) {
+        *id = r->log_id;
         return OK;
     }
     if (hb_ap_state.has_unique_id) {
@@ -93,6 +107,19 @@ static int generate_log_id(const conn_rec *c, const request_rec *r, const char *
     return OK;
 }
 
+const char *hb_ap_id(request_rec *r)
+{
+    if (r->log_id == NULL) {
+        request_rec *origin = (request_rec *)origin_of(r);
+
+        if (origin->log_id == NULL) {
+            generate_log_id(origin->connection, origin, &origin->log_id);
+        }
+        r->log_id = origin->log_id;
+    }
+    return r->log_id;
+}
+
 /* After mod_remoteip: the id is settled before anybody logs under it. */
 static int settle_id(request_rec *r)
 {
@@ -103,9 +130,7 @@ static int settle_id(request_rec *r)
             r->log_id = id;
         }
     }
-    if (r->log_id == NULL) {
-        generate_log_id(r->connection, r, &r->log_id);
-    }
+    hb_ap_id(r);
     return DECLINED;
 }
 
@@ -216,9 +241,7 @@ hb_ap_request_t *hb_ap_request(request_rec *r)
 {
     hb_ap_request_t *request;
 
-    while (r->main != NULL || r->prev != NULL) {
-        r = r->main != NULL ? r->main : r->prev;
-    }
+    r = (request_rec *)origin_of(r);
     request = ap_get_module_config(r->request_config, &halobuzz_module);
     if (request == NULL) {
         request = apr_pcalloc(r->pool, sizeof(*request));
@@ -236,13 +259,8 @@ hb_op_t *hb_ap_op(request_rec *r)
     if (op != NULL) {
         return op;
     }
-    while (r->main != NULL || r->prev != NULL) {
-        r = r->main != NULL ? r->main : r->prev;
-    }
-    if (r->log_id == NULL) {
-        generate_log_id(r->connection, r, &r->log_id);
-    }
-    op = hb_op_make_as(hb_ap_state.site, r->pool, r->log_id);
+    r = (request_rec *)origin_of(r);
+    op = hb_op_make_as(hb_ap_state.site, r->pool, hb_ap_id(r));
     op->address = r->useragent_ip;
     op->user_agent = apr_table_get(r->headers_in, "User-Agent");
     op->idem_key = apr_table_get(r->headers_in, "Idempotency-Key");

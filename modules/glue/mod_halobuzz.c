@@ -136,7 +136,7 @@ static int mark_ours(request_rec *r)
     if (!hb_ap_is_ours(r)) {
         return DECLINED;
     }
-    apr_table_setn(r->err_headers_out, "X-Request-Id", r->log_id);
+    apr_table_setn(r->err_headers_out, "X-Request-Id", hb_ap_id(r));
     return hb_ap_cors(r);
 }
 

@@ -59,6 +59,8 @@ static inline int hb_ap_is_ours(const request_rec *r)
 hb_ap_request_t *hb_ap_request(request_rec *r);
 
 /* hb_ap_op.c */
+/** The id of a request, as in X-Request-Id and both logs; never NULL. */
+const char *hb_ap_id(request_rec *r);
 /** The optional functions of hb_ap.h, for this module's own files. */
 hb_op_t *hb_ap_op(request_rec *r);
 hb_site_t *hb_ap_site(server_rec *s);

@@ -86,10 +86,12 @@ class Httpd:
     own        modules of the suite to load, without mod_
     tls, h2    serve https with a certificate of our own; offer HTTP/2
     run_as     start as this user instead of as root
+    shipped    with conf/halobuzz_api.conf, as an installation has it
     """
 
     def __init__(self, settings=None, extra="", modules=(), own=None, mpm=None, tls=False,
-                 h2=False, run_as=None, environment=None, mpm_settings=None, shipped=True):
+                 h2=False, run_as=None, environment=None, mpm_settings=None, shipped=True,
+                 arguments=("-DFOREGROUND",)):
         self.settings = {
             "HaloBuzzEnvironment": "test",
             "HaloBuzzPasswordCost": "4",
@@ -107,6 +109,7 @@ class Httpd:
         self.run_as = run_as
         self.environment = environment or {}
         self.shipped = shipped
+        self.arguments = list(arguments)
         self.process = None
         self.port = None
         self.more_ports = []
@@ -287,7 +290,7 @@ class Httpd:
 
     def _start_once(self):
         stderr = open(os.path.join(self.root, "stderr.log"), "ab")
-        self.process = subprocess.Popen([httpd_path(), "-f", self.conf, "-DFOREGROUND"],
+        self.process = subprocess.Popen([httpd_path(), "-f", self.conf, *self.arguments],
                                         env=self._environment(), stdin=subprocess.DEVNULL,
                                         stdout=stderr, stderr=stderr, start_new_session=True,
                                         **self._as_user())
@@ -324,9 +327,9 @@ class Httpd:
     def generations(self):
         return self.log_text().count("resuming normal operations")
 
-    def graceful(self, wait=True):
+    def graceful(self, wait=True, how=signal.SIGUSR1):
         before = self.generations()
-        self.process.send_signal(signal.SIGUSR1)
+        self.process.send_signal(how)
         until = time.monotonic() + START_SEC
         while wait and self.generations() == before:
             assert self.process.poll() is None, "httpd ended at a reload:\n" + self.log_text()[-3000:]

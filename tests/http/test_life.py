@@ -176,6 +176,17 @@ def test_a_reload_with_a_mistake_is_found_before_it_happens(make_server):
     assert_problem(Client(server).get("/o/x"), 404)
 
 
+def test_a_hard_restart(make_server):
+    server = make_server(own=("halobuzz",), extra=OURS)
+    server.graceful(how=signal.SIGHUP)
+    assert_problem(Client(server).get("/o/x"), 404)
+
+
+def test_one_process_for_a_debugger(make_server):
+    server = make_server(own=("halobuzz",), extra=OURS, arguments=["-X"])
+    assert_problem(Client(server).get("/o/x"), 404)
+
+
 @pytest.mark.smoke
 @pytest.mark.parametrize("mpm", ["event", "worker", "prefork"])
 def test_every_mpm_serves(make_server, mpm):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors that httpd makes by itself below our locations are problem documents."""
 
+import os
+
 import pytest
 
 from hb_client import Client, assert_problem, raw
@@ -17,13 +19,15 @@ CORE_MADE = {
 }
 
 EXTRA = "\n".join("Redirect %d /made/%d\nRedirect %d /admin/%d" % (n, n, n, n)
-                  for n in (*CORE_MADE, 418)) + """
+                  for n in (*CORE_MADE, 410, 418)) + """
 <LocationMatch "^/(made|admin|limited|basic)">
     HaloBuzzProblems on
 </LocationMatch>
 <Location "/admin">
-    ErrorDocument 404 "plain words of the administrator"
+    ErrorDocument 400 "plain words of the administrator"
     ErrorDocument 403 /sorry.html
+    ErrorDocument 409 /made/410
+    ErrorDocument 410 /made-page.html
 </Location>
 <Location "/limited">
     LimitRequestBody 100
@@ -43,8 +47,9 @@ def site():
     one = Httpd(own=("halobuzz",), modules=["auth_basic", "authn_file", "authz_user"], extra=EXTRA)
     try:
         one.start()
-        with open(one.root + "/htdocs/sorry.html", "w") as f:
-            f.write("sorry\n")
+        for name in ("sorry.html", "made-page.html"):
+            with open(os.path.join(one.root, "htdocs", name), "w") as f:
+                f.write("sorry\n")
         alive.append(one)
         yield one
         alive.remove(one)
@@ -99,8 +104,8 @@ def test_method_without_handler_tells_allow(site):
 
 
 def test_the_administrators_text_wins(site):
-    reply = Client(site).get("/admin/404")
-    assert reply.status_code == 404
+    reply = Client(site).get("/admin/400")
+    assert reply.status_code == 400
     assert reply.text == "plain words of the administrator"
     assert reply.headers["X-Request-Id"]
 
@@ -108,6 +113,16 @@ def test_the_administrators_text_wins(site):
 def test_the_administrators_page_wins(site):
     reply = Client(site).get("/admin/403")
     assert (reply.status_code, reply.text) == (403, "sorry\n")
+
+
+def test_a_page_below_our_own_locations(site):
+    reply = Client(site).get("/admin/410")
+    assert (reply.status_code, reply.text) == (410, "sorry\n")
+    assert "X-Request-Id" in reply.headers
+
+
+def test_a_page_that_fails_itself(site):
+    assert_problem(Client(site).get("/admin/409"), 409, "request.refused")
 
 
 def test_elsewhere_httpd_speaks_for_itself(site):
