@@ -511,7 +511,8 @@ START_TEST(a_killed_process_leaves_a_cache_that_works)
             const char *key = apr_psprintf(op->pool, "t:%d", i);
             const char *value = get(op, key);
 
-            if (strcmp(value, "(miss)") != 0 && strspn(value, apr_psprintf(op->pool, "%c",
+            /* Killed before it came so far: what the round before left. */
+            if (strcmp(value, "(miss)") != 0 && strcmp(value, "whole") != 0 && strspn(value, apr_psprintf(op->pool, "%c",
                                                        value[0])) != strlen(value)) {
                 ck_abort_msg("%s is damaged: %s", key, value);
             }
