@@ -53,6 +53,10 @@ void hb_limit_peek(hb_limit_verdict_t *verdict, hb_limit_t *limit,
 void hb_limit_forget(hb_limit_t *limit, const hb_limit_rule_t *rule, const void *key,
                      apr_size_t len);
 
+/** Take one event of this window back: it turned out not to be one (a sign-in that was no guess). */
+void hb_limit_give_back(hb_limit_t *limit, const hb_limit_rule_t *rule, const void *key,
+                        apr_size_t len, apr_time_t now_usec);
+
 /** Microseconds that never jump. */
 apr_time_t hb_limit_now(void);
 

@@ -412,6 +412,22 @@ void hb_limit_forget(hb_limit_t *limit, const hb_limit_rule_t *rule, const void 
              && !swap(&slot->b, seen.b, STATE(END(seen.b), 0)));
 }
 
+void hb_limit_give_back(hb_limit_t *limit, const hb_limit_rule_t *rule, const void *key,
+                        apr_size_t len, apr_time_t now_usec)
+{
+    apr_uint64_t hash = hash_of(limit, rule, key, len);
+    pair_t *bucket = &limit->slots[bucket_of(limit, hash) * SLOTS];
+    apr_uint64_t now = msec_of(limit, now_usec);
+    pair_t seen;
+    pair_t *slot;
+
+    /* Below 1 it is as if forgotten; a window that is over has nothing to give back. */
+    do {
+        slot = find(&seen, bucket, hash);
+    } while (slot != NULL && END(seen.b) > now && COUNT(seen.b) != 0
+             && !swap(&slot->b, seen.b, seen.b - 1));
+}
+
 apr_time_t hb_limit_now(void)
 {
     struct timespec now;

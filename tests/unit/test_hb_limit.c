@@ -124,6 +124,31 @@ START_TEST(peeking_does_not_count_and_forgetting_pardons)
 }
 END_TEST
 
+START_TEST(what_is_given_back_may_be_taken_again)
+{
+    hb_limit_t *limit = table_of(65536);
+    apr_time_t start = 1000 * SEC;
+    hb_limit_verdict_t v;
+    int i;
+
+    for (i = 0; i < 20; i++) {
+        ck_assert(take(&v, limit, &api, "k", start));
+        hb_limit_give_back(limit, &api, "k", 1, start);
+    }
+    for (i = 0; i < 3; i++) {
+        ck_assert(take(&v, limit, &api, "k", start + SEC));
+    }
+    ck_assert(!take(&v, limit, &api, "k", start + 2 * SEC));
+    hb_limit_give_back(limit, &api, "k", 1, start + 2 * SEC);
+    ck_assert(take(&v, limit, &api, "k", start + 2 * SEC));
+    /* The window stays the one that the first event opened. */
+    ck_assert_int_eq(v.reset_sec, 59);
+    hb_limit_give_back(limit, &api, "k", 1, start + 61 * SEC);
+    ck_assert(!take(&v, limit, &api, "k", start + 2 * SEC));
+    hb_limit_give_back(limit, &api, "nobody", 6, start);
+}
+END_TEST
+
 START_TEST(a_full_bucket_admits_and_says_so)
 {
     hb_limit_t *limit = table_of(ONE_BUCKET_BYTES + 64);
@@ -473,6 +498,7 @@ int main(void)
     const TTest *const cases[] = {
         the_hash_is_the_papers, a_window_starts_with_the_first_event,
         rules_and_keys_do_not_mix, peeking_does_not_count_and_forgetting_pardons,
+        what_is_given_back_may_be_taken_again,
         a_full_bucket_admits_and_says_so, memory_of_another_size_or_kind_is_refused,
         addresses_become_keys, a_hundred_pass_of_many,
         a_hundred_pass_when_all_share_one_bucket,
