@@ -80,8 +80,15 @@ apr_status_t hb_account_verify(hb_json_t **reply, hb_op_t *op, const char *code)
 /** A code and its row for HB_C_CODES, for a caller who writes it with something else. */
 apr_status_t hb_code_prepare(const char **code, hb_json_t **row, hb_op_t *op,
                              const hb_json_t *user, const char *purpose);
+/** Twelve letters and digits in groups, for a person to type; NULL without randomness. */
+const char *hb_code_make(hb_op_t *op);
+/** What is kept of a code, however it was typed; NULL as above. */
+const char *hb_code_id(hb_op_t *op, const char *purpose, const char *typed);
 /** Mail a code; failures are logged, not returned: the user asks again. Waits for the disk. */
 void hb_code_mail(hb_op_t *op, const hb_json_t *user, const char *purpose, const char *code);
+
+/** Tell the owner that the password was changed; failures are logged. */
+void hb_account_password_mail(hb_op_t *op, const hb_json_t *user);
 
 /* --- second factor (hb_second_factor.c) --- */
 
