@@ -97,8 +97,8 @@ class Mails:
             time.sleep(0.05)
 
     def code(self, address, count=1):
-        """The code in the newest mail: the longest word that looks like one."""
+        """The code in the newest mail."""
         text = self.newest(address, count).get_content()
-        words = re.findall(r"[A-Za-z0-9_-]{16,}", text)
-        assert words, text
-        return max(words, key=len)
+        words = re.findall(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", text)
+        assert len(words) == 1, text
+        return words[0]
