@@ -50,7 +50,7 @@ typedef struct hb_site_memory_t {
     void *limit;    apr_size_t limit_bytes;
     void *cache;    apr_size_t cache_bytes;
     void *metrics;  apr_size_t metrics_bytes;
-    void *control;  apr_size_t control_bytes;   /* maintenance flag and the like */
+    void *control;  apr_size_t control_bytes;   /* the host's own; maintenance may point here */
 } hb_site_memory_t;
 
 /**

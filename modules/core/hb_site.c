@@ -209,7 +209,7 @@ static apr_status_t open_metrics(hb_site_t *site, const hb_site_memory_t *memory
     return rv;
 }
 
-/* Nothing depends on the cache but speed and lock-outs, so the site opens without it too. */
+/* Nothing but speed depends on the cache, so the site opens without it too. */
 static void open_cache(hb_site_t *site, const hb_site_memory_t *memory, apr_pool_t *pool)
 {
     const hb_settings_t *settings = site->settings;
