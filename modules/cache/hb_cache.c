@@ -47,8 +47,8 @@ const char *hb_cache_url_check(const char *url, apr_pool_t *pool)
     int i;
 
     if (driver_of(url) == &hb_cache_shm && url[strlen("shm:")] != '\0') {
-        return apr_psprintf(pool, "HaloBuzzCache \"%s\": shm: takes nothing behind the colon; "
-                            "its size is HaloBuzzCacheSize", url);
+        return apr_psprintf(pool, "\"%s\": shm: takes nothing behind the colon; its size is "
+                            "HaloBuzzCacheSize", url);
     }
     if (driver_of(url) != NULL) {
         return NULL;
@@ -56,8 +56,9 @@ const char *hb_cache_url_check(const char *url, apr_pool_t *pool)
     for (i = 0; drivers[i] != NULL; i++) {
         accepted = apr_pstrcat(pool, accepted, i > 0 ? ", " : "", drivers[i]->accepts, NULL);
     }
-    return apr_psprintf(pool, "HaloBuzzCache \"%s\" is not known here; accepted: %s", url,
-                        accepted);
+    /* Only the scheme is repeated: the rest of a URL may hold a password. */
+    return apr_psprintf(pool, "no backend takes '%.*s:...'; accepted: %s",
+                        (int)strcspn(url, ":/@"), url, accepted);
 }
 
 apr_status_t hb_cache_open(hb_cache_t **cache, hb_site_t *site, const char *url,

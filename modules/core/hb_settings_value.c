@@ -11,6 +11,7 @@
 #include <apr_strings.h>
 #include <apr_uri.h>
 
+#include "hb_cache.h"
 #include "hb_secret.h"
 #include "hb_store.h"
 
@@ -287,6 +288,11 @@ static const char *read_store_url(const char **value, apr_pool_t *pool)
     return hb_store_url_check(*value, pool);
 }
 
+static const char *read_cache_url(const char **value, apr_pool_t *pool)
+{
+    return hb_cache_url_check(*value, pool);
+}
+
 static const char *read_secret(const char **value, apr_pool_t *pool)
 {
     return hb_secret_check(*value, pool);
@@ -304,6 +310,7 @@ static const struct {
     { "smtp_url",     read_smtp_url },
     { "agora_app_id", read_agora_app_id },
     { "store_url",    read_store_url },
+    { "cache_url",    read_cache_url },
 };
 
 static const char *read_text(const char **kept, const hb_setting_row_t *row,

@@ -157,7 +157,7 @@ START_TEST(a_wrong_variable_is_named)
 }
 END_TEST
 
-START_TEST(a_store_without_a_driver_is_told)
+START_TEST(backends_without_a_driver_are_told)
 {
     hb_settings_draft_t *draft = hb_settings_draft_make(hb_test_pool);
     const char *problem;
@@ -170,6 +170,14 @@ START_TEST(a_store_without_a_driver_is_told)
     ck_assert_ptr_nonnull(strstr(problem, "HaloBuzzStore"));
     ck_assert_ptr_nonnull(strstr(problem, "sqlite:"));
     ck_assert_ptr_null(strstr(problem, "u:p"));
+    unsetenv("MONGODB_URI");
+    setenv("REDIS_URL", "rediss://:pw@redis.example.com:6380/0", 1);
+    problem = hb_settings_finish(hb_settings_draft_make(hb_test_pool), hb_test_pool);
+    ck_assert_ptr_nonnull(problem);
+    ck_assert_ptr_nonnull(strstr(problem, "REDIS_URL"));
+    ck_assert_ptr_nonnull(strstr(problem, "HaloBuzzCache"));
+    ck_assert_ptr_nonnull(strstr(problem, "shm:"));
+    ck_assert_ptr_null(strstr(problem, "pw"));
 }
 END_TEST
 
@@ -303,7 +311,7 @@ int main(void)
     const TTest *const cases[] = {
         defaults_are_acceptable, directive_beats_environment_beats_default,
         aliases_are_put_into_our_form, refusals_teach, a_wrong_variable_is_named,
-        a_store_without_a_driver_is_told,
+        backends_without_a_driver_are_told,
         every_example_would_be_taken, units_are_read, lists_grow,
         paths_lie_below_the_state_directory, a_saved_file_gives_the_same_settings,
         a_wrong_line_is_named, a_directory_that_is_not_there_fails_the_save, NULL
