@@ -227,6 +227,17 @@ static void check_reply(const hb_ap_call_t *call)
     }
 }
 
+int hb_ap_success_status(const hb_route_t *route)
+{
+    if ((route->needs & HB_GIVES_NOTHING) != 0) {
+        return HTTP_NO_CONTENT;
+    }
+    if ((route->needs & HB_GIVES_ACCEPTED) != 0) {
+        return HTTP_ACCEPTED;
+    }
+    return (route->needs & HB_GIVES_CREATED) != 0 ? HTTP_CREATED : HTTP_OK;
+}
+
 static int reply_nothing(request_rec *r, int status)
 {
     if (apr_table_get(r->headers_out, "Cache-Control") == NULL) {
@@ -243,7 +254,7 @@ static int reply(const hb_ap_api_t *api, hb_ap_call_t *call)
 
     if (call->reply == NULL && call->reply_text == NULL
         && ((route->needs & HB_GIVES_NOTHING) != 0 || status == HTTP_NOT_MODIFIED)) {
-        return reply_nothing(call->r, status != 0 ? status : HTTP_NO_CONTENT);
+        return reply_nothing(call->r, status != 0 ? status : hb_ap_success_status(route));
     }
     if (call->reply == NULL && call->reply_text == NULL) {
         hb_log(call->op, HB_LOG_ERR, 0, HBLOGNO(04002) "%s %s gave no reply",
@@ -254,7 +265,7 @@ static int reply(const hb_ap_api_t *api, hb_ap_call_t *call)
         check_reply(call);
     }
     if (status == 0) {
-        status = (route->needs & HB_GIVES_CREATED) != 0 ? HTTP_CREATED : HTTP_OK;
+        status = hb_ap_success_status(route);
     }
     if (call->reply_text != NULL) {
         return hb_ap_reply_text(call->r, status,

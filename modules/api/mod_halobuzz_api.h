@@ -22,6 +22,9 @@ APLOG_USE_MODULE(halobuzz_api);
  */
 const char *hb_ap_reply_misfit(const char *output, const hb_json_t *json, apr_pool_t *pool);
 
+/** The status of a row's answer when all went well and the action named none. */
+int hb_ap_success_status(const hb_route_t *route);
+
 /** Make /openapi.json of all rows; call in post_config. */
 void hb_ap_docs_prepare(const hb_route_t *const *rows, int n_rows, apr_pool_t *pconf);
 

@@ -12,6 +12,7 @@
 #include <apr_strings.h>
 
 #include "hb_role.h"
+#include "mod_halobuzz_api.h"
 
 #define REF "#/components/schemas/"
 #define PROBLEM_TYPE "application/problem+json"
@@ -249,17 +250,15 @@ static void add_success(doc_t *doc, hb_json_t *responses, const hb_route_t *row)
     hb_json_t *response = hb_json_object_make(doc->pool);
     hb_json_t *media;
 
+    hb_json_set_string(response, "description", row->sentence);
+    hb_json_set(responses, apr_itoa(doc->pool, hb_ap_success_status(row)), response);
     if ((row->needs & HB_GIVES_NOTHING) != 0) {
-        hb_json_set_string(response, "description", "done");
-        hb_json_set(responses, "204", response);
         return;
     }
-    hb_json_set_string(response, "description", row->sentence);
     if (row->output == NULL || *row->output == '\0') {
         media = object_at(object_at(response, "content", doc->pool), "text/plain",
                           doc->pool);
         hb_json_set_string(object_at(media, "schema", doc->pool), "type", "string");
-        hb_json_set(responses, "200", response);
         return;
     }
     media = object_at(object_at(response, "content", doc->pool), "application/json",
@@ -267,7 +266,6 @@ static void add_success(doc_t *doc, hb_json_t *responses, const hb_route_t *row)
     hb_json_set(media, "schema", output_schema(doc, row->output));
     hb_json_set(media, "example", hb_openapi_example(hb_json_get(media, "schema"),
                                                      doc->schemas, 0, doc->pool));
-    hb_json_set(responses, (row->needs & HB_GIVES_CREATED) != 0 ? "201" : "200", response);
 }
 
 /* One response for each status; the codes that share it are told in x-codes. */

@@ -80,7 +80,6 @@ static apr_status_t accepted(hb_ap_call_t *call, apr_status_t rv)
     if (rv == APR_SUCCESS) {
         call->reply = hb_json_object_make(call->op->pool);
         hb_json_set_bool(call->reply, "accepted", 1);
-        call->reply_status = HTTP_ACCEPTED;
     }
     return rv;
 }
@@ -162,7 +161,7 @@ static const hb_route_t rows[] = {
       .input = HB_F_PASSWORD_CHANGE, .tag = "accounts",
       .errors = "auth.credentials auth.locked auth.busy" },
     { .method = M_HB_POST, .path = "/auth/password/forgot", .rate = "auth", .action = forgot,
-      .needs = HB_NEED_BODY | HB_ANY_TOKEN,
+      .needs = HB_NEED_BODY | HB_GIVES_ACCEPTED | HB_ANY_TOKEN,
       .sentence = "mail a code for a new password, if there is such an account",
       .input = HB_F_PASSWORD_FORGOT, .output = "accepted", .tag = "accounts" },
     { .method = M_HB_POST, .path = "/auth/password/reset", .rate = "auth", .action = reset,
@@ -175,7 +174,7 @@ static const hb_route_t rows[] = {
       .input = HB_F_EMAIL_VERIFY, .output = "verified", .tag = "accounts",
       .errors = "code.invalid" },
     { .method = M_HB_POST, .path = "/auth/email/resend", .rate = "auth", .action = resend,
-      .needs = HB_NEED_BODY | HB_ANY_TOKEN,
+      .needs = HB_NEED_BODY | HB_GIVES_ACCEPTED | HB_ANY_TOKEN,
       .sentence = "mail the code that verifies an address again, if it is unverified",
       .input = HB_F_EMAIL_RESEND, .output = "accepted", .tag = "accounts" },
     { .method = M_HB_POST, .path = "/auth/totp", .rate = "auth", .action = totp_start,

@@ -16,7 +16,6 @@
 #include "hb_role.h"
 #include "hb_store.h"
 #include "hb_stream_list.h"
-#include "hb_stream_quality.h"
 #include "hb_viewer.h"
 
 /* One step in the life of a stream, as a transaction sees it. */
@@ -24,7 +23,6 @@ typedef struct step_t {
     const char *id;
     const hb_json_t *input;     /* edit only */
     const char *reason;         /* end only */
-    hb_json_t *quality;         /* end only; NULL when nothing is known */
     hb_json_t *stream;          /* as it is afterwards */
     int did_end;
 } step_t;
@@ -306,8 +304,7 @@ apr_status_t hb_stream_start(hb_json_t **stream, hb_op_t *op, const char *id)
 
 /* --- end --- */
 
-static hb_json_t *analyse(hb_op_t *op, const hb_json_t *stream, apr_int64_t duration_msec,
-                          hb_json_t *quality)
+static hb_json_t *analyse(hb_op_t *op, const hb_json_t *stream, apr_int64_t duration_msec)
 {
     hb_json_t *analytics = hb_json_object_make(op->pool);
     apr_int64_t unique = hb_json_int(stream, "uniqueViewers", 0);
@@ -325,18 +322,12 @@ static hb_json_t *analyse(hb_op_t *op, const hb_json_t *stream, apr_int64_t dura
     hb_json_set_int(analytics, "averageWatchSec",
                     unique > 0 ? watch_msec / 1000 / unique : 0);
     hb_json_set_int(analytics, "totalCoins", hb_json_int(stream, "totalCoins", 0));
-    if (quality != NULL) {
-        hb_json_set(analytics, "quality", quality);
-    }
-    else {
-        hb_json_set_null(analytics, "quality");
-    }
     return analytics;
 }
 
 /* Inside a transaction: the room is cleared, the record closed, the analytics written. */
 static apr_status_t finish(hb_json_t **after, hb_op_t *op, hb_json_t *stream,
-                           const char *reason, hb_json_t *quality)
+                           const char *reason)
 {
     const char *id = hb_json_string(stream, "_id");
     apr_int64_t viewers = hb_json_int(stream, "viewers", 0);
@@ -362,8 +353,7 @@ static apr_status_t finish(hb_json_t **after, hb_op_t *op, hb_json_t *stream,
             { "viewers", HB_SET, HB_INT(0) },
             { "score", HB_INC, HB_INT(-HB_SCORE_VIEWER * viewers) },
             { "watchMsec", HB_INC, HB_INT(viewers * (ended_at - started_at)) },
-            { "analytics", HB_SET,
-              HB_DOC(analyse(op, stream, ended_at - started_at, quality)) },
+            { "analytics", HB_SET, HB_DOC(analyse(op, stream, ended_at - started_at)) },
         };
 
         rv = hb_store_change(after, NULL, op, HB_C_STREAMS, id, NULL, 0, edits,
@@ -387,8 +377,7 @@ static apr_status_t end_tx(hb_op_t *op, void *baton)
         rv = hb_role_need(op, HB_ROLE_MODERATOR);
     }
     if (rv == APR_SUCCESS) {
-        rv = finish(&step->stream, op, step->stream, is_host ? "host" : "moderator",
-                    step->quality);
+        rv = finish(&step->stream, op, step->stream, is_host ? "host" : "moderator");
     }
     if (rv == APR_SUCCESS && !is_host) {
         rv = hb_audit_add(op, NULL, "stream.end",
@@ -405,7 +394,7 @@ static void ended(hb_op_t *op, const hb_json_t *stream)
 
 apr_status_t hb_stream_end(hb_json_t **stream, hb_op_t *op, const char *id)
 {
-    step_t step = { .id = id, .quality = hb_stream_quality(op, id) };
+    step_t step = { .id = id };
     apr_status_t rv = hb_store_transact(op, end_tx, &step);
 
     if (rv == APR_SUCCESS) {
@@ -460,7 +449,7 @@ static apr_status_t end_of_host_tx(hb_op_t *op, void *baton)
                                NULL, 0);
     }
     step->did_end = 1;
-    return finish(&step->stream, op, step->stream, step->reason, NULL);
+    return finish(&step->stream, op, step->stream, step->reason);
 }
 
 apr_status_t hb_stream_end_of_host(hb_op_t *op, const char *host_id, const char *reason)
