@@ -70,6 +70,8 @@ static int holds(const hb_json_t *array, const char *text)
 static const char *claims_read(hb_claims_t *claims, const hb_json_t *body)
 {
     const hb_json_t *roles = hb_json_get(body, "roles");
+    const hb_json_t *auth_time = hb_json_get(body, "auth_time");
+    apr_int64_t auth_sec = hb_json_int_value(auth_time, -1);
     int i;
 
     claims->user_id = hb_json_string(body, "sub");
@@ -79,8 +81,9 @@ static const char *claims_read(hb_claims_t *claims, const hb_json_t *body)
     }
     if (hb_json_type(roles) != HB_JSON_ARRAY
         || hb_json_type(hb_json_get(body, "amr")) != HB_JSON_ARRAY
-        || hb_json_type(hb_json_get(body, "auth_time")) != HB_JSON_INT) {
-        return "roles, amr or auth_time are missing";
+        || hb_json_type(auth_time) != HB_JSON_INT || auth_sec < 0
+        || auth_sec > hb_json_int(body, "iat", 0)) {
+        return "roles, amr or auth_time are missing or impossible";
     }
     /* A name that we do not know grants nothing. */
     claims->roles = 0;
@@ -90,7 +93,7 @@ static const char *claims_read(hb_claims_t *claims, const hb_json_t *body)
         }
     }
     claims->has_totp = holds(hb_json_get(body, "amr"), "otp");
-    claims->authenticated_at = apr_time_from_sec(hb_json_int(body, "auth_time", 0));
+    claims->authenticated_at = apr_time_from_sec(auth_sec);
     claims->issued_at = apr_time_from_sec(hb_json_int(body, "iat", 0));
     claims->expires_at = apr_time_from_sec(hb_json_int(body, "exp", 0));
     return NULL;

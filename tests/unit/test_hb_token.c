@@ -200,6 +200,8 @@ static const struct { const char *label, *claims; apr_status_t answer; } bodies[
                 "\"auth_time\":1" TIMES "}", INVALID },
     { "roles are text", "{\"iss\":\"halobuzz\",\"aud\":\"halobuzz\",\"sub\":\"u\",\"sid\":\"s\","
       "\"roles\":\"superadmin\",\"amr\":[],\"auth_time\":1" TIMES "}", INVALID },
+    { "authenticated after it was issued", "{\"iss\":\"halobuzz\",\"aud\":\"halobuzz\",\"sub\":\"u\","
+      "\"sid\":\"s\",\"roles\":[],\"amr\":[],\"auth_time\":9223372036854775807" TIMES "}", INVALID },
     { "sub twice", "{" SOUND TIMES ",\"sub\":\"64b000000000000000000009\"}", INVALID },
     { "empty", "", INVALID }, { "an array", "[]", INVALID }, { "text", "\"x\"", INVALID },
     { "deep", "{\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}",
