@@ -45,17 +45,13 @@ static int parts_of(const char *part[3], const char *token, apr_pool_t *pool)
     return strchr(copy, '.') == NULL;
 }
 
-/* One part as a JSON object, strictly; NULL when it is none. */
-static hb_json_t *object_of(const char *part, apr_pool_t *pool)
+/* The bytes of a part as a JSON object, strictly; NULL when they are none. */
+static hb_json_t *object_of(const unsigned char *text, apr_size_t len, apr_pool_t *pool)
 {
-    const unsigned char *text;
     const char *why;
     hb_json_t *json;
-    apr_size_t len;
 
-    text = hb_base64url_read(pool, &len, part);
-    if (text == NULL
-        || hb_json_parse(&json, &why, (const char *)text, len, pool) != APR_SUCCESS
+    if (hb_json_parse(&json, &why, (const char *)text, len, pool) != APR_SUCCESS
         || hb_json_type(json) != HB_JSON_OBJECT) {
         return NULL;
     }
@@ -172,17 +168,25 @@ apr_status_t hb_jwt_read(hb_json_t **claims, const char **why, const char *token
                          const hb_jwt_rules_t *rules, apr_pool_t *pool)
 {
     const char *part[3];
+    const unsigned char *bytes[3];
+    apr_size_t len[3];
     const hb_key_t *key;
     hb_json_t *header, *body;
-    apr_size_t mac_len;
+    int i;
 
     *why = "it is malformed";
     if (!parts_of(part, token, pool)) {
         return HB_E_TOKEN_INVALID;
     }
-    header = object_of(part[0], pool);
-    if (header == NULL || hb_base64url_read(pool, &mac_len, part[2]) == NULL
-        || mac_len != MAC_BYTES) {
+    /* All three before cjose sees any: its decoder ends the process over some of them. */
+    for (i = 0; i < 3; i++) {
+        bytes[i] = hb_base64url_read(pool, &len[i], part[i]);
+        if (bytes[i] == NULL) {
+            return HB_E_TOKEN_INVALID;
+        }
+    }
+    header = object_of(bytes[0], len[0], pool);
+    if (header == NULL || len[2] != MAC_BYTES) {
         return HB_E_TOKEN_INVALID;
     }
     key = key_of(why, header, rules);
@@ -193,7 +197,7 @@ apr_status_t hb_jwt_read(hb_json_t **claims, const char **why, const char *token
         *why = "its signature is wrong";
         return HB_E_TOKEN_INVALID;
     }
-    body = object_of(part[1], pool);
+    body = object_of(bytes[1], len[1], pool);
     if (body == NULL) {
         *why = "its claims are malformed";
         return HB_E_TOKEN_INVALID;

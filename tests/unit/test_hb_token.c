@@ -250,6 +250,13 @@ START_TEST(the_form_is_strict)
     ck_assert_int_eq(verify(desk, apr_pstrmemdup(hb_test_pool, token, last + 1 - token), &claims),
                      INVALID);
     ck_assert_int_eq(verify(desk, "..", &claims), INVALID);
+    /* Claims that are no base64url at all, behind a header of ours */
+    for (i = 0; i < 8; i++) {
+        copy = apr_pstrcat(hb_test_pool, apr_pstrmemdup(hb_test_pool, token,
+                                                        strchr(token, '.') + 1 - token),
+                           apr_pstrmemdup(hb_test_pool, "a=-\x11+/ \xff", i + 1), last, NULL);
+        ck_assert_msg(verify(desk, copy, &claims) == INVALID, "claims of %d", (int)i);
+    }
     memset(large, 'A', 8192);
     ck_assert_int_eq(verify(desk, large, &claims), INVALID);
     large[100] = large[200] = '.';
