@@ -2,12 +2,12 @@
 /*
  * The calls of live rooms. The rules are hb_stream.c's, hb_viewer.c's and hb_stream_list.c's.
  */
-#include "hb_ap.h"
+#include "mod_halobuzz_api.h"
 
 #include "hb_stream.h"
 #include "hb_stream_list.h"
+#include "hb_stream_quality.h"
 #include "hb_viewer.h"
-#include "routes.h"
 
 static const char *stream_id(const hb_ap_call_t *call)
 {
@@ -132,6 +132,11 @@ static apr_status_t token(hb_ap_call_t *call)
                            hb_json_string(call->query, "role"));
 }
 
+static apr_status_t report(hb_ap_call_t *call)
+{
+    return hb_stream_report(&call->reply, call->op, stream_id(call), call->input);
+}
+
 static const hb_route_t rows[] = {
     { .method = M_HB_GET, .path = "/streams", .rate = "api", .action = list,
       .sentence = "streams, by default the live ones with most viewers first",
@@ -147,7 +152,7 @@ static const hb_route_t rows[] = {
       .query = HB_F_STREAM_RANK_LIST, .output = "streamRanks", .tag = "streams" },
     { .method = M_HB_GET, .path = "/streams/{id}", .rate = "api", .action = get,
       .sentence = "one stream; its host and staff see more of it",
-      .output = "liveStreams:all", .errors = "stream.unknown", .tag = "streams" },
+      .output = "liveStreams:self", .errors = "stream.unknown", .tag = "streams" },
     { .method = M_HB_PATCH, .path = "/streams/{id}", .needs = HB_NEED_USER | HB_NEED_BODY,
       .rate = "api", .action = edit,
       .sentence = "change the title and the like of one's own stream",
@@ -183,6 +188,12 @@ static const hb_route_t rows[] = {
       .query = HB_F_STREAM_TOKEN, .output = "streamMedia",
       .errors = "stream.unknown stream.state stream.ended user.blocked media.unconfigured "
                 "forbidden", .tag = "streams" },
+    { .method = M_HB_POST, .path = "/streams/{id}/quality",
+      .needs = HB_NEED_USER | HB_NEED_BODY, .rate = "api", .action = report,
+      .sentence = "report how the picture arrives; for who is in the room, every ten seconds or so",
+      .input = HB_F_STREAM_REPORT, .output = "streamQuality",
+      .errors = "input.invalid stream.unknown stream.state stream.ended forbidden",
+      .tag = "streams" },
 };
 
 const hb_route_set_t hb_routes_streams = { rows, sizeof(rows) / sizeof(rows[0]) };

@@ -16,6 +16,7 @@
 #include "hb_role.h"
 #include "hb_store.h"
 #include "hb_stream_list.h"
+#include "hb_stream_quality.h"
 #include "hb_viewer.h"
 
 /* One step in the life of a stream, as a transaction sees it. */
@@ -23,6 +24,7 @@ typedef struct step_t {
     const char *id;
     const hb_json_t *input;     /* edit only */
     const char *reason;         /* end only */
+    hb_json_t *quality;         /* end only; NULL when nothing is known */
     hb_json_t *stream;          /* as it is afterwards */
     int did_end;
 } step_t;
@@ -304,7 +306,8 @@ apr_status_t hb_stream_start(hb_json_t **stream, hb_op_t *op, const char *id)
 
 /* --- end --- */
 
-static hb_json_t *analyse(hb_op_t *op, const hb_json_t *stream, apr_int64_t duration_msec)
+static hb_json_t *analyse(hb_op_t *op, const hb_json_t *stream, apr_int64_t duration_msec,
+                          hb_json_t *quality)
 {
     hb_json_t *analytics = hb_json_object_make(op->pool);
     apr_int64_t unique = hb_json_int(stream, "uniqueViewers", 0);
@@ -322,12 +325,18 @@ static hb_json_t *analyse(hb_op_t *op, const hb_json_t *stream, apr_int64_t dura
     hb_json_set_int(analytics, "averageWatchSec",
                     unique > 0 ? watch_msec / 1000 / unique : 0);
     hb_json_set_int(analytics, "totalCoins", hb_json_int(stream, "totalCoins", 0));
+    if (quality != NULL) {
+        hb_json_set(analytics, "quality", quality);
+    }
+    else {
+        hb_json_set_null(analytics, "quality");
+    }
     return analytics;
 }
 
 /* Inside a transaction: the room is cleared, the record closed, the analytics written. */
 static apr_status_t finish(hb_json_t **after, hb_op_t *op, hb_json_t *stream,
-                           const char *reason)
+                           const char *reason, hb_json_t *quality)
 {
     const char *id = hb_json_string(stream, "_id");
     apr_int64_t viewers = hb_json_int(stream, "viewers", 0);
@@ -353,7 +362,8 @@ static apr_status_t finish(hb_json_t **after, hb_op_t *op, hb_json_t *stream,
             { "viewers", HB_SET, HB_INT(0) },
             { "score", HB_INC, HB_INT(-HB_SCORE_VIEWER * viewers) },
             { "watchMsec", HB_INC, HB_INT(viewers * (ended_at - started_at)) },
-            { "analytics", HB_SET, HB_DOC(analyse(op, stream, ended_at - started_at)) },
+            { "analytics", HB_SET,
+              HB_DOC(analyse(op, stream, ended_at - started_at, quality)) },
         };
 
         rv = hb_store_change(after, NULL, op, HB_C_STREAMS, id, NULL, 0, edits,
@@ -377,7 +387,8 @@ static apr_status_t end_tx(hb_op_t *op, void *baton)
         rv = hb_role_need(op, HB_ROLE_MODERATOR);
     }
     if (rv == APR_SUCCESS) {
-        rv = finish(&step->stream, op, step->stream, is_host ? "host" : "moderator");
+        rv = finish(&step->stream, op, step->stream, is_host ? "host" : "moderator",
+                    step->quality);
     }
     if (rv == APR_SUCCESS && !is_host) {
         rv = hb_audit_add(op, NULL, "stream.end",
@@ -394,7 +405,7 @@ static void ended(hb_op_t *op, const hb_json_t *stream)
 
 apr_status_t hb_stream_end(hb_json_t **stream, hb_op_t *op, const char *id)
 {
-    step_t step = { .id = id };
+    step_t step = { .id = id, .quality = hb_stream_quality(op, id) };
     apr_status_t rv = hb_store_transact(op, end_tx, &step);
 
     if (rv == APR_SUCCESS) {
@@ -449,7 +460,7 @@ static apr_status_t end_of_host_tx(hb_op_t *op, void *baton)
                                NULL, 0);
     }
     step->did_end = 1;
-    return finish(&step->stream, op, step->stream, step->reason);
+    return finish(&step->stream, op, step->stream, step->reason, NULL);
 }
 
 apr_status_t hb_stream_end_of_host(hb_op_t *op, const char *host_id, const char *reason)

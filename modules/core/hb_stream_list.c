@@ -79,6 +79,9 @@ static apr_status_t ask_read(ask_t *ask, hb_op_t *op, const hb_json_t *input)
     if (ask->status == NULL && ask->host == NULL) {
         ask->status = hb_stream_state_name(HB_STREAM_LIVE);
     }
+    if (ask->host == NULL && strcmp(ask->status, "pending") == 0) {
+        return hb_fail_field(op, "host", "required", "planned streams are listed by host");
+    }
     if (ask->sort == NULL && ask->host == NULL) {
         ask->sort = filters != 0 || strcmp(ask->status, "live") == 0 ? "viewers" : "started";
     }

@@ -64,18 +64,19 @@ static apr_status_t media_uid(apr_int64_t *uid, hb_op_t *op)
 apr_status_t hb_stream_media(hb_json_t **media, hb_op_t *op, const hb_json_t *stream,
                              hb_stream_role_e role)
 {
-    const char *channel = hb_json_string(stream, "channel");
-    hb_agora_token_t token;
+    const char *channel = hb_json_string(stream, "channel"), *token;
+    apr_interval_time_t ttl_usec = op->site->settings->agora_ttl;
     apr_int64_t uid;
     apr_status_t rv;
 
     if (!hb_agora_is_set(op)) {
-        return hb_fail(op, HB_E_MEDIA_UNSET, "HaloBuzzAgoraAppId is not set");
+        return hb_fail(op, HB_E_MEDIA_UNSET, "this platform issues no media tokens");
     }
     rv = media_uid(&uid, op);
     if (rv == APR_SUCCESS) {
-        rv = hb_agora_token_make(&token, op, channel, (apr_uint32_t)uid,
-                                 role == HB_STREAM_HOST);
+        rv = hb_agora_rtc_token(&token, op, channel,
+                                apr_psprintf(op->pool, "%" APR_INT64_T_FMT, uid),
+                                role == HB_STREAM_HOST, ttl_usec);
     }
     if (rv != APR_SUCCESS) {
         return rv;
@@ -86,8 +87,8 @@ apr_status_t hb_stream_media(hb_json_t **media, hb_op_t *op, const hb_json_t *st
     hb_json_set_string(*media, "channel", channel);
     hb_json_set_int(*media, "uid", uid);
     hb_json_set_string(*media, "role", role_names[role]);
-    hb_json_set_string(*media, "token", token.text);
-    hb_json_set_time(*media, "expiresAt", token.expires_at);
+    hb_json_set_string(*media, "token", token);
+    hb_json_set_time(*media, "expiresAt", op->now + ttl_usec);
     return APR_SUCCESS;
 }
 

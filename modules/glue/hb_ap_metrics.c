@@ -19,6 +19,7 @@
 #include "hb_limit.h"
 #include "hb_metrics.h"
 #include "hb_store.h"
+#include "hb_stream.h"
 
 APLOG_USE_MODULE(halobuzz);
 
@@ -164,6 +165,7 @@ const char *hb_ap_metrics_text(request_rec *r)
 
     page.pool = r->pool;
     page.lines = apr_array_make(r->pool, 64, sizeof(const char *));
+    hb_stream_gauge(op);        /* without a store it keeps its last value */
     APR_ARRAY_PUSH(page.lines, const char *) =
         hb_metrics_text(op->site->metrics, route_path, r->pool, r->pool);
     put_process(&page);
