@@ -124,7 +124,7 @@ int hb_is_https_url(const char *text)
     const char *host, *c;
     apr_size_t host_len, authority;
 
-    if (strncasecmp(text, scheme, sizeof(scheme) - 1) != 0
+    if (strncmp(text, scheme, sizeof(scheme) - 1) != 0
         || text[strspn(text, allowed)] != '\0') {
         return 0;
     }

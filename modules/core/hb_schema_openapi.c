@@ -15,6 +15,11 @@
 
 #define REF "#/components/schemas/"
 
+/* What hb_schema_format.c takes, as far as a pattern says it. */
+#define ATOM_PATTERN "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+#define HOST_PATTERN "([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\\.)+[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?"
+#define EMAIL_PATTERN "^" ATOM_PATTERN "(\\." ATOM_PATTERN ")*@" HOST_PATTERN "$"
+
 /* How each kind looks from outside. */
 static const struct {
     const char *type, *format, *pattern;
@@ -26,10 +31,10 @@ static const struct {
     [HB_KIND_BOOL]     = { "boolean", NULL, NULL, 0 },
     [HB_KIND_TIME]     = { "string", "date-time", NULL, 0 },
     [HB_KIND_ID]       = { "string", NULL, "^[0-9a-f]{24}$", 0 },
-    [HB_KIND_EMAIL]    = { "string", "email", NULL, 1 },
+    [HB_KIND_EMAIL]    = { "string", "email", EMAIL_PATTERN, 1 },
     [HB_KIND_USERNAME] = { "string", NULL, "^[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*$", 1 },
     [HB_KIND_PASSWORD] = { "string", "password", NULL, 1 },
-    [HB_KIND_URL]      = { "string", "uri", "^https://", 1 },
+    [HB_KIND_URL]      = { "string", "uri", "^https://" HOST_PATTERN "(:[0-9]{1,5})?([/?#]|$)", 1 },
     [HB_KIND_COUNTRY]  = { "string", NULL, "^[A-Z]{2}$", 0 },
     [HB_KIND_LANGUAGE] = { "string", NULL, "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", 1 },
     [HB_KIND_ZONE]     = { "string", NULL, "^[A-Za-z][A-Za-z0-9_+/-]*$", 1 },

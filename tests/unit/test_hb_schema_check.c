@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hb_schema.h"
 
+#include <regex.h>
 #include <string.h>
 
 #include <apr_strings.h>
@@ -167,9 +168,10 @@ static const struct { const char *field, *text, *code; } texts[] = {
     { "username", "a-b", "format" },
     { "username", "\\u0430bc", "format" },
     { "avatarUrl", "https://example.com", NULL },
-    { "avatarUrl", "HTTPS://Example.com:8443/a/b.png?x=%20&y[]=1#z", NULL },
+    { "avatarUrl", "https://Example.com:8443/a/b.png?x=%20&y[]=1#z", NULL },
     { "avatarUrl", "", "format" },
     { "avatarUrl", "http://example.com/", "format" },
+    { "avatarUrl", "HTTPS://example.com/", "format" },
     { "avatarUrl", "javascript:alert(1)", "format" },
     { "avatarUrl", "https://", "format" },
     { "avatarUrl", "https://user@example.com/", "format" },
@@ -224,6 +226,37 @@ START_TEST(texts_have_the_form_of_their_kind)
             want = apr_psprintf(hb_test_pool, "%s:%s", texts[i].field, texts[i].code);
             ck_assert_msg(strcmp(told(), want) == 0, "%s told %s", text, told());
         }
+    }
+}
+END_TEST
+
+/* What the description of the API says about a text has to take whatever the check takes. */
+START_TEST(patterns_take_what_the_check_takes)
+{
+    hb_json_t *schema = hb_schema_openapi("users:staff", hb_test_pool);
+    hb_json_t *value;
+    const char *pattern, *why, *text;
+    regex_t regex;
+    size_t i;
+
+    for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        pattern = hb_json_string_value(hb_json_at(schema, apr_psprintf(hb_test_pool,
+                                                  "properties.%s.pattern", texts[i].field)));
+        text = apr_psprintf(hb_test_pool, "\"%s\"", texts[i].text);
+        ck_assert_int_eq(hb_json_parse(&value, &why, text, strlen(text), hb_test_pool), 0);
+        if (pattern == NULL) {
+            continue;
+        }
+        ck_assert_int_eq(regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB), 0);
+        if (regexec(&regex, hb_json_string_value(value), 0, NULL, 0) != 0) {
+            ck_assert_msg(texts[i].code != NULL, "%s: %s is not matched by %s", texts[i].field,
+                          text, pattern);
+        }
+        else if (strcmp(texts[i].field, "email") == 0) {
+            ck_assert_msg(texts[i].code == NULL || strlen(texts[i].text) > 60,
+                          "%s is matched", text);
+        }
+        regfree(&regex);
     }
 }
 END_TEST
@@ -354,6 +387,7 @@ int main(void)
 {
     const TTest *const cases[] = {
         members_are_checked_by_kind, texts_have_the_form_of_their_kind,
+        patterns_take_what_the_check_takes,
         an_address_is_kept_in_lower_case, every_field_is_told_at_once, null_clears_where_it_may,
         a_password_is_counted_in_characters, query_strings_are_checked_alike,
         other_kinds_are_read_from_a_query, many_errors_do_no_harm, NULL
