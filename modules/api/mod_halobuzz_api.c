@@ -109,6 +109,8 @@ static void dump_routes(apr_pool_t *pconf, server_rec *s)
 
 static int find_others(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
+    const char *checks;
+
     (void)plog;
     (void)ptemp;
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
@@ -119,7 +121,8 @@ static int find_others(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     api.limit = APR_RETRIEVE_OPTIONAL_FN(hb_ap_limit);
     api.count_as = APR_RETRIEVE_OPTIONAL_FN(hb_ap_count_as);
     hb_ap_docs_prepare(api.routes, api.n_routes, pconf);
-    api.checks_replies = getenv("HALOBUZZ_CHECK_REPLIES") != NULL;
+    checks = getenv("HALOBUZZ_CHECK_REPLIES");
+    api.checks_replies = checks != NULL && *checks != '\0';
     if (api.op == NULL) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HBLOGNO(04004)
                      "mod_halobuzz_api needs mod_halobuzz: add "
