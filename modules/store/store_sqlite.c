@@ -424,7 +424,7 @@ static apr_status_t rows_of(apr_array_header_t **rows, store_sqlite_t *self,
         }
         store_sql_limit(&sql, query->limit);
     }
-    stmt = store_stmt(self, conn, sql.text, look_flags(query));
+    stmt = store_stmt(self, conn, sql.text, query->n_where > 0 ? STORE_STMT_LOOK : 0);
     rc = stmt != NULL ? store_sql_bind(&sql, stmt) : sqlite3_extended_errcode(conn->db);
     while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         APR_ARRAY_PUSH(*rows, apr_int64_t) = sqlite3_column_int64(stmt, 0);

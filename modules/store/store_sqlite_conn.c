@@ -283,6 +283,23 @@ int store_exec(store_conn_t *conn, const char *sql)
     return sqlite3_exec(conn->db, sql, NULL, NULL, NULL);
 }
 
+/* What the system said to a failed read or write of the database or its log. SQLite keeps
+ * it per file; its own sqlite3_system_errno() is often overwritten. */
+static int os_error_of(store_conn_t *conn)
+{
+    sqlite3_file *files[2] = { NULL, NULL };
+    int i, os_error = 0;
+
+    sqlite3_file_control(conn->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &files[0]);
+    sqlite3_file_control(conn->db, "main", SQLITE_FCNTL_FILE_POINTER, &files[1]);
+    for (i = 0; i < 2 && os_error == 0; i++) {
+        if (files[i] != NULL && files[i]->pMethods != NULL) {
+            files[i]->pMethods->xFileControl(files[i], SQLITE_FCNTL_LAST_ERRNO, &os_error);
+        }
+    }
+    return os_error != 0 ? os_error : sqlite3_system_errno(conn->db);
+}
+
 /* What an error means: the caller's status. */
 static apr_status_t meaning_of(int rc, int os_error)
 {
@@ -332,6 +349,9 @@ static int may_complain(store_sqlite_t *self, apr_status_t rv)
     if (may) {
         self->complained_at[kind] = now;
     }
+    if (rv == HB_E_STORE_READONLY || rv == HB_E_STORE_DOWN) {
+        self->written_at = 0;   /* proves nothing any more */
+    }
     pthread_mutex_unlock(&self->notes_lock);
     return may;
 }
@@ -339,16 +359,19 @@ static int may_complain(store_sqlite_t *self, apr_status_t rv)
 apr_status_t store_fail(store_sqlite_t *self, store_conn_t *conn, int rc, hb_op_t *op,
                         const char *what)
 {
-    int os_error = conn != NULL ? sqlite3_system_errno(conn->db) : 0;
-    apr_status_t rv = meaning_of(rc, os_error);
+    apr_status_t rv;
+    int os_error = 0;
 
+    if (conn != NULL && ((rc & 0xff) == SQLITE_IOERR || (rc & 0xff) == SQLITE_CANTOPEN)) {
+        os_error = os_error_of(conn);
+    }
+    rv = meaning_of(rc, os_error);
     if (rv == HB_E_STORE_DUPLICATE) {
         return rv;
     }
-    if ((rc & 0xff) == SQLITE_IOERR || (rc & 0xff) == SQLITE_CANTOPEN) {
-        if (conn != NULL) {
-            conn->is_bad = 1;
-        }
+    if (conn != NULL && ((rc & 0xff) == SQLITE_IOERR || (rc & 0xff) == SQLITE_CANTOPEN
+                         || (rc & 0xff) == SQLITE_READONLY)) {
+        conn->is_bad = 1;       /* a new one finds out whether that is still so */
     }
     if (rv == HB_E_STORE_DAMAGED) {
         __atomic_store_n(&self->is_lost, 1, __ATOMIC_RELAXED);
@@ -357,8 +380,9 @@ apr_status_t store_fail(store_sqlite_t *self, store_conn_t *conn, int rc, hb_op_
         hb_log(op, rv == HB_E_STORE_DAMAGED ? HB_LOG_CRIT
                : rv == HB_E_STORE_CONFLICT ? HB_LOG_WARNING : HB_LOG_ERR,
                os_error, HBLOGNO(01102) "store %s failed on %s: %s (%d): %s", what,
-               self->path, sqlite3_errstr(rc), rc,
-               conn != NULL ? sqlite3_errmsg(conn->db) : "no connection");
+               self->path, sqlite3_errstr(rc), rc, conn != NULL ? sqlite3_errmsg(conn->db)
+               : rc == SQLITE_READONLY_DBMOVED ? "it was taken away or replaced"
+               : "no connection");
     }
     switch (rv) {
     case HB_E_STORE_CONFLICT:

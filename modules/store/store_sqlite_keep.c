@@ -87,7 +87,7 @@ static int copy_pages(store_conn_t *from, sqlite3 *to, int *stopped,
         if ((rc == SQLITE_OK || rc == SQLITE_DONE) && report != NULL
             && report(baton, "pages", sqlite3_backup_pagecount(backup)
                       - sqlite3_backup_remaining(backup),
-                      sqlite3_backup_pagecount(backup)) != 0 && rc == SQLITE_OK) {
+                      sqlite3_backup_pagecount(backup)) != 0) {
             *stopped = 1;
         }
     } while (rc == SQLITE_OK && !*stopped);

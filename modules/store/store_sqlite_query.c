@@ -180,7 +180,7 @@ static void next_term(store_sql_t *sql)
     store_sql_add(sql, sql->n_terms++ == 0 ? " WHERE " : " AND ");
 }
 
-/* Does a condition fix this field to one value? */
+/* Is a field the same for all that is found? */
 static int is_fixed(const hb_query_t *query, const char *field, apr_size_t n)
 {
     int i;
@@ -196,16 +196,34 @@ static int is_fixed(const hb_query_t *query, const char *field, apr_size_t n)
     return 0;
 }
 
-/* Can it find more than one? SQLite does not see that of an index on expressions, and
- * would sort the one. */
-static int finds_one(const hb_query_t *query)
+/* ... or sorted by before? */
+static int is_settled(const hb_query_t *query, int n_sorted, const char *field, apr_size_t n)
+{
+    int i;
+
+    if (is_fixed(query, field, n)) {
+        return 1;
+    }
+    for (i = 0; i < n_sorted; i++) {
+        if (strncmp(query->sort[i].field, field, n) == 0
+            && query->sort[i].field[n] == '\0') {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Is there nothing left to sort by after the first n_sorted fields, because a unique index
+ * allows no two the same in them? SQLite does not see that of an index on expressions,
+ * and would sort. */
+static int is_sorted(const hb_query_t *query, int n_sorted)
 {
     const hb_shape_row_t *shape = hb_shape(query->in);
     const char *field;
     apr_size_t n;
     int i;
 
-    if (is_fixed(query, "_id", 3)) {
+    if (is_settled(query, n_sorted, "_id", 3)) {
         return 1;
     }
     for (i = 0; i < shape->n_indexes; i++) {
@@ -215,7 +233,7 @@ static int finds_one(const hb_query_t *query)
         for (field = shape->indexes[i].fields; *field != '\0'; field += n) {
             field += strspn(field, " -");
             n = strcspn(field, " -");
-            if (n > 0 && !is_fixed(query, field, n)) {
+            if (n > 0 && !is_settled(query, n_sorted, field, n)) {
                 break;
             }
         }
@@ -237,6 +255,9 @@ void store_sql_where(store_sql_t *sql, const hb_query_t *query, int n_same)
     }
     /* Lists leave out what lacks a sort field (hb_store.h); a sparse index serves then. */
     for (i = n_same; i < n_keys; i++) {
+        if (is_fixed(query, query->sort[i].field, strlen(query->sort[i].field))) {
+            continue;
+        }
         next_term(sql);
         store_sql_field(sql, query->sort[i].field);
         store_sql_add(sql, " IS NOT NULL");
@@ -267,16 +288,21 @@ void store_sql_order(store_sql_t *sql, const hb_query_t *query, int n_same)
 {
     int n_keys = hb_store_n_keys(query);
     int i;
+    const char *joint = " ORDER BY ";
 
-    if (finds_one(query)) {
-        return;
-    }
-    store_sql_add(sql, " ORDER BY ");
-    for (i = n_same; i < n_keys; i++) {
+    for (i = n_same; i < n_keys && !is_sorted(query, i); i++) {
+        if (is_fixed(query, query->sort[i].field, strlen(query->sort[i].field))) {
+            continue;
+        }
+        store_sql_add(sql, joint);
         store_sql_field(sql, query->sort[i].field);
-        store_sql_add(sql, query->sort[i].descending ? " DESC," : ",");
+        store_sql_add(sql, query->sort[i].descending ? " DESC" : "");
+        joint = ",";
     }
-    store_sql_add(sql, hb_store_id_descends(query) ? "id DESC" : "id");
+    if (!is_sorted(query, n_keys)) {
+        store_sql_add(sql, joint);
+        store_sql_add(sql, hb_store_id_descends(query) ? "id DESC" : "id");
+    }
 }
 
 void store_sql_limit(store_sql_t *sql, int limit)
