@@ -5,8 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <apr_strings.h>
+#include <apr_thread_proc.h>
 
 #include "hb_test.h"
 
@@ -44,7 +47,7 @@ static void print_line(void *baton, hb_level_e level, apr_status_t status,
     c->sink.sink(c->sink.baton, level, status, request_id, line);
 }
 
-contract_t *contract_open_with(int i, const char *settings)
+contract_t *contract_make(int i, const char *settings)
 {
     contract_t *c = apr_pcalloc(hb_test_pool, sizeof(*c));
 
@@ -54,22 +57,109 @@ contract_t *contract_open_with(int i, const char *settings)
     c->sink = c->ts->site->log;
     c->ts->site->log.sink = print_line;
     c->ts->site->log.baton = c;
-    ASSERT_OK(hb_store_open(&c->ts->site->store, c->ts->site, c->url, c->ts->pool));
-    c->op = hb_test_site_op(c->ts);
     return c;
+}
+
+void contract_start(contract_t *c)
+{
+    apr_pool_create(&c->pool, c->ts->pool);
+    ASSERT_OK(hb_store_open(&c->ts->site->store, c->ts->site, c->url, c->pool));
+    c->op = contract_op(c);
+}
+
+void contract_stop(contract_t *c)
+{
+    apr_pool_destroy(c->pool);
+    c->ts->site->store = NULL;
+    c->op = NULL;
+}
+
+hb_op_t *contract_op(contract_t *c)
+{
+    apr_pool_t *pool;
+
+    apr_pool_create(&pool, c->ts->pool);
+    return hb_op_make(c->ts->site, pool);
 }
 
 contract_t *contract_open(int i)
 {
-    return contract_open_with(i, "");
+    contract_t *c = contract_make(i, "");
+
+    contract_start(c);
+    return c;
 }
 
-hb_site_t *contract_again(contract_t *c)
+static int run_child(contract_t *c, int number, contract_fn *fn, void *baton)
 {
-    hb_site_t *site = apr_pmemdup(c->ts->pool, c->ts->site, sizeof(*site));
+    int rc;
 
-    ASSERT_OK(hb_store_open(&site->store, site, c->url, c->ts->pool));
-    return site;
+    contract_start(c);
+    rc = fn(c, number, baton);
+    contract_stop(c);
+    return rc;
+}
+
+void contract_fork(pid_t *pids, contract_t *c, int n, contract_fn *fn, void *baton)
+{
+    int i;
+
+    fflush(stdout);
+    for (i = 0; i < n; i++) {
+        pids[i] = fork();
+        ck_assert_int_ge(pids[i], 0);
+        if (pids[i] == 0) {
+            _exit(run_child(c, i, fn, baton));
+        }
+    }
+}
+
+void contract_wait(const pid_t *pids, int n)
+{
+    int i, status;
+
+    for (i = 0; i < n; i++) {
+        ck_assert_int_eq(waitpid(pids[i], &status, 0), pids[i]);
+        ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+                      "process %d ended with %x", i, (unsigned int)status);
+    }
+}
+
+typedef struct thread_t {
+    contract_t *c;
+    int number;
+    contract_fn *fn;
+    void *baton;
+    int rc;
+} thread_t;
+
+static void *APR_THREAD_FUNC run_thread(apr_thread_t *self, void *data)
+{
+    thread_t *t = data;
+
+    t->rc = t->fn(t->c, t->number, t->baton);
+    apr_thread_exit(self, APR_SUCCESS);
+    return NULL;
+}
+
+void contract_threads(contract_t *c, int n, contract_fn *fn, void *baton)
+{
+    apr_thread_t **handles = apr_palloc(c->ts->pool, (apr_size_t)n * sizeof(*handles));
+    thread_t *threads = apr_pcalloc(c->ts->pool, (apr_size_t)n * sizeof(*threads));
+    apr_status_t rv;
+    int i;
+
+    for (i = 0; i < n; i++) {
+        threads[i] = (thread_t){ c, i, fn, baton, -1 };
+        ASSERT_OK(apr_thread_create(&handles[i], NULL, run_thread, &threads[i],
+                                    hb_test_pool));
+    }
+    for (i = 0; i < n; i++) {
+        apr_thread_join(&rv, handles[i]);
+    }
+    for (i = 0; i < n; i++) {
+        ck_assert_msg(threads[i].rc == 0, "thread %d gave %d", i, threads[i].rc);
+    }
 }
 
 static void start(void)

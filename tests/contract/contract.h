@@ -13,6 +13,8 @@
 #ifndef CONTRACT_H
 #define CONTRACT_H
 
+#include <sys/types.h>
+
 #include <check.h>
 
 #include "hb_store.h"
@@ -23,15 +25,33 @@ typedef struct contract_t {
     const char *backend;        /* "sqlite" */
     const char *url;
     hb_log_t sink;              /* the site's own */
-    hb_op_t *op;                /* one to use; hb_test_site_op() makes more */
+    apr_pool_t *pool;           /* while the store is open */
+    hb_op_t *op;                /* one to use; contract_op() makes more */
 } contract_t;
 
 /** A fresh site with an empty store of backend number i. */
 contract_t *contract_open(int i);
-/** The same with settings lines on top. */
-contract_t *contract_open_with(int i, const char *settings);
-/** Open the same records again, as another process of the platform does. */
-hb_site_t *contract_again(contract_t *c);
+/** The same with settings lines on top, not opened: for cases that fork first. */
+contract_t *contract_make(int i, const char *settings);
+/** Open what contract_make made or contract_stop closed, in this process. */
+void contract_start(contract_t *c);
+/** Close it, as a process does that ends well; c->op is gone then. */
+void contract_stop(contract_t *c);
+
+/** A fresh op. */
+hb_op_t *contract_op(contract_t *c);
+
+/**
+ * Fork processes that open the store each for itself and run fn; number is 0 .. n-1.
+ * fn gives 0 for success. The store must not be open here.
+ */
+typedef int contract_fn(contract_t *c, int number, void *baton);
+void contract_fork(pid_t *pids, contract_t *c, int n, contract_fn *fn, void *baton);
+/** Wait for them; each has to have given 0. */
+void contract_wait(const pid_t *pids, int n);
+
+/** Run fn in n threads on the open store; each has to give 0. */
+void contract_threads(contract_t *c, int n, contract_fn *fn, void *baton);
 
 /** Run cases for all backends; exit status for main. */
 int contract_main(const char *name, const TTest *const *cases);

@@ -212,7 +212,7 @@ START_TEST(a_cursor_of_another_list_is_refused)
     others[2].n_where = 0;
     others[3].sort[0].field = "createdAt";
     for (i = 0; i < 4; i++) {
-        hb_op_t *op = hb_test_site_op(c->ts);
+        hb_op_t *op = contract_op(c);
 
         others[i].after = good;
         ASSERT_RV(hb_store_find(&page, op, &others[i]), HB_E_CURSOR_INVALID);

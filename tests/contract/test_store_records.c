@@ -157,7 +157,7 @@ START_TEST(every_edit_does_what_it_says)
         const char *before = contract_text(c->op, HB_C_USERS, id);
         apr_status_t wanted = edit_rows[i].after == NULL ? HB_E_INPUT_INVALID
             : *edit_rows[i].after == '\0' ? HB_E_STORE_DAMAGED : APR_SUCCESS;
-        hb_op_t *op = hb_test_site_op(c->ts);
+        hb_op_t *op = contract_op(c);
         hb_json_t *after;
         apr_status_t rv;
         int n = 0;
@@ -404,7 +404,7 @@ START_TEST(a_record_has_a_largest_size)
     ASSERT_RV(hb_store_insert(NULL, c->op, HB_C_USERS, doc), HB_E_INPUT_INVALID);
     text[1024 * 1024] = '\0';
     hb_json_set_string(doc, "bio", text);
-    ASSERT_OK(hb_store_insert(NULL, hb_test_site_op(c->ts), HB_C_USERS, doc));
+    ASSERT_OK(hb_store_insert(NULL, contract_op(c), HB_C_USERS, doc));
 }
 END_TEST
 

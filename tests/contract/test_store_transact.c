@@ -113,7 +113,7 @@ END_TEST
 static apr_status_t look_from_outside(hb_op_t *op, void *baton)
 {
     contract_t *c = baton;
-    hb_op_t *other = hb_test_site_op(c->ts);
+    hb_op_t *other = contract_op(c);
     hb_json_t *doc;
 
     contract_insert(op, HB_C_USERS, "{'_id':'x1'}");
@@ -131,7 +131,7 @@ START_TEST(others_see_it_only_when_it_is_kept)
     hb_json_t *doc;
 
     ASSERT_OK(hb_store_transact(c->op, look_from_outside, c));
-    ASSERT_OK(hb_store_get(&doc, hb_test_site_op(c->ts), HB_C_USERS, "x1"));
+    ASSERT_OK(hb_store_get(&doc, contract_op(c), HB_C_USERS, "x1"));
     ASSERT_RV(hb_store_get(&doc, c->op, HB_C_USERS, "x9"), HB_E_STORE_MISSING);
 }
 END_TEST

@@ -1,0 +1,686 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What only a file can suffer: writers that are killed, a full or read-only disk, a file that
+ * is taken away, replaced, damaged, older, newer or not ours; and whether every index of
+ * hb_schema.def serves the queries it is there for. The backend's own test: it opens the
+ * file with SQLite behind the store's back.
+ */
+#include "contract.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include <apr_strings.h>
+
+#include "hb_test.h"
+
+#define NOBODY 65534
+
+static const char *db_path(contract_t *c)
+{
+    return apr_pstrcat(hb_test_pool, c->ts->dir, "/records.db", NULL);
+}
+
+static void sql(contract_t *c, const char *text)
+{
+    char *error = NULL;
+    sqlite3 *db;
+
+    ck_assert_int_eq(sqlite3_open(db_path(c), &db), SQLITE_OK);
+    sqlite3_exec(db, text, NULL, NULL, &error);
+    ck_assert_msg(error == NULL, "%s: %s", text, error);
+    ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+}
+
+static apr_status_t try_insert(contract_t *c)
+{
+    hb_op_t *op = contract_op(c);
+
+    return hb_store_insert(NULL, op, HB_C_USERS, hb_json_object_make(op->pool));
+}
+
+static apr_status_t try_get(contract_t *c, const char *id)
+{
+    hb_json_t *doc;
+
+    return hb_store_get(&doc, contract_op(c), HB_C_USERS, id);
+}
+
+/* Call again until it is as wanted: healing waits for a back-off. */
+#define SOON(call, wanted) do { \
+    int tries_ = 0; \
+    while ((call) != (wanted) && ++tries_ < 100) { \
+        usleep(100000); \
+    } \
+    ck_assert_msg(tries_ < 100, "%s never gave " #wanted, #call); \
+} while (0)
+
+/* --- death --- */
+
+static int insert_pairs_for_ever(contract_t *c, int number, void *baton)
+{
+    int fd = *(int *)baton;
+    hb_edit_t up = { "followers", HB_INC, HB_INT(1) };
+    int i;
+
+    for (i = 0;; i++) {
+        apr_pool_t *pool;
+        hb_op_t *op;
+        hb_json_t *doc;
+        char id[48];
+
+        apr_pool_create_unmanaged_ex(&pool, NULL, NULL);
+        op = hb_op_make(c->ts->site, pool);
+        doc = hb_json_object_make(pool);
+        apr_snprintf(id, sizeof(id), "p%d-%d-%d", (int)getpid(), number, i);
+        hb_json_set_string(doc, "_id", id);
+        hb_json_set_string(doc, "email", apr_pstrcat(pool, id, "@example.com", NULL));
+        if (hb_store_insert(NULL, op, HB_C_USERS, doc) != APR_SUCCESS
+            || hb_store_change(NULL, NULL, op, HB_C_USERS, "counter", NULL, 0, &up, 1)
+            != APR_SUCCESS) {
+            return 1;
+        }
+        /* What was answered is told to the test: it has to be there whatever happens. */
+        if (write(fd, id, sizeof(id)) != (ssize_t)sizeof(id)) {
+            return 2;
+        }
+        apr_pool_destroy(pool);
+    }
+}
+
+static int make_counter(contract_t *c, int number, void *baton)
+{
+    (void)number;
+    (void)baton;
+    contract_insert(c->op, HB_C_USERS, "{'_id':'counter'}");
+    return 0;
+}
+
+START_TEST(killed_writers_lose_nothing_that_was_answered)
+{
+    contract_t *c = contract_make(_i, "");
+    hb_query_t all = { .in = HB_C_USERS };
+    int fds[2], round, n_told = 0;
+    apr_int64_t n;
+    hb_json_t *doc;
+    char id[48];
+    pid_t pids[2];
+
+    sql(c, "");                 /* an empty file is as good as none */
+    chmod(db_path(c), 0640);
+    ck_assert_int_eq(pipe(fds), 0);
+    ck_assert_int_eq(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+    fcntl(fds[1], F_SETPIPE_SZ, 1048576);
+    contract_fork(pids, c, 1, make_counter, NULL);
+    contract_wait(pids, 1);
+    for (round = 0; round < 8; round++) {
+        contract_fork(pids, c, 2, insert_pairs_for_ever, &fds[1]);
+        usleep(20000 + 17000 * (useconds_t)round);
+        kill(pids[0], SIGKILL);
+        usleep(3000);
+        kill(pids[1], SIGKILL);
+        ck_assert_int_eq(waitpid(pids[0], NULL, 0), pids[0]);
+        ck_assert_int_eq(waitpid(pids[1], NULL, 0), pids[1]);
+    }
+    contract_start(c);
+    contract_is_whole(c->op);
+    while (read(fds[0], id, sizeof(id)) == (ssize_t)sizeof(id)) {
+        ASSERT_OK(hb_store_get(&doc, c->op, HB_C_USERS, id));
+        n_told++;
+    }
+    ck_assert_int_gt(n_told, 10);
+    ASSERT_OK(hb_store_count(&n, c->op, &all));
+    ASSERT_OK(hb_store_get(&doc, c->op, HB_C_USERS, "counter"));
+    ck_assert_int_ge(n - 1, n_told);
+    ck_assert_int_le(hb_json_int(doc, "followers", -1), n - 1);
+    ck_assert_int_ge(hb_json_int(doc, "followers", -1), n_told);
+    printf("%d writes were answered, %d kept\n", n_told, (int)n - 1);
+}
+END_TEST
+
+static apr_status_t insert_and_hang(hb_op_t *op, void *baton)
+{
+    int fd = *(int *)baton;
+
+    contract_insert(op, HB_C_USERS, "{'_id':'half'}");
+    if (write(fd, "x", 1) == 1) {
+        pause();
+    }
+    return APR_SUCCESS;
+}
+
+static int hang_inside(contract_t *c, int number, void *baton)
+{
+    (void)number;
+    return hb_store_transact(c->op, insert_and_hang, baton) != APR_SUCCESS;
+}
+
+START_TEST(a_holder_that_dies_gives_the_lock_on)
+{
+    contract_t *c = contract_make(_i, "HaloBuzzStoreWait 1s\n");
+    int fds[2];
+    char byte;
+    pid_t pid;
+    hb_op_t *op;
+
+    ck_assert_int_eq(pipe(fds), 0);
+    contract_fork(&pid, c, 1, hang_inside, &fds[1]);
+    ck_assert_int_eq(read(fds[0], &byte, 1), 1);
+    contract_start(c);
+    /* While it is held: reads are served, writes are told to come back. */
+    ASSERT_RV(try_get(c, "half"), HB_E_STORE_MISSING);
+    op = contract_op(c);
+    ASSERT_RV(hb_store_insert(NULL, op, HB_C_USERS, hb_json_object_make(op->pool)),
+              HB_E_STORE_CONFLICT);
+    ck_assert_int_gt(op->problem.retry_after_sec, 0);
+    ASSERT_RV(hb_store_ping(contract_op(c)), HB_E_STORE_CONFLICT);
+    kill(pid, SIGKILL);
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+    ASSERT_OK(try_insert(c));
+    ck_assert(hb_test_site_logged(c->ts, "HB01113"));
+    ASSERT_RV(try_get(c, "half"), HB_E_STORE_MISSING);
+    ASSERT_OK(hb_store_ping(contract_op(c)));
+    contract_is_whole(c->op);
+}
+END_TEST
+
+static int keep_open(contract_t *c, int number, void *baton)
+{
+    char byte;
+
+    (void)number;
+    return read(*(int *)baton, &byte, 1) == 1 && try_insert(c) == APR_SUCCESS ? 0 : 1;
+}
+
+START_TEST(a_lock_file_full_of_rubbish_is_made_anew)
+{
+    contract_t *c = contract_open(_i);
+    const char *path = apr_pstrcat(hb_test_pool, db_path(c), "-lock", NULL);
+    char rubbish[4096];
+    int fd, fds[2];
+    pid_t pid;
+
+    ASSERT_OK(try_insert(c));
+    contract_stop(c);
+    memset(rubbish, 0xff, sizeof(rubbish));     /* a reboot, a crash, another machine */
+    fd = open(path, O_WRONLY | O_TRUNC);
+    ck_assert_int_eq(write(fd, rubbish, sizeof(rubbish)), sizeof(rubbish));
+    close(fd);
+    contract_start(c);
+    ASSERT_OK(try_insert(c));
+    contract_stop(c);
+    ck_assert_int_eq(truncate(path, 0), 0);
+    ck_assert_int_eq(pipe(fds), 0);
+    contract_fork(&pid, c, 1, keep_open, &fds[0]);
+    contract_start(c);          /* two at once, and both agree on one lock */
+    ASSERT_OK(try_insert(c));
+    ck_assert_int_eq(write(fds[1], "x", 1), 1);
+    contract_wait(&pid, 1);
+    ASSERT_OK(try_insert(c));
+}
+END_TEST
+
+/* --- the disk --- */
+
+static apr_status_t fill_up(contract_t *c)
+{
+    apr_status_t rv = APR_SUCCESS;
+    int i;
+
+    for (i = 0; i < 2000 && rv == APR_SUCCESS; i++) {
+        rv = try_insert(c);
+    }
+    return rv;
+}
+
+START_TEST(a_full_disk_refuses_writes_until_there_is_room)
+{
+    contract_t *c = contract_open(_i);
+    const char *id = contract_user(c->op, "anna");
+    struct rlimit limit;
+    rlim_t before;
+    struct stat st;
+
+    /* A limit on the size of files stands for the full disk: the write fails half-way. */
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    ck_assert_int_eq(stat(apr_pstrcat(c->op->pool, db_path(c), "-wal", NULL), &st), 0);
+    before = limit.rlim_cur;
+    limit.rlim_cur = (rlim_t)st.st_size + 100000;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    ASSERT_RV(fill_up(c), HB_E_STORE_READONLY);
+    ASSERT_RV(try_insert(c), HB_E_STORE_READONLY);
+    ASSERT_RV(hb_store_ping(contract_op(c)), HB_E_STORE_READONLY);
+    ASSERT_OK(try_get(c, id));
+    limit.rlim_cur = before;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    ASSERT_OK(try_insert(c));
+    ck_assert(hb_test_site_logged(c->ts, "HB01110"));
+    contract_is_whole(c->op);
+    contract_stop(c);
+    contract_start(c);
+    contract_is_whole(c->op);
+}
+END_TEST
+
+START_TEST(a_read_only_file_is_read)
+{
+    contract_t *c;
+    const char *id;
+    int is_root = geteuid() == 0;
+
+    if (is_root) {              /* for whom nothing is read-only */
+        ck_assert_int_eq(setegid(NOBODY), 0);
+        ck_assert_int_eq(seteuid(NOBODY), 0);
+    }
+    c = contract_open(_i);
+    id = contract_user(c->op, "anna");
+    contract_stop(c);
+    ck_assert_int_eq(chmod(db_path(c), 0440), 0);
+    contract_start(c);
+    ASSERT_OK(try_get(c, id));
+    ASSERT_RV(try_insert(c), HB_E_STORE_READONLY);
+    ASSERT_RV(hb_store_ping(contract_op(c)), HB_E_STORE_READONLY);
+    /* SQLite has given its empty log the mode of the file meanwhile. */
+    ck_assert_int_eq(chmod(db_path(c), 0640), 0);
+    ck_assert_int_eq(chmod(apr_pstrcat(hb_test_pool, db_path(c), "-wal", NULL), 0640), 0);
+    ASSERT_OK(try_insert(c));
+    contract_is_whole(c->op);
+    contract_stop(c);
+    if (is_root) {
+        ck_assert_int_eq(seteuid(0), 0);
+    }
+}
+END_TEST
+
+/* --- the file --- */
+
+START_TEST(a_file_taken_away_is_missed_and_found_again)
+{
+    contract_t *c = contract_open(_i);
+    const char *away = apr_pstrcat(hb_test_pool, db_path(c), ".away", NULL);
+    const char *id = contract_user(c->op, "anna");
+    struct stat st;
+
+    ASSERT_OK(hb_store_backup(c->op, away, NULL, NULL));
+    ck_assert_int_eq(unlink(db_path(c)), 0);
+    ASSERT_RV(try_insert(c), HB_E_STORE_DOWN);
+    ASSERT_RV(try_get(c, id), HB_E_STORE_DOWN);
+    ASSERT_RV(hb_store_ping(contract_op(c)), HB_E_STORE_DOWN);
+    ck_assert(hb_test_site_logged(c->ts, "is gone, but"));
+    ck_assert_int_ne(stat(db_path(c), &st), 0);     /* never an empty one in its place */
+    unlink(apr_pstrcat(hb_test_pool, db_path(c), "-wal", NULL));
+    unlink(apr_pstrcat(hb_test_pool, db_path(c), "-shm", NULL));
+    ck_assert_int_eq(rename(away, db_path(c)), 0);
+    SOON(try_insert(c), APR_SUCCESS);
+    ASSERT_OK(try_get(c, id));
+    contract_is_whole(contract_op(c));
+}
+END_TEST
+
+START_TEST(a_file_replaced_is_noticed)
+{
+    contract_t *c = contract_open(_i);
+    const char *copy = apr_pstrcat(hb_test_pool, db_path(c), ".copy", NULL);
+
+    ASSERT_OK(hb_store_backup(c->op, copy, NULL, NULL));
+    contract_insert(c->op, HB_C_USERS, "{'_id':'newer'}");
+    unlink(apr_pstrcat(hb_test_pool, db_path(c), "-wal", NULL));
+    unlink(apr_pstrcat(hb_test_pool, db_path(c), "-shm", NULL));
+    ck_assert_int_eq(rename(copy, db_path(c)), 0);
+    SOON(try_insert(c), APR_SUCCESS);
+    SOON(try_get(c, "newer"), HB_E_STORE_MISSING);
+    contract_is_whole(contract_op(c));
+}
+END_TEST
+
+/* Each is refused at open with these words, and served again once it is as it should be. */
+static const struct {
+    const char *label, *statement;
+    mode_t mode, dir_mode;
+    const char *words, *repair;
+} refused_rows[] = {
+    { "newer records", "UPDATE meta SET value='99' WHERE key='schema'", 0640, 0700,
+      "records of version 99", "UPDATE meta SET value='1' WHERE key='schema'" },
+    { "another program's file", "ALTER TABLE meta RENAME TO settings", 0640, 0700,
+      "none of HaloBuzz", "ALTER TABLE settings RENAME TO meta" },
+    { "a trigger that was slipped in", "CREATE TRIGGER t AFTER INSERT ON users BEGIN "
+      "DELETE FROM users; END", 0640, 0700, "somebody added to it", "DROP TRIGGER t" },
+    { "a view that was slipped in", "CREATE VIEW v AS SELECT 1", 0640, 0700,
+      "somebody added to it", "DROP VIEW v" },
+    { "readable by everybody", "", 0644, 0700, "everybody may read", "" },
+    { "writable by everybody", "", 0642, 0700, "everybody may write to", "" },
+    { "a directory for everybody", "", 0640, 0777, "everybody may write to the directory", "" },
+};
+
+START_TEST(what_does_not_fit_is_refused_with_the_fix)
+{
+    contract_t *c = contract_open(_i);
+    const char *id = contract_user(c->op, "anna");
+    unsigned int i;
+
+    for (i = 0; i < sizeof(refused_rows) / sizeof(refused_rows[0]); i++) {
+        contract_stop(c);
+        sql(c, refused_rows[i].statement);
+        chmod(db_path(c), refused_rows[i].mode);
+        chmod(c->ts->dir, refused_rows[i].dir_mode);
+        hb_test_site_forget_log(c->ts);
+        contract_start(c);
+        ck_assert_msg(hb_test_site_logged(c->ts, refused_rows[i].words), "%s",
+                      refused_rows[i].label);
+        ck_assert_msg(try_get(c, id) == HB_E_STORE_DOWN, "%s", refused_rows[i].label);
+        ck_assert_msg(try_insert(c) == HB_E_STORE_DOWN, "%s", refused_rows[i].label);
+        chmod(db_path(c), 0640);
+        chmod(c->ts->dir, 0700);
+        sql(c, refused_rows[i].repair);
+        SOON(try_get(c, id), APR_SUCCESS);
+    }
+    contract_is_whole(contract_op(c));
+}
+END_TEST
+
+START_TEST(the_layout_follows_the_table)
+{
+    contract_t *c = contract_open(_i);
+    hb_query_t query = { .in = HB_C_USERS, .sort = { { "createdAt", 1 } } };
+    hb_page_t page;
+
+    contract_user(c->op, "anna");
+    contract_stop(c);
+    /* As an older program left it: an index gone, one of another form, one too many. */
+    sql(c, "DROP INDEX users_createdAt; DROP INDEX users_phone;"
+        "CREATE INDEX users_phone ON users (json_extract(doc,'$.phone'));"
+        "CREATE INDEX users_old ON users (json_extract(doc,'$.old'));"
+        "UPDATE meta SET value='' WHERE key='layout'");
+    contract_start(c);
+    ck_assert(hb_test_site_logged(c->ts, "HB01121"));
+    ASSERT_OK(hb_store_find(&page, c->op, &query));
+    ck_assert(!hb_test_site_logged(c->ts, "HB01101"));
+    contract_is_whole(c->op);
+    contract_stop(c);
+    hb_test_site_forget_log(c->ts);
+    contract_start(c);
+    ck_assert(!hb_test_site_logged(c->ts, "HB01121"));      /* nothing to do, nothing written */
+}
+END_TEST
+
+START_TEST(a_damaged_record_harms_no_other)
+{
+    contract_t *c = contract_open(_i);
+    const char *anna = contract_user(c->op, "anna"), *ben = contract_user(c->op, "ben");
+    hb_query_t query = { .in = HB_C_STREAMS };
+    hb_edit_t edit = { "bio", HB_SET, HB_STR("x") };
+    apr_int64_t findings;
+    hb_page_t page;
+
+    contract_insert(c->op, HB_C_CODES, "{'_id':'code'}");
+    /* Raw bytes; json_extract in the indexes would refuse this text, so those go first. */
+    sql(c, "DROP INDEX codes_user; DROP INDEX codes_expiresAt;"
+        "UPDATE codes SET doc='{\"email\":' WHERE id='code'");
+    ASSERT_RV(hb_store_get(&(hb_json_t *){ NULL }, c->op, HB_C_CODES, "code"),
+              HB_E_STORE_DAMAGED);
+    ck_assert(hb_test_site_logged(c->ts, "HB01130"));
+    ASSERT_OK(try_get(c, anna));
+    ASSERT_OK(hb_store_change(NULL, NULL, c->op, HB_C_USERS, ben, NULL, 0, &edit, 1));
+    ASSERT_OK(hb_store_find(&page, c->op, &query));
+    ASSERT_OK(hb_store_verify(&findings, c->op, NULL, NULL));
+    ck_assert_int_eq(findings, 3);      /* two indexes, one document */
+    ASSERT_OK(hb_store_remove(c->op, HB_C_CODES, "code", NULL, 0));
+    ASSERT_OK(hb_store_verify(&findings, c->op, NULL, NULL));
+    ck_assert_int_eq(findings, 2);
+}
+END_TEST
+
+static void spoil(const char *path, off_t at, off_t n)
+{
+    int fd = open(path, O_WRONLY);
+
+    ck_assert_int_ge(fd, 0);
+    while (n-- > 0) {
+        ck_assert_int_eq(pwrite(fd, "\xa5", 1, at++), 1);
+    }
+    close(fd);
+}
+
+START_TEST(a_damaged_file_gives_errors_and_no_crash)
+{
+    contract_t *c = contract_open(_i);
+    hb_query_t query = { .in = HB_C_USERS, .sort = { { "createdAt", 1 } }, .limit = 1000 };
+    apr_int64_t findings = 0;
+    hb_page_t page;
+    apr_status_t rv;
+    struct stat st;
+    int i;
+
+    for (i = 0; i < 100; i++) {
+        contract_user(c->op, apr_psprintf(c->op->pool, "user%d", i));
+    }
+    contract_stop(c);
+    ck_assert_int_eq(stat(db_path(c), &st), 0);
+    spoil(db_path(c), 8192, st.st_size - 8192);     /* the schema stands, the rest is rubbish */
+    contract_start(c);
+    rv = hb_store_find(&page, c->op, &query);
+    ck_assert_msg(rv == HB_E_STORE_DAMAGED || rv == HB_E_STORE_DOWN, "%d", rv);
+    rv = hb_store_verify(&findings, c->op, NULL, NULL);
+    ck_assert(rv == HB_E_STORE_DOWN || rv == HB_E_STORE_DAMAGED || findings > 0);
+    rv = try_insert(c);
+    ck_assert_msg(rv == HB_E_STORE_DAMAGED || rv == HB_E_STORE_DOWN, "%d", rv);
+    contract_stop(c);
+    spoil(db_path(c), 0, 4096);
+    contract_start(c);
+    ASSERT_RV(try_insert(c), HB_E_STORE_DOWN);
+}
+END_TEST
+
+START_TEST(a_url_is_checked)
+{
+    static const struct { const char *url; int is_good; } rows[] = {
+        { "sqlite:records.db", 1 }, { "sqlite:/var/lib/halobuzz/records.db", 1 },
+        { "sqlite:", 0 }, { "sqlite", 0 }, { "", 0 }, { "records.db", 0 },
+        { "mongodb://user:pa55word@host/db", 0 }, { NULL, 0 },
+    };
+    contract_t *c = contract_make(_i, "");
+    hb_store_t *store;
+    unsigned int i;
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const char *why = hb_store_url_check(rows[i].url, hb_test_pool);
+
+        ck_assert_int_eq(why == NULL, rows[i].is_good);
+        if (why != NULL) {
+            ck_assert_ptr_nonnull(strstr(why, "sqlite:FILE"));
+            ck_assert_ptr_null(strstr(why, "pa55word"));
+        }
+    }
+    ASSERT_RV(hb_store_open(&store, c->ts->site, "mysql:x", c->ts->pool), HB_E_CONFIG);
+    /* Nowhere to keep it: the site comes up, calls say so. */
+    ASSERT_OK(hb_store_open(&c->ts->site->store, c->ts->site, "sqlite:/nowhere/records.db",
+                            c->ts->pool));
+    ck_assert(hb_test_site_logged(c->ts, "HB01120"));
+    ASSERT_RV(try_insert(c), HB_E_STORE_DOWN);
+    ASSERT_RV(hb_store_ping(contract_op(c)), HB_E_STORE_DOWN);
+}
+END_TEST
+
+/* --- plans --- */
+
+/* A value of a field's kind. */
+static hb_value_t sample(hb_collection_e in, const char *field)
+{
+    const hb_field_row_t *row = hb_shape_field(in, field);
+    hb_value_t text = HB_STR("x"), number = HB_INT(5), truth = HB_BOOL(1);
+
+    ck_assert_ptr_nonnull(row);
+    switch (row->kind) {
+    case HB_KIND_INT:
+    case HB_KIND_TIME:
+    case HB_KIND_COINS:
+        return number;
+    case HB_KIND_BOOL:
+        return truth;
+    default:
+        return text;
+    }
+}
+
+/* All that an index is there for: its fields but the last fixed and the last sorted by, both
+ * ways and page after page; the last bounded; all fixed; counts, changes and removals. */
+static void try_index(contract_t *c, hb_collection_e in, const hb_index_row_t *index)
+{
+    hb_cond_t conds[8] = { { 0 } };
+    hb_edit_t touch = { NULL, HB_UNSET, HB_NIL };
+    hb_query_t query = { .in = in, .where = conds, .limit = 2 };
+    char *fields = apr_pstrdup(c->op->pool, index->fields), *state = NULL, *field;
+    hb_page_t page;
+    apr_int64_t n;
+    int i, n_fields = 0, ways;
+
+    for (field = apr_strtok(fields, " ", &state); field != NULL;
+         field = apr_strtok(NULL, " ", &state)) {
+        if (field[strlen(field) - 1] == '-') {
+            field[strlen(field) - 1] = '\0';
+        }
+        conds[n_fields].field = field;
+        conds[n_fields].how = HB_IS;
+        conds[n_fields++].value = sample(in, field);
+    }
+    for (i = 0; i < 7; i++) {   /* something to page through */
+        hb_json_t *doc = hb_json_object_make(c->op->pool);
+        int k;
+
+        for (k = 0; k < n_fields; k++) {
+            if (conds[k].value.kind == HB_VALUE_INT) {
+                hb_json_set_int(doc, conds[k].field, k < n_fields - 1 ? 5
+                                : index->flags & HB_INDEX_UNIQUE ? i : i / 3);
+            }
+            else if (conds[k].value.kind == HB_VALUE_BOOL) {
+                hb_json_set_bool(doc, conds[k].field, 1);
+            }
+            else {
+                hb_json_set_string(doc, conds[k].field, index->flags & HB_INDEX_UNIQUE
+                                   ? apr_psprintf(c->op->pool, "x%d", i) : "x");
+            }
+        }
+        ASSERT_OK(hb_store_insert(NULL, c->op, in, doc));
+    }
+    query.sort[0].field = conds[n_fields - 1].field;
+    query.n_where = n_fields - 1;
+    for (ways = 0; ways < 2; ways++) {
+        query.sort[0].descending = ways;
+        query.after = NULL;
+        do {
+            ASSERT_OK(hb_store_find(&page, c->op, &query));
+            query.after = page.next;
+        } while (page.next != NULL);
+    }
+    for (i = HB_IS; i <= HB_AT_LEAST; i++) {
+        if (i == HB_IS_NOT || (i != HB_IS && conds[n_fields - 1].value.kind == HB_VALUE_BOOL)) {
+            continue;
+        }
+        conds[n_fields - 1].how = i;
+        query.n_where = n_fields;
+        ASSERT_OK(hb_store_find(&page, c->op, &query));
+        ASSERT_OK(hb_store_count(&n, c->op, &query));
+    }
+    if (conds[n_fields - 1].value.kind == HB_VALUE_STRING) {
+        conds[n_fields - 1].how = HB_STARTS_WITH;
+        ASSERT_OK(hb_store_find(&page, c->op, &query));
+        conds[n_fields - 1].how = HB_IS;
+    }
+    conds[n_fields - 1].how = HB_IS;
+    query.sort[0].field = NULL;     /* all fixed: in the order of ids */
+    ASSERT_OK(hb_store_find(&page, c->op, &query));
+    touch.field = conds[0].field;
+    ASSERT_OK(hb_store_change_all(&n, c->op, &query, &touch, 1));
+    ASSERT_OK(hb_store_remove_all(&n, c->op, &query));
+    query.n_where = 0;
+    query.limit = 0;
+    ASSERT_OK(hb_store_remove_all(&n, c->op, &query));
+    ck_assert_int_gt(n, 0);
+}
+
+START_TEST(every_index_serves_what_it_is_there_for)
+{
+    contract_t *c = contract_open(_i);
+    int s, i;
+
+    for (s = HB_SHAPE_NONE + 1; s < HB_SHAPE_COUNT; s++) {
+        const hb_shape_row_t *shape = hb_shape(s);
+
+        for (i = 0; shape->role == HB_IS_COLLECTION && i < shape->n_indexes; i++) {
+            try_index(c, s, &shape->indexes[i]);
+            ck_assert_msg(!hb_test_site_logged(c->ts, "HB01101"), "%s of %s: see above",
+                          shape->indexes[i].name, shape->name);
+        }
+    }
+    contract_is_whole(c->op);
+}
+END_TEST
+
+START_TEST(a_query_without_an_index_is_told_once)
+{
+    contract_t *c = contract_open(_i);
+    hb_cond_t where = { .field = "bio", .how = HB_IS, .value = HB_STR("x") };
+    hb_query_t query = { .in = HB_C_USERS, .where = &where, .n_where = 1 };
+    hb_page_t page;
+
+    ASSERT_OK(hb_store_find(&page, c->op, &query));
+    ck_assert(hb_test_site_logged(c->ts, "HB01101"));
+    hb_test_site_forget_log(c->ts);
+    ASSERT_OK(hb_store_find(&page, c->op, &query));
+    ck_assert(!hb_test_site_logged(c->ts, "HB01101"));
+}
+END_TEST
+
+START_TEST(a_slow_call_is_logged_without_values)
+{
+    contract_t *c = contract_make(_i, "HaloBuzzStoreSlow 1ms\n");
+    hb_cond_t where = { .field = "email", .how = HB_IS, .value = HB_STR("secret@example.com") };
+    hb_query_t query = { .in = HB_C_USERS, .where = &where, .n_where = 1 };
+    hb_settings_t *settings;
+    apr_int64_t n;
+
+    contract_start(c);
+    settings = apr_pmemdup(c->ts->pool, c->ts->site->settings, sizeof(*settings));
+    settings->store_slow = 1;   /* a microsecond: everything is slow */
+    c->ts->site->settings = settings;
+    ASSERT_OK(hb_store_count(&n, c->op, &query));
+    ck_assert(hb_test_site_logged(c->ts, "HB01001"));
+    ck_assert(hb_test_site_logged(c->ts, "slow: store count users took"));
+    ck_assert(hb_test_site_logged(c->ts, "where email is"));
+    ck_assert(!hb_test_site_logged(c->ts, "secret"));
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const cases[] = {
+        killed_writers_lose_nothing_that_was_answered,
+        a_holder_that_dies_gives_the_lock_on,
+        a_lock_file_full_of_rubbish_is_made_anew,
+        a_full_disk_refuses_writes_until_there_is_room,
+        a_read_only_file_is_read,
+        a_file_taken_away_is_missed_and_found_again,
+        a_file_replaced_is_noticed,
+        what_does_not_fit_is_refused_with_the_fix,
+        the_layout_follows_the_table,
+        a_damaged_record_harms_no_other,
+        a_damaged_file_gives_errors_and_no_crash,
+        a_url_is_checked,
+        every_index_serves_what_it_is_there_for,
+        a_query_without_an_index_is_told_once,
+        a_slow_call_is_logged_without_values,
+        NULL
+    };
+
+    return contract_main("store_sqlite", cases);
+}
