@@ -64,9 +64,10 @@ def test_a_mistake_is_explained(bare, given, named):
 
 
 def test_all_mistakes_are_told_at_once(bare):
-    code, said = bare("HaloBuzzStore mysql:x\nHaloBuzzMonitorAddress *\n").configtest()
+    code, said = bare("HaloBuzzAuthSecret file:/nowhere\n"
+                      "HaloBuzzMonitorAddress *\n").configtest()
     assert code != 0
-    assert "HaloBuzzStore" in said and "HaloBuzzMonitorAddress" in said
+    assert "HaloBuzzAuthSecret" in said and "HaloBuzzMonitorAddress" in said
 
 
 def test_a_mistake_in_the_environment_names_the_variable(bare):
