@@ -25,6 +25,8 @@ LOG_FORMAT = r'[%{cu}t] [%-m:%l] [pid %P:tid %T] [client\ %a] [%L] %M'
 LOG_LINE = re.compile(r"^\[[^\]]*\] \[(?P<module>[^:\]]*):(?P<level>\w+)\] \[pid (?P<pid>\d+)")
 LOG_NUMBER = re.compile(r"\b((?:AH|HB)\d{5})\b")
 LOUD = ("emerg", "alert", "crit", "error", "warn")
+# Said as a mere notice: a child died of a signal.
+CRASHES = ("AH00051", "AH00052")
 # A keep-alive connection that comes in while the event MPM is closing down; nobody is hurt.
 NEVER_MIND = ("AH03093",)
 
@@ -201,8 +203,9 @@ class Httpd:
             return self.mpm_settings
         if self.mpm == "prefork":
             return "StartServers 4\nMinSpareServers 2\nMaxSpareServers 8\nMaxRequestWorkers 24"
-        return ("StartServers 2\nMinSpareThreads 8\nMaxSpareThreads 48\nThreadsPerChild 16\n"
-                "ServerLimit 4\nMaxRequestWorkers 64")
+        # Always two children: one that is spared would close its callers' idle connections.
+        return ("StartServers 2\nMinSpareThreads 1\nMaxSpareThreads 80\nThreadsPerChild 40\n"
+                "ServerLimit 2\nMaxRequestWorkers 80")
 
     def write_conf(self):
         lines = ["ServerRoot %s" % self.root, "ServerName localhost",
@@ -422,9 +425,9 @@ class Httpd:
         loud = []
         for line in data.decode("utf-8", "replace").splitlines():
             match = LOG_LINE.match(line)
-            if match and match.group("level") not in LOUD:
-                continue
             numbers = set(LOG_NUMBER.findall(line))
+            if match and match.group("level") not in LOUD and not numbers & set(CRASHES):
+                continue
             if not line.strip() or numbers & claimed:
                 continue
             if any(c.startswith("~") and c[1:] in line for c in claimed):

@@ -70,7 +70,8 @@ def test_twenty_reloads_under_load(make_server):
     assert grown < 1024, "the parent grew by %d kB in 12 reloads" % grown
 
 
-def test_a_killed_child_is_replaced(make_server):
+def test_a_killed_child_is_replaced(make_server, claims):
+    claims("AH00052")
     server = make_server(own=("halobuzz",), extra=OURS)
     before = set(server.children())
     for pid in before:
