@@ -23,18 +23,6 @@
 
 #define MAINTENANCE_RETRY_SEC 120
 
-const char *hb_ap_path_value(const hb_ap_call_t *call, const char *name)
-{
-    int i;
-
-    for (i = 0; i < HB_AP_NAMES && call->path_name[i] != NULL; i++) {
-        if (strcmp(call->path_name[i], name) == 0) {
-            return call->path_value[i];
-        }
-    }
-    return "";
-}
-
 /* ap_request_has_body() is also true for an announced length of 0. */
 static int has_body(request_rec *r)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All rows of all modules in one order. The dispatcher and the metrics both number them,
- * so the order may not depend on which module was loaded first.
+ * Rows of routes, for whoever has some: all rows of all modules in one order. The dispatcher
+ * and the metrics both number them, so it may not depend on which module was loaded first.
  */
 #include "hb_ap.h"
 
@@ -12,6 +12,9 @@
 #include <ap_provider.h>
 
 #define API_ROOT "/api/v1"
+
+/* Of hb_ap_call_t. */
+#define NAMES_MAX 4
 
 static int by_name(const void *a, const void *b)
 {
@@ -51,4 +54,16 @@ const char *hb_ap_method_name(hb_method_e method)
     static const char *const names[] = { "GET", "POST", "PATCH", "PUT", "DELETE" };
 
     return names[method];
+}
+
+const char *hb_ap_path_value(const hb_ap_call_t *call, const char *name)
+{
+    int i;
+
+    for (i = 0; i < NAMES_MAX && call->path_name[i] != NULL; i++) {
+        if (strcmp(call->path_name[i], name) == 0) {
+            return call->path_value[i];
+        }
+    }
+    return "";
 }
