@@ -252,7 +252,10 @@ apr_status_t hb_account_create(hb_json_t **user, hb_op_t *op, const hb_json_t *i
 
 /* --- is it they? --- */
 
-/* One counted try of a password; hash is NULL when no account has the name. */
+/*
+ * One counted try of a password; hash is NULL when no account has the name. After a right one
+ * the caller says whether all was passed by it.
+ */
 static apr_status_t try_password(hb_op_t *op, const char *account, const char *password,
                                  const char *hash)
 {
@@ -262,7 +265,9 @@ static apr_status_t try_password(hb_op_t *op, const char *account, const char *p
         return rv;
     }
     rv = hb_password_verify(op, password, hash);
-    if (rv != APR_SUCCESS && rv != HB_E_AUTH_CREDENTIALS) {
+    if (rv == HB_E_AUTH_CREDENTIALS) {
+        hb_lockout_failed(op, account);
+    } else if (rv != APR_SUCCESS) {
         hb_lockout_undo(op, account);
     }
     return rv;
@@ -382,12 +387,14 @@ static apr_status_t prove_sign_in(hb_op_t *op, const hb_json_t *user, const char
     }
     if (hb_user_has_totp(user)) {
         rv = hb_second_factor_pass(op, user, code);
-        if (rv == HB_E_TOTP_INVALID) {
-            refused(op, "auth.login", user, "totp");
-        }
     }
     if (rv == APR_SUCCESS) {
         hb_lockout_passed(op, account);
+    } else if (rv == HB_E_TOTP_INVALID) {
+        hb_lockout_failed(op, account);
+        refused(op, "auth.login", user, "totp");
+    } else {
+        hb_lockout_undo(op, account);
     }
     return rv;
 }

@@ -37,6 +37,18 @@ static const char *lock_key(const hb_op_t *op)
     return apr_pstrcat(op->pool, "totp:", op->actor.user_id, NULL);
 }
 
+/* What became of a code that hb_lockout_try() counted. */
+static void judge(hb_op_t *op, apr_status_t rv)
+{
+    if (rv == APR_SUCCESS) {
+        hb_lockout_passed(op, lock_key(op));
+    } else if (rv == HB_E_TOTP_INVALID) {
+        hb_lockout_failed(op, lock_key(op));
+    } else {
+        hb_lockout_undo(op, lock_key(op));
+    }
+}
+
 static const char *sealed_secret(const hb_json_t *user)
 {
     return hb_json_string_value(hb_json_at(user, "totp.secret"));
@@ -184,9 +196,7 @@ apr_status_t hb_second_factor_confirm(hb_json_t **reply, hb_op_t *op, const char
     rv = hb_lockout_try(op, lock_key(op));
     if (rv == APR_SUCCESS) {
         rv = check_code(&confirm.step, op, user, code, 0);
-        if (rv != HB_E_TOTP_INVALID) {
-            hb_lockout_undo(op, lock_key(op));
-        }
+        judge(op, rv);
     }
     if (rv == APR_SUCCESS) {
         rv = make_recovery(&codes, &confirm.hashes, op);
@@ -311,9 +321,7 @@ apr_status_t hb_second_factor_remove(hb_op_t *op, const char *password, const ch
         rv = hb_lockout_try(op, lock_key(op));
         if (rv == APR_SUCCESS) {
             rv = hb_second_factor_pass(op, user, code);
-            if (rv != HB_E_TOTP_INVALID) {
-                hb_lockout_undo(op, lock_key(op));
-            }
+            judge(op, rv);
         }
     }
     if (rv != APR_SUCCESS) {

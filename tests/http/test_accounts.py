@@ -185,6 +185,14 @@ def test_failures_lock_an_account_in_every_child(make_server):
     assert login(client, email=user.email, password=NEW_PASSWORD).status_code == 200
 
 
+def test_right_ones_at_once_lock_nothing(make_server):
+    server = make_server(settings={"HaloBuzzAuthLockAccount": "3",
+                                   "HaloBuzzAuthLockAddress": "5"})
+    user = Users(server).make()
+    replies = at_once(server, [lambda c: login(c, email=user.email, password=PASSWORD)] * 24)
+    assert {r.status_code for r in replies} == {200}
+
+
 def test_failures_lock_an_address(make_server):
     server = make_server(settings={"HaloBuzzAuthLockAddress": "6"}, modules=["remoteip"],
                          extra="RemoteIPHeader X-Forwarded-For\n"
