@@ -14,6 +14,14 @@ apr_status_t hb_mail_send(hb_op_t *op, const char *to, const char *subject,
                           const char *text);
 
 /**
+ * The same without waiting for the disk: for mail that the user can ask for again (codes), where
+ * two syncs would cost more than all the rest of a registration. A power failure in the next
+ * seconds may lose it.
+ */
+apr_status_t hb_mail_send_unsynced(hb_op_t *op, const char *to, const char *subject,
+                                   const char *text);
+
+/**
  * Deliver what waits: each file once, oldest first; a refused or failed one stays and is tried
  * again with back-off kept in its name; a permanent refusal (5yz) moves to failed/. One process
  * of a host at a time (lock in the spool). Does nothing when SMTP is not set. Waits for the network.

@@ -135,6 +135,7 @@ static hb_json_t *new_user(hb_op_t *op, const hb_json_t *input, const char *hash
 static void tell_owner(hb_op_t *op, const char *email)
 {
     hb_limit_verdict_t verdict;
+    const char *text;
     apr_status_t rv;
 
     if (op->site->limit != NULL) {
@@ -144,13 +145,11 @@ static void tell_owner(hb_op_t *op, const char *email)
             return;
         }
     }
-    rv = hb_mail_send(op, email, "Somebody tried to register with your address",
-                      apr_pstrcat(op->pool, "Hello,\n\n"
-                      "somebody tried to open an account at ",
-                      op->site->settings->public_url, " with this address. You have one "
-                      "already, so nothing was changed.\n\n"
-                      "If it was you: sign in, or ask for a new password. If it was not, "
-                      "you need not do anything.\n", NULL));
+    text = apr_psprintf(op->pool, "Hello,\n\nsomebody tried to open an account at %s with this "
+                        "address. You have one already, so nothing was changed.\n\nIf it was "
+                        "you: sign in, or ask for a new password. If it was not, you need not "
+                        "do anything.\n", op->site->settings->public_url);
+    rv = hb_mail_send_unsynced(op, email, "Somebody tried to register with your address", text);
     if (rv != APR_SUCCESS) {
         hb_op_recover(op);
         hb_log(op, HB_LOG_WARNING, rv, HBLOGNO(00403) "the owner of an address could not be "

@@ -107,9 +107,13 @@ apr_status_t hb_code_prepare(const char **code, hb_json_t **row, hb_op_t *op,
 
 /* --- mails --- */
 
-static void mail(hb_op_t *op, const hb_json_t *user, const char *subject, const char *text)
+typedef apr_status_t mail_fn(hb_op_t *op, const char *to, const char *subject,
+                             const char *text);
+
+static void mail(mail_fn *send, hb_op_t *op, const hb_json_t *user, const char *subject,
+                 const char *text)
 {
-    apr_status_t rv = hb_mail_send(op, hb_json_string(user, "email"), subject, text);
+    apr_status_t rv = send(op, hb_json_string(user, "email"), subject, text);
 
     if (rv != APR_SUCCESS) {
         hb_op_recover(op);
@@ -124,14 +128,14 @@ void hb_code_mail(hb_op_t *op, const hb_json_t *user, const char *purpose, const
     const char *name = hb_json_string(user, "username");
 
     if (strcmp(purpose, HB_CODE_RESET) == 0) {
-        mail(op, user, "Your code for a new password",
+        mail(hb_mail_send_unsynced, op, user, "Your code for a new password",
              apr_psprintf(op->pool, "Hello %s,\n\nthis code sets a new password at %s:\n\n"
                           "    %s\n\nIt works once, for %d minutes. If you did not ask for "
                           "it, ignore this mail: your password has not changed.\n",
                           name, url, code,
                           (int)(apr_time_sec(op->site->settings->reset_ttl) / 60)));
     } else {
-        mail(op, user, "Your code to confirm this address",
+        mail(hb_mail_send_unsynced, op, user, "Your code to confirm this address",
              apr_psprintf(op->pool, "Hello %s,\n\nthis code confirms your address at %s:\n\n"
                           "    %s\n\nIt works once, for %d minutes. If you did not open an "
                           "account there, ignore this mail.\n",
@@ -142,7 +146,7 @@ void hb_code_mail(hb_op_t *op, const hb_json_t *user, const char *purpose, const
 
 void hb_account_password_mail(hb_op_t *op, const hb_json_t *user)
 {
-    mail(op, user, "Your password was changed",
+    mail(hb_mail_send, op, user, "Your password was changed",
          apr_psprintf(op->pool, "Hello %s,\n\nthe password of your account at %s was changed, "
                       "and other devices were signed out. If it was not you, ask for a new "
                       "password at once.\n", hb_json_string(user, "username"),

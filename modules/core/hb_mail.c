@@ -178,8 +178,12 @@ static int write_all(int fd, const char *text, apr_size_t len)
     return 0;
 }
 
-/* All of a file under its name, or nothing of it. Gives an errno. */
-static int spool(apr_pool_t *pool, const char *dir, const char *name, const char *message)
+/*
+ * All of a file under its name, or nothing of it. Gives an errno. Unsynced, a power failure may
+ * leave it empty, which delivery refuses.
+ */
+static int spool(apr_pool_t *pool, const char *dir, const char *name, const char *message,
+                 int is_synced)
 {
     const char *temporary = apr_pstrcat(pool, dir, "/.", name, NULL);
     int fd, dir_fd, problem;
@@ -189,7 +193,7 @@ static int spool(apr_pool_t *pool, const char *dir, const char *name, const char
         return errno;
     }
     problem = write_all(fd, message, strlen(message));
-    if (problem == 0 && fsync(fd) != 0) {
+    if (problem == 0 && is_synced && fsync(fd) != 0) {
         problem = errno;
     }
     if (close(fd) != 0 && problem == 0) {
@@ -200,6 +204,8 @@ static int spool(apr_pool_t *pool, const char *dir, const char *name, const char
     }
     if (problem != 0) {
         unlink(temporary);
+    }
+    if (problem != 0 || !is_synced) {
         return problem;
     }
     dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -212,7 +218,8 @@ static int spool(apr_pool_t *pool, const char *dir, const char *name, const char
     return problem;
 }
 
-apr_status_t hb_mail_send(hb_op_t *op, const char *to, const char *subject, const char *text)
+static apr_status_t spool_mail(hb_op_t *op, const char *to, const char *subject,
+                               const char *text, int is_synced)
 {
     const hb_settings_t *settings = op->site->settings;
     const char *recipient = hb_mail_address(to, op->pool), *from, *message;
@@ -247,7 +254,8 @@ apr_status_t hb_mail_send(hb_op_t *op, const char *to, const char *subject, cons
         "Content-Type: text/plain; charset=utf-8\r\n"
         "Content-Transfer-Encoding: quoted-printable\r\n"
         "\r\n", quoted_printable(op->pool, text), NULL);
-    problem = spool(op->pool, settings->mail_spool, hb_mail_name_text(&name, op->pool), message);
+    problem = spool(op->pool, settings->mail_spool, hb_mail_name_text(&name, op->pool), message,
+                    is_synced);
     if (problem != 0) {
         hb_log(op, HB_LOG_ERR, APR_FROM_OS_ERROR(problem),
                HBLOGNO(00154) "mail cannot be written into %s", settings->mail_spool);
@@ -255,4 +263,15 @@ apr_status_t hb_mail_send(hb_op_t *op, const char *to, const char *subject, cons
     }
     hb_metric_add(op->site->metrics, HB_M_MAIL_SPOOLED, 1);
     return APR_SUCCESS;
+}
+
+apr_status_t hb_mail_send(hb_op_t *op, const char *to, const char *subject, const char *text)
+{
+    return spool_mail(op, to, subject, text, 1);
+}
+
+apr_status_t hb_mail_send_unsynced(hb_op_t *op, const char *to, const char *subject,
+                                   const char *text)
+{
+    return spool_mail(op, to, subject, text, 0);
 }

@@ -465,13 +465,15 @@ START_TEST(foreign_and_orphaned_files_do_no_harm)
     desk->settings.smtp_url = hb_test_smtp_url(smtp);
     put_file(desk, "README", "not a mail");
     put_file(desk, "0001700000000000-damaged.0.0.eml", "no header\r\n");
+    put_file(desk, "0001700000000000-unsynced.0.0.eml", "");    /* after a power failure */
     put_file(desk, ".0001600000000000-half.0.0.eml", "Date: ");
     put_file(desk, apr_psprintf(hb_test_pool, ".%016" APR_INT64_T_FMT "-new.0.0.eml", desk->now),
              "Date: ");
-    ck_assert_int_eq(write_mail(desk, "a@example.com", "s", "t"), 0);
+    ck_assert_int_eq(hb_mail_send_unsynced(hb_test_op_make(desk, hb_test_pool),
+                                           "a@example.com", "s", "t"), APR_SUCCESS);
     ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
     ck_assert_int_eq(n, 1);
-    ck_assert_int_eq(failed(desk), 1);
+    ck_assert_int_eq(failed(desk), 2);
     ck_assert_int_eq(waiting(desk), 1);
     /* One is being written just now, the other's writer is gone. */
     ck_assert_int_eq(names(desk->settings.mail_spool, 1)->nelts, 1);
