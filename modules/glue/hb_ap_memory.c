@@ -155,7 +155,7 @@ apr_status_t hb_ap_memory_lock(const char **why, const char *state_dir, apr_pool
     const char *path = apr_pstrcat(pool, state_dir, "/httpd.lock", NULL);
     retained_t *kept = retained();
     char holder[32] = "";
-    struct stat info;
+    struct stat info, dir;
     int fd, tries;
 
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
@@ -165,6 +165,14 @@ apr_status_t hb_ap_memory_lock(const char **why, const char *state_dir, apr_pool
         if (fd >= 0) {
             close(fd);
         }
+        return HB_E_CONFIG;
+    }
+    /* As all in this directory, so that the run user can start the server the next time. */
+    if (geteuid() == 0 && stat(state_dir, &dir) == 0 && dir.st_uid != info.st_uid
+        && fchown(fd, dir.st_uid, dir.st_gid) != 0) {
+        *why = apr_psprintf(pool, "%s cannot be given to the owner of its directory: %s", path,
+                            strerror(errno));
+        close(fd);
         return HB_E_CONFIG;
     }
     if (kept->lock_fd >= 0 && kept->lock_dev == info.st_dev && kept->lock_ino == info.st_ino) {
