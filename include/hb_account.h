@@ -49,6 +49,9 @@ apr_status_t hb_account_login(hb_json_t **reply, hb_op_t *op, const hb_json_t *i
 apr_status_t hb_account_password_change(hb_op_t *op, const char *current,
                                         const char *password);
 
+/** The same by the operator's hand, for any account and without the current one; all sessions end. */
+apr_status_t hb_account_password_set(hb_op_t *op, const char *user_id, const char *password);
+
 /** Is it this user's password? Counted by the lock-out. HB_E_AUTH_CREDENTIALS ... Hashes, waits. */
 apr_status_t hb_account_prove(hb_op_t *op, const hb_json_t *user, const char *password);
 

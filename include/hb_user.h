@@ -79,7 +79,7 @@ apr_status_t hb_user_delete(hb_op_t *op, const char *password);
 /** Set the roles beyond user; works at once in every session. For the operator and superadmins. */
 apr_status_t hb_user_roles_set(hb_op_t *op, const char *id, hb_roles_t roles);
 
-/** Disable (sessions end) or enable an account again. */
+/** Disable (sessions and the live stream end) or enable an account again. */
 apr_status_t hb_user_disable(hb_op_t *op, const char *id, int is_disabled);
 
 /** To be called after the commit of every change of a user record: drops what is cached of it. */

@@ -513,21 +513,20 @@ static apr_status_t password_in_store(hb_op_t *op, void *baton)
     return rv;
 }
 
-apr_status_t hb_account_password_change(hb_op_t *op, const char *current,
-                                        const char *password)
+/* @param current  NULL when the operator asks, who need not know it */
+static apr_status_t password_change(hb_op_t *op, const char *id, const char *field,
+                                    const char *current, const char *password)
 {
-    const char *id = op->actor.user_id;
     password_t change = { NULL };
     hb_json_t *user;
     apr_status_t rv;
 
     rv = hb_user_load(&user, op, id);
     if (rv == APR_SUCCESS) {
-        rv = hb_password_check(op, "newPassword", password,
-                               hb_json_string(user, "username"),
+        rv = hb_password_check(op, field, password, hb_json_string(user, "username"),
                                hb_json_string(user, "email"));
     }
-    if (rv == APR_SUCCESS) {
+    if (rv == APR_SUCCESS && current != NULL) {
         rv = hb_account_prove(op, user, current);
     }
     if (rv == APR_SUCCESS) {
@@ -546,4 +545,15 @@ apr_status_t hb_account_password_change(hb_op_t *op, const char *current,
         hb_account_password_mail(op, user);
     }
     return rv;
+}
+
+apr_status_t hb_account_password_change(hb_op_t *op, const char *current,
+                                        const char *password)
+{
+    return password_change(op, op->actor.user_id, "newPassword", current, password);
+}
+
+apr_status_t hb_account_password_set(hb_op_t *op, const char *user_id, const char *password)
+{
+    return password_change(op, user_id, "password", NULL, password);
 }

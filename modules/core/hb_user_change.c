@@ -16,6 +16,7 @@
 #include "hb_session.h"
 #include "hb_social.h"
 #include "hb_store.h"
+#include "hb_stream.h"
 #include "hb_time.h"
 #include "hb_username.h"
 
@@ -162,7 +163,7 @@ typedef struct change_t {
     const hb_cond_t *guards;
     int n_guards;
     edits_t edits;
-    const char *end_reason;     /* not NULL: sessions end */
+    const char *end_reason;     /* not NULL: sessions and streams end */
     int is_deletion;
     const char *action;
     hb_json_t *details;
@@ -203,6 +204,9 @@ static apr_status_t change_in_store(hb_op_t *op, void *baton)
     if (rv == APR_SUCCESS && change->end_reason != NULL) {
         rv = hb_session_end_rows(&change->n_ended, op, change->id, NULL,
                                  change->end_reason);
+    }
+    if (rv == APR_SUCCESS && change->end_reason != NULL) {
+        rv = hb_stream_end_of_host(op, change->id, change->end_reason);
     }
     if (rv == APR_SUCCESS) {
         rv = hb_audit_add(op, NULL, change->action,

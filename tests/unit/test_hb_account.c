@@ -271,6 +271,27 @@ START_TEST(a_new_password_ends_other_sessions)
 }
 END_TEST
 
+START_TEST(the_operator_sets_passwords)
+{
+    hb_test_person_t *maya;
+    hb_op_t *operator;
+
+    open_site();
+    maya = hb_test_person(ts, "maya");
+    operator = hb_test_site_op(ts);
+    operator->actor.is_system = 1;
+    ck_assert_int_eq(hb_account_password_set(operator, maya->id, "maya@example.com"),
+                     HB_E_INPUT_INVALID);
+    ck_assert_str_eq(operator->problem.fields[0].field, "password");
+    hb_op_recover(operator);
+    ck_assert_int_eq(hb_account_password_set(operator, maya->id, NEW_PASSWORD), APR_SUCCESS);
+    ck_assert_int_eq(hb_test_check(ts, maya->access), HB_E_TOKEN_REVOKED);
+    ck_assert_int_eq(hb_test_login(maya, ts, NEW_PASSWORD, NULL), APR_SUCCESS);
+    ck_assert_int_eq(hb_account_password_set(operator, "65a1b2c3d4e5f60718293a4b", NEW_PASSWORD),
+                     HB_E_USER_UNKNOWN);
+}
+END_TEST
+
 START_TEST(a_forgotten_password_is_reset_once)
 {
     hb_test_person_t *maya;
@@ -546,6 +567,7 @@ int main(void)
         failures_lock_the_account, a_lock_tells_nothing_about_who_exists,
         failures_lock_the_address, good_sign_ins_do_not_lock_an_address,
         an_outdated_hash_is_renewed, a_new_password_ends_other_sessions,
+        the_operator_sets_passwords,
         a_forgotten_password_is_reset_once, codes_expire_and_forgive_typing,
         the_first_superadmin_proves_address_and_account, a_second_factor_is_asked_for,
         recovery_codes_work_once, wrong_factors_lock_the_account,

@@ -10,6 +10,7 @@
 #include "hb_session.h"
 #include "hb_social.h"
 #include "hb_store.h"
+#include "hb_stream.h"
 #include "hb_test.h"
 #include "hb_test_people.h"
 
@@ -343,6 +344,32 @@ START_TEST(disabled_accounts_do_not_show)
 }
 END_TEST
 
+START_TEST(who_may_not_act_does_not_stream)
+{
+    hb_json_t *stream;
+    hb_op_t *operator;
+    const char *id;
+
+    open_site();
+    ck_assert_int_eq(hb_stream_create(&stream, as(maya), hb_test_input("title", "Songs", NULL)),
+                     APR_SUCCESS);
+    id = hb_json_string(stream, "_id");
+    ck_assert_int_eq(hb_stream_start(&stream, as(maya), id), APR_SUCCESS);
+    operator = hb_test_site_op(ts);
+    operator->actor.is_system = 1;
+    ck_assert_int_eq(hb_user_disable(operator, maya->id, 1), APR_SUCCESS);
+    ck_assert_int_eq(hb_stream_get(&stream, as(noor), id), APR_SUCCESS);
+    ck_assert_str_eq(hb_json_string(stream, "status"), "ended");
+    ck_assert_str_eq(hb_json_string(stream, "endReason"), "disabled");
+
+    ck_assert_int_eq(hb_stream_create(&stream, as(noor), hb_test_input("title", "Plan", NULL)),
+                     APR_SUCCESS);
+    id = hb_json_string(stream, "_id");
+    ck_assert_int_eq(hb_user_delete(as(noor), HB_TEST_PASSWORD), APR_SUCCESS);
+    ck_assert_int_eq(hb_stream_get(&stream, operator, id), HB_E_STREAM_UNKNOWN);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *cases[] = {
@@ -350,7 +377,7 @@ int main(void)
         a_date_of_birth_is_declared_once, what_others_see,
         search_goes_by_the_start_of_the_name, following_counts_once, whom_one_cannot_follow,
         a_block_works_both_ways, a_deleted_account_is_gone, disabled_accounts_do_not_show,
-        NULL
+        who_may_not_act_does_not_stream, NULL
     };
 
     return hb_test_main("hb_user", cases);
