@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The site as the operator's command sees it: settings of the running server, its keys and its
+ * store, opened as the user the server runs as.
+ */
+#include "ctl.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <apr_file_info.h>
+#include <apr_strings.h>
+
+#include "hb_role.h"
+#include "hb_store.h"
+
+/* Where Debian's httpd has its runtime directory; mod_halobuzz writes the file there. */
+#define USUAL_SETTINGS "/run/apache2/halobuzz-settings"
+
+#define SECRET_MAX_BYTES 1024
+
+const char *ctl_settings(ctl_t *ctl)
+{
+    if (ctl->settings != NULL) {
+        return NULL;
+    }
+    if (ctl->settings_path == NULL) {
+        ctl->settings_path = getenv("HALOBUZZ_SETTINGS");
+    }
+    if (ctl->settings_path == NULL && access(USUAL_SETTINGS, F_OK) == 0) {
+        ctl->settings_path = USUAL_SETTINGS;
+    }
+    if (ctl->settings_path != NULL && access(ctl->settings_path, R_OK) != 0) {
+        return apr_psprintf(ctl->pool, "the settings file %s cannot be read: %s%s",
+                            ctl->settings_path, strerror(errno),
+                            errno == EACCES ? "; run this as root or as the server's user"
+                            : errno == ENOENT ? "; the server writes it when it starts" : "");
+    }
+    return hb_settings_load(&ctl->settings, ctl->settings_path, ctl->pool);
+}
+
+static const char *user_name(apr_pool_t *pool, uid_t uid)
+{
+    const struct passwd *user = getpwuid(uid);
+
+    return user != NULL ? apr_pstrdup(pool, user->pw_name)
+                        : apr_psprintf(pool, "#%lu", (unsigned long)uid);
+}
+
+/* Who the server runs as, and whether we may be that. @return NULL, or a sentence with the fix */
+static const char *find_owner(struct stat *st, const ctl_t *ctl)
+{
+    const char *dir = ctl->settings->state_dir, *owner;
+
+    if (stat(dir, st) != 0) {
+        return apr_psprintf(ctl->pool, "the state directory %s: %s%s%s%s", dir, strerror(errno),
+                            errno == ENOENT ? "; make it for the server's user: install -d -o "
+                                              "www-data -g www-data -m 750 " : "",
+                            errno == ENOENT ? dir : "",
+                            errno == EACCES ? "; run this as root" : "");
+    }
+    if (!S_ISDIR(st->st_mode)) {
+        return apr_psprintf(ctl->pool, "%s is not a directory", dir);
+    }
+    if (geteuid() != 0 && geteuid() != st->st_uid) {
+        owner = user_name(ctl->pool, st->st_uid);
+        return apr_psprintf(ctl->pool, "%s belongs to %s: run this as root, or: runuser -u %s "
+                            "-- halobuzzctl %s", dir, owner, owner, ctl->command);
+    }
+    return NULL;
+}
+
+/* Give up root for good. @return NULL, or a sentence */
+static const char *become_owner(const struct stat *st, const ctl_t *ctl)
+{
+    const char *owner = user_name(ctl->pool, st->st_uid);
+
+    if (geteuid() == st->st_uid) {
+        return NULL;
+    }
+    if (initgroups(owner, st->st_gid) != 0 || setgid(st->st_gid) != 0
+        || setuid(st->st_uid) != 0) {
+        return apr_psprintf(ctl->pool, "cannot become %s, who owns %s: %s", owner,
+                            ctl->settings->state_dir, strerror(errno));
+    }
+    if (setuid(0) == 0) {
+        return "root's rights could not be given up";
+    }
+    umask(027);
+    return NULL;
+}
+
+static void to_stderr(void *baton, hb_level_e level, apr_status_t status,
+                      const char *request_id, const char *line)
+{
+    char buf[200];
+
+    (void)baton;
+    (void)level;
+    (void)request_id;
+    fprintf(stderr, "%s%s%s\n", line, status != 0 ? ": " : "",
+            status != 0 ? hb_strerror(status, buf, sizeof(buf)) : "");
+}
+
+int ctl_site(hb_op_t **op, ctl_t *ctl)
+{
+    hb_log_t log = { to_stderr, NULL, ctl->is_verbose ? HB_LOG_DEBUG : HB_LOG_WARNING };
+    const char *why = ctl_settings(ctl);
+    struct stat owner;
+    hb_op_t *made;
+    apr_status_t rv;
+
+    if (why == NULL && ctl->site == NULL) {
+        why = find_owner(&owner, ctl);
+    }
+    if (why != NULL) {
+        return ctl_fail(ctl, "%s", why);
+    }
+    if (ctl->site == NULL) {
+        /* Key and secret files may be root's alone, so they are read before root is given up. */
+        if (hb_site_make(&ctl->site, &why, ctl->settings, &log, ctl->pool) == APR_SUCCESS) {
+            why = become_owner(&owner, ctl);
+        }
+        if (why != NULL) {
+            ctl->site = NULL;
+            return ctl_fail(ctl, "%s", why);
+        }
+        rv = hb_site_open(ctl->site, NULL, ctl->pool);
+        if (rv != APR_SUCCESS) {
+            char buf[200];
+
+            ctl_fail(ctl, "the site cannot be opened: %s", hb_strerror(rv, buf, sizeof(buf)));
+            return CTL_UNREACHABLE;
+        }
+    }
+    made = hb_op_make(ctl->site, ctl->pool);
+    made->actor.is_system = 1;
+    made->user_agent = "halobuzzctl";
+    rv = hb_store_ping(made);
+    if (rv != APR_SUCCESS) {
+        return ctl_fail_op(ctl, made, rv);
+    }
+    *op = made;
+    return CTL_OK;
+}
+
+/* --- secrets from the operator --- */
+
+static apr_size_t read_line(char *buf, apr_size_t size, FILE *file)
+{
+    apr_size_t len;
+
+    if (fgets(buf, (int)size, file) == NULL) {
+        return 0;
+    }
+    len = strlen(buf);
+    while (len > 0 && (buf[len - 1] == '\n' || buf[len - 1] == '\r')) {
+        buf[--len] = '\0';
+    }
+    return len;
+}
+
+static apr_size_t ask(char *buf, apr_size_t size, const char *prompt)
+{
+    struct termios before, silent;
+    apr_size_t len;
+
+    fprintf(stderr, "%s: ", prompt);
+    fflush(stderr);
+    if (tcgetattr(STDIN_FILENO, &before) != 0) {
+        return 0;
+    }
+    silent = before;
+    silent.c_lflag &= ~(tcflag_t)ECHO;
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+    len = read_line(buf, size, stdin);
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+    fputc('\n', stderr);
+    return len;
+}
+
+int ctl_read_secret(const char **secret, ctl_t *ctl, const char *path, const char *prompt)
+{
+    char buf[SECRET_MAX_BYTES];
+    apr_size_t len = 0;
+
+    if (path != NULL && strcmp(path, "-") != 0) {
+        FILE *file = fopen(path, "re");
+
+        if (file == NULL) {
+            return ctl_fail(ctl, "%s: %s", path, strerror(errno));
+        }
+        len = read_line(buf, sizeof(buf), file);
+        fclose(file);
+    }
+    else if (path != NULL) {
+        len = read_line(buf, sizeof(buf), stdin);
+    }
+    else if (isatty(STDIN_FILENO)) {
+        len = ask(buf, sizeof(buf), prompt);
+    }
+    else {
+        return ctl_misuse(ctl, "no terminal to ask for the %s: give --password-file FILE, or - "
+                          "for standard input", prompt);
+    }
+    if (len == 0) {
+        return ctl_fail(ctl, "the %s is empty", prompt);
+    }
+    *secret = apr_pstrmemdup(ctl->pool, buf, len);
+    memset(buf, 0, sizeof(buf));
+    __asm__ volatile("" : : "r"(buf) : "memory");
+    return CTL_OK;
+}

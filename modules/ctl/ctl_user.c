@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Accounts by the operator's hand. The rules are hb_account.c's and hb_user.c's; what is here is
+ * reading the command line and printing.
+ */
+#include "ctl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <apr_strings.h>
+
+#include "hb_account.h"
+#include "hb_role.h"
+#include "hb_schema.h"
+#include "hb_store.h"
+#include "hb_user.h"
+
+/* "moderator,finance", or "none". @return NULL, or a sentence */
+static const char *roles_read(hb_roles_t *roles, const char *text, apr_pool_t *pool)
+{
+    char *rest = apr_pstrdup(pool, text), *last, *name;
+    int i;
+
+    *roles = 0;
+    if (strcmp(text, "none") == 0) {
+        return NULL;
+    }
+    for (name = apr_strtok(rest, ", ", &last); name != NULL;
+         name = apr_strtok(NULL, ", ", &last)) {
+        hb_roles_t bit = hb_role_bit(name);
+
+        if (bit == 0) {
+            const char *known = "";
+
+            for (i = 0; hb_role_name(i) != NULL; i++) {
+                known = apr_pstrcat(pool, known, " ", hb_role_name(i), NULL);
+            }
+            return apr_psprintf(pool, "there is no role \"%s\"; there are:%s", name, known);
+        }
+        *roles |= bit & ~HB_ROLE_USER;
+    }
+    return NULL;
+}
+
+static const char *roles_of(const hb_json_t *user, apr_pool_t *pool)
+{
+    const hb_json_t *roles = hb_json_get(user, "roles");
+    const char *text = "";
+    int i;
+
+    for (i = 0; i < hb_json_length(roles); i++) {
+        text = apr_pstrcat(pool, text, i > 0 ? "," : "",
+                           hb_json_string_value(hb_json_item(roles, i)), NULL);
+    }
+    return text[0] != '\0' ? text : "-";
+}
+
+/* The account an argument names: an id, a username, an address. */
+static int load(hb_json_t **user, hb_op_t **op, ctl_t *ctl, const char *name)
+{
+    int rc = ctl_site(op, ctl);
+    apr_status_t rv;
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+    rv = hb_id_is_valid(name) ? hb_user_load(user, *op, name) : HB_E_USER_UNKNOWN;
+    if (rv == HB_E_USER_UNKNOWN) {
+        hb_op_recover(*op);
+        rv = hb_user_load_named(user, *op, name);
+    }
+    if (rv == HB_E_USER_UNKNOWN) {
+        return ctl_fail(ctl, "there is no account \"%s\"", name);
+    }
+    return rv == APR_SUCCESS ? CTL_OK : ctl_fail_op(ctl, *op, rv);
+}
+
+static void print(const ctl_t *ctl, const hb_json_t *user)
+{
+    ctl_say(ctl, "%s  %-20s %-30s %-9s %s", hb_json_string(user, "id"),
+            hb_json_string(user, "username"),
+            hb_json_string(user, "email") != NULL ? hb_json_string(user, "email") : "-",
+            hb_json_string(user, "status"), roles_of(user, ctl->pool));
+}
+
+int ctl_user_create(ctl_t *ctl, int argc, const char *const *argv)
+{
+    const char *email = NULL, *username = NULL, *role = "none", *path = NULL;
+    int is_verified = 0;
+    const ctl_option_t options[] = {
+        { "email", &email, NULL },
+        { "username", &username, NULL },
+        { "role", &role, NULL },
+        { "verified", NULL, &is_verified },
+        { "password-file", &path, NULL },
+        { NULL, NULL, NULL }
+    };
+    const char *password, *why;
+    hb_json_t *raw, *input, *user;
+    hb_roles_t roles;
+    hb_op_t *op;
+    apr_status_t rv;
+    int rc = ctl_options(ctl, argc, argv, options, NULL, 0, 0);
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+    if (email == NULL || username == NULL) {
+        return ctl_misuse(ctl, "--email and --username are needed");
+    }
+    why = roles_read(&roles, role, ctl->pool);
+    if (why != NULL) {
+        return ctl_misuse(ctl, "%s", why);
+    }
+    rc = ctl_read_secret(&password, ctl, path, "password");     /* before root is given up */
+    if (rc == CTL_OK) {
+        rc = ctl_site(&op, ctl);
+    }
+    if (rc != CTL_OK) {
+        return rc;
+    }
+    raw = hb_json_object_make(ctl->pool);
+    hb_json_set_string(raw, "email", email);
+    hb_json_set_string(raw, "username", username);
+    hb_json_set_string(raw, "password", password);
+    rv = hb_schema_check(&input, op, HB_F_REGISTER, raw);
+    if (rv == APR_SUCCESS) {
+        rv = hb_account_create(&user, op, input, roles, is_verified);
+    }
+    if (rv != APR_SUCCESS) {
+        return ctl_fail_op(ctl, op, rv);
+    }
+    user = hb_schema_view(op, HB_C_USERS, user, HB_ALL | HB_STAFF);
+    if (ctl->wants_json) {
+        ctl_json(ctl, user);
+    }
+    else {
+        print(ctl, user);
+    }
+    return CTL_OK;
+}
+
+int ctl_user_role(ctl_t *ctl, int argc, const char *const *argv)
+{
+    const char *args[3], *why;
+    hb_json_t *user;
+    hb_roles_t roles;
+    hb_op_t *op;
+    apr_status_t rv;
+    int rc = ctl_options(ctl, argc, argv, NULL, args, 2, 2);
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+    why = roles_read(&roles, args[1], ctl->pool);
+    if (why != NULL) {
+        return ctl_misuse(ctl, "%s", why);
+    }
+    rc = load(&user, &op, ctl, args[0]);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+    rv = hb_user_roles_set(op, hb_user_id(user), roles);
+    if (rv != APR_SUCCESS) {
+        return ctl_fail_op(ctl, op, rv);
+    }
+    ctl_say(ctl, "%s: %s", hb_json_string(user, "username"),
+            roles != 0 ? hb_roles_text(ctl->pool, roles) : "no role beyond user");
+    return CTL_OK;
+}
+
+int ctl_user_list(ctl_t *ctl, int argc, const char *const *argv)
+{
+    const char *limit_text = "100", *after = NULL;
+    int only_staff = 0;
+    const ctl_option_t options[] = {
+        { "staff", NULL, &only_staff },
+        { "limit", &limit_text, NULL },
+        { "after", &after, NULL },
+        { NULL, NULL, NULL }
+    };
+    const hb_json_t *items;
+    hb_json_t *list;
+    hb_op_t *op;
+    apr_status_t rv;
+    apr_int64_t limit;
+    char *end;
+    int i, rc = ctl_options(ctl, argc, argv, options, NULL, 0, 0);
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+    limit = apr_strtoi64(limit_text, &end, 10);
+    if (*end != '\0' || limit < 1 || limit > 1000) {
+        return ctl_misuse(ctl, "--limit takes a number from 1 to 1000");
+    }
+    rc = ctl_site(&op, ctl);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+    rv = hb_user_list(&list, op, only_staff, (int)limit, after);
+    if (rv != APR_SUCCESS) {
+        return ctl_fail_op(ctl, op, rv);
+    }
+    if (ctl->wants_json) {
+        ctl_json(ctl, list);
+        return CTL_OK;
+    }
+    items = hb_json_get(list, "items");
+    for (i = 0; i < hb_json_length(items); i++) {
+        print(ctl, hb_json_item(items, i));
+    }
+    if (hb_json_string(list, "next") != NULL) {
+        ctl_say(ctl, "more: --after %s", hb_json_string(list, "next"));
+    }
+    return CTL_OK;
+}
+
+int ctl_user_show(ctl_t *ctl, int argc, const char *const *argv)
+{
+    const char *args[2];
+    hb_json_t *user;
+    hb_op_t *op;
+    int rc = ctl_options(ctl, argc, argv, NULL, args, 1, 1);
+
+    if (rc == CTL_OK) {
+        rc = load(&user, &op, ctl, args[0]);
+    }
+    if (rc != CTL_OK) {
+        return rc;
+    }
+    user = hb_schema_view(op, HB_C_USERS, user, HB_ALL | HB_STAFF);
+    if (ctl->wants_json) {
+        ctl_json(ctl, user);
+    }
+    else {
+        ctl_say(ctl, "%s", hb_json_pretty(user, ctl->pool));
+    }
+    return CTL_OK;
+}
+
+static int set_disabled(ctl_t *ctl, int argc, const char *const *argv, int is_disabled)
+{
+    const char *args[2];
+    hb_json_t *user;
+    hb_op_t *op;
+    apr_status_t rv;
+    int rc = ctl_options(ctl, argc, argv, NULL, args, 1, 1);
+
+    if (rc == CTL_OK) {
+        rc = load(&user, &op, ctl, args[0]);
+    }
+    if (rc != CTL_OK) {
+        return rc;
+    }
+    rv = hb_user_disable(op, hb_user_id(user), is_disabled);
+    if (rv != APR_SUCCESS) {
+        return ctl_fail_op(ctl, op, rv);
+    }
+    ctl_say(ctl, "%s is %s", hb_json_string(user, "username"),
+            is_disabled ? "disabled" : "enabled");
+    return CTL_OK;
+}
+
+int ctl_user_disable(ctl_t *ctl, int argc, const char *const *argv)
+{
+    return set_disabled(ctl, argc, argv, 1);
+}
+
+int ctl_user_enable(ctl_t *ctl, int argc, const char *const *argv)
+{
+    return set_disabled(ctl, argc, argv, 0);
+}
+
+int ctl_user_password(ctl_t *ctl, int argc, const char *const *argv)
+{
+    const char *path = NULL, *password, *args[2];
+    const ctl_option_t options[] = {
+        { "password-file", &path, NULL },
+        { NULL, NULL, NULL }
+    };
+    hb_json_t *user;
+    hb_op_t *op;
+    apr_status_t rv;
+    int rc = ctl_options(ctl, argc, argv, options, args, 1, 1);
+
+    if (rc == CTL_OK) {
+        rc = ctl_read_secret(&password, ctl, path, "new password");
+    }
+    if (rc == CTL_OK) {
+        rc = load(&user, &op, ctl, args[0]);
+    }
+    if (rc != CTL_OK) {
+        return rc;
+    }
+    rv = hb_account_password_set(op, hb_user_id(user), password);
+    if (rv != APR_SUCCESS) {
+        return ctl_fail_op(ctl, op, rv);
+    }
+    ctl_say(ctl, "%s has a new password; all sessions ended", hb_json_string(user, "username"));
+    return CTL_OK;
+}

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+# bash completion for halobuzzctl
+
+_halobuzzctl()
+{
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+    local common="--settings --json --insecure --verbose --help"
+    local roles="host moderator support finance admin superadmin none"
+
+    COMPREPLY=()
+    case $prev in
+    --settings|--password-file)
+        COMPREPLY=( $(compgen -f -- "$cur") ); return ;;
+    --role)
+        COMPREPLY=( $(compgen -W "$roles" -- "$cur") ); return ;;
+    esac
+    if [ "$COMP_CWORD" = 1 ]; then
+        COMPREPLY=( $(compgen -W "check health status routes smoke seed user store version help" -- "$cur") )
+        return
+    fi
+    case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
+    "user create")
+        COMPREPLY=( $(compgen -W "--email --username --role --verified --password-file $common" -- "$cur") ) ;;
+    "user role")
+        COMPREPLY=( $(compgen -W "$roles $common" -- "$cur") ) ;;
+    "user list")
+        COMPREPLY=( $(compgen -W "--staff --limit --after $common" -- "$cur") ) ;;
+    "user password")
+        COMPREPLY=( $(compgen -W "--password-file $common" -- "$cur") ) ;;
+    "user show"|"user disable"|"user enable"|"store verify"|"store stats")
+        COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
+    "store backup")
+        COMPREPLY=( $(compgen -f -- "$cur") ) ;;
+    "user "*)
+        COMPREPLY=( $(compgen -W "create role list show disable enable password" -- "$cur") ) ;;
+    "store "*)
+        COMPREPLY=( $(compgen -W "backup verify stats" -- "$cur") ) ;;
+    "seed "*)
+        COMPREPLY=( $(compgen -W "--demo $common" -- "$cur") ) ;;
+    "help "*)
+        COMPREPLY=( $(compgen -W "check health status routes smoke seed user store version" -- "$cur") ) ;;
+    *)
+        COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
+    esac
+}
+complete -F _halobuzzctl halobuzzctl

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * NAME
+ *     halobuzzctl - the operator's command of HaloBuzz
+ *
+ * DESCRIPTION
+ *     Checks, watches, fills and keeps a HaloBuzz server. Commands that work on records open
+ *     the store beside the running server, as the server's user, and call the same core functions as
+ *     a request does; commands that try the server talk HTTP to it. The shared memory of a
+ *     running httpd is its own, so there is no command here that looks into it. halobuzzctl.8 is
+ *     the manual.
+ *
+ * SECURITY
+ *     As root it reads settings and secrets and then becomes the owner of the state
+ *     directory for good. Secrets are never arguments, because others see those.
+ */
+#include "ctl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <apr_general.h>
+#include <apr_strings.h>
+
+static ctl_run_fn help;
+
+static const ctl_command_t commands[] = {
+/*  name             usage                                                                    run                sentence */
+  { "check",         "[--json]",                                                              ctl_check,         "look at settings, secrets, store and addresses; explain and say the fix" },
+  { "health",        "[URL] [-k]",                                                            ctl_health,        "ask the running server whether it and what it needs are well" },
+  { "status",        "[URL] [-k] [--json]",                                                   ctl_status,        "version, uptime, load and records of the running server" },
+  { "routes",        "[URL] [-k] [--json]",                                                   ctl_routes,        "every call the server answers, from its /openapi.json" },
+  { "smoke",         "[URL] [-k] [--json]",                                                   ctl_smoke,         "register, sign in, stream, watch, sign out against a server, step by step" },
+  { "seed",          "[--demo]",                                                              ctl_seed,          "make the store's initial data; with --demo people and live streams to look at" },
+  { "user create",   "--email ADDRESS --username NAME [--role ROLE,...] [--verified] [--password-file FILE]", ctl_user_create, "make an account" },
+  { "user role",     "USER ROLE[,ROLE...]|none",                                              ctl_user_role,     "set the roles beyond user" },
+  { "user list",     "[--staff] [--limit N] [--after CURSOR] [--json]",                       ctl_user_list,     "accounts, newest first" },
+  { "user show",     "USER [--json]",                                                         ctl_user_show,     "one account, by id, username or address" },
+  { "user disable",  "USER",                                                                  ctl_user_disable,  "lock an account out; its sessions and its stream end" },
+  { "user enable",   "USER",                                                                  ctl_user_enable,   "let a disabled account in again" },
+  { "user password", "USER [--password-file FILE]",                                           ctl_user_password, "set a password; all sessions of the account end" },
+  { "store backup",  "FILE",                                                                  ctl_store_backup,  "copy the live store into a new file" },
+  { "store verify",  "[--json]",                                                              ctl_store_verify,  "check structure, indexes and every record" },
+  { "store stats",   "[--json]",                                                              ctl_store_stats,   "driver, size and records of each collection" },
+  { "version",       "[--json]",                                                              ctl_version,       "version of this command" },
+  { "help",          "[COMMAND]",                                                             help,              "this list, or the usage of a command" },
+};
+
+#define N_COMMANDS ((int)(sizeof(commands) / sizeof(commands[0])))
+
+static void usage(FILE *out)
+{
+    int i;
+
+    fputs("usage: halobuzzctl COMMAND [ARGUMENTS] [--settings FILE] [--json] [-k] [-v]\n\n", out);
+    for (i = 0; i < N_COMMANDS; i++) {
+        fprintf(out, "  %-14s %s\n", commands[i].name, commands[i].sentence);
+    }
+    fputs("\nhalobuzzctl help COMMAND tells the arguments; man halobuzzctl tells the rest.\n", out);
+}
+
+/* The command at the start of argv. @param n_words  of its name */
+static const ctl_command_t *find(int *n_words, int argc, const char *const *argv)
+{
+    const char *one = argv[0];
+    char two[64];
+    int i;
+
+    apr_snprintf(two, sizeof(two), "%s %s", one, argc > 1 ? argv[1] : "");
+    for (i = 0; i < N_COMMANDS; i++) {
+        *n_words = strchr(commands[i].name, ' ') != NULL ? 2 : 1;
+        if (strcmp(commands[i].name, *n_words == 2 ? two : one) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+static int help(ctl_t *ctl, int argc, const char *const *argv)
+{
+    const ctl_command_t *command;
+    int n_words, i, len, n = 0;
+
+    if (argc == 0) {
+        usage(stdout);
+        return CTL_OK;
+    }
+    command = find(&n_words, argc, argv);
+    if (command != NULL) {
+        ctl_say(ctl, "halobuzzctl %s %s\n    %s", command->name, command->usage,
+                command->sentence);
+        return CTL_OK;
+    }
+    len = (int)strlen(argv[0]);
+    for (i = 0; i < N_COMMANDS; i++) {
+        if (strncmp(commands[i].name, argv[0], len) == 0 && commands[i].name[len] == ' ') {
+            ctl_say(ctl, "halobuzzctl %s %s\n    %s", commands[i].name, commands[i].usage,
+                    commands[i].sentence);
+            n++;
+        }
+    }
+    return n > 0 ? CTL_OK : ctl_misuse(ctl, "there is no command %s", argv[0]);
+}
+
+int ctl_version(ctl_t *ctl, int argc, const char *const *argv)
+{
+    int rc = ctl_options(ctl, argc, argv, NULL, NULL, 0, 0);
+
+    if (rc == CTL_OK && ctl->wants_json) {
+        hb_json_t *json = hb_json_object_make(ctl->pool);
+
+        hb_json_set_string(json, "version", HB_VERSION);
+        ctl_json(ctl, json);
+    }
+    else if (rc == CTL_OK) {
+        ctl_say(ctl, "halobuzzctl %s", HB_VERSION);
+    }
+    return rc;
+}
+
+int main(int argc, const char *const *argv)
+{
+    const ctl_command_t *command;
+    ctl_t ctl = { .command = "", .usage = "COMMAND" };
+    int n_words, rc;
+
+    if (argc < 2) {
+        usage(stderr);
+        return CTL_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        usage(stdout);
+        return CTL_OK;
+    }
+    if (apr_initialize() != APR_SUCCESS || apr_pool_create(&ctl.pool, NULL) != APR_SUCCESS) {
+        fputs("halobuzzctl: no memory\n", stderr);
+        return CTL_FAILED;
+    }
+    atexit(apr_terminate);
+    ctl.is_terminal = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL;
+    if (strcmp(argv[1], "--version") == 0) {
+        return ctl_version(&ctl, 0, NULL);
+    }
+    command = find(&n_words, argc - 1, argv + 1);
+    if (command == NULL) {
+        fprintf(stderr, "halobuzzctl: there is no command \"%s%s%s\"\n\n", argv[1],
+                argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
+        usage(stderr);
+        return CTL_USAGE;
+    }
+    ctl.command = command->name;
+    ctl.usage = command->usage;
+    rc = command->run(&ctl, argc - 1 - n_words, argv + 1 + n_words);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fputs("halobuzzctl: the output could not be written\n", stderr);
+        rc = rc == CTL_OK ? CTL_FAILED : rc;
+    }
+    apr_pool_destroy(ctl.pool);
+    return rc;
+}
