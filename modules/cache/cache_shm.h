@@ -28,7 +28,7 @@ typedef struct cache_lock_t {
 apr_status_t cache_lock_make(cache_lock_t *lock);
 
 /**
- * Waits 50 ms at most, and then not again for a second.
+ * Waits 50 ms at most, and then not again for a second, or until somebody had it.
  * @param is_void  set when an owner died or the contents were voided: start afresh
  * @return APR_TIMEUP
  */

@@ -93,10 +93,10 @@ apr_status_t cache_lock_take(cache_lock_t *lock, int *is_void)
     else if (rv != 0) {
         return APR_TIMEUP;
     }
-    *is_void = 0;
-    if (lock->built != __atomic_load_n(&lock->generation, __ATOMIC_ACQUIRE)) {
-        *is_void = 1;
+    if (__atomic_load_n(&lock->stuck_until, __ATOMIC_RELAXED) != 0) {
+        __atomic_store_n(&lock->stuck_until, 0, __ATOMIC_RELAXED);
     }
+    *is_void = lock->built != __atomic_load_n(&lock->generation, __ATOMIC_ACQUIRE);
     return APR_SUCCESS;
 }
 
