@@ -18,6 +18,8 @@ int hb_user_is_active(const hb_json_t *user);
 int hb_user_has_totp(const hb_json_t *user);
 /** Roles with all they imply. */
 hb_roles_t hb_user_roles(const hb_json_t *user);
+/** Roles as a record keeps them: names of those beyond user, in op->pool. */
+hb_json_t *hb_user_role_names(const hb_op_t *op, hb_roles_t roles);
 /** What the user sees of it, in op->pool. */
 hb_json_t *hb_user_to_self_json(hb_op_t *op, const hb_json_t *user);
 

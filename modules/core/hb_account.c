@@ -47,6 +47,7 @@ typedef struct registration_t {
     hb_json_t *user;
     hb_json_t *session;         /* NULL: none */
     hb_json_t *code;            /* NULL: none */
+    const char *action;         /* for the audit trail; NULL: the record tells enough */
     const char *taken;          /* name of the unique index that was met */
 } registration_t;
 
@@ -62,6 +63,11 @@ static apr_status_t register_in_store(hb_op_t *op, void *baton)
     }
     if (rv == APR_SUCCESS && reg->code != NULL) {
         rv = hb_store_insert(NULL, op, HB_C_CODES, reg->code);
+    }
+    if (rv == APR_SUCCESS && reg->action != NULL) {
+        rv = hb_audit_add(op, NULL, reg->action,
+                          apr_pstrcat(op->pool, "user:", hb_user_id(reg->user), NULL), 1,
+                          NULL);
     }
     return rv;
 }
@@ -238,15 +244,20 @@ apr_status_t hb_account_create(hb_json_t **user, hb_op_t *op, const hb_json_t *i
     if (is_verified) {
         hb_json_set_int(reg.user, "emailVerifiedAt", hb_time_to_msec(op->now));
     }
+    hb_json_set(reg.user, "roles", hb_user_role_names(op, roles));
+    if (roles & HB_ROLES_STAFF) {
+        hb_json_set_bool(reg.user, "isStaff", 1);
+    }
+    reg.action = "user.create";
     rv = hb_store_transact(op, register_in_store, &reg);
     if (rv == HB_E_STORE_DUPLICATE) {
         return taken(op, &reg);
     }
     if (rv == APR_SUCCESS) {
         hb_metric_add(op->site->metrics, HB_M_REGISTRATIONS, 1);
-        rv = hb_user_roles_set(op, hb_user_id(reg.user), roles);
+        *user = reg.user;
     }
-    return rv == APR_SUCCESS ? hb_user_load(user, op, hb_user_id(reg.user)) : rv;
+    return rv;
 }
 
 /* --- is it they? --- */

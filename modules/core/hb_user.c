@@ -58,6 +58,21 @@ hb_roles_t hb_user_roles(const hb_json_t *user)
     return hb_roles_expand(roles);
 }
 
+hb_json_t *hb_user_role_names(const hb_op_t *op, hb_roles_t roles)
+{
+    hb_json_t *names = hb_json_array_make(op->pool);
+    int i;
+
+    for (i = 0; hb_role_name(i) != NULL; i++) {
+        hb_roles_t bit = hb_role_bit(hb_role_name(i));
+
+        if (bit != HB_ROLE_USER && (roles & bit) != 0) {
+            hb_json_push_string(names, hb_role_name(i));
+        }
+    }
+    return names;
+}
+
 hb_json_t *hb_user_to_self_json(hb_op_t *op, const hb_json_t *user)
 {
     return hb_schema_view(op, HB_C_USERS, user, HB_ALL | HB_SELF);

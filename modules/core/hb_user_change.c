@@ -280,23 +280,15 @@ apr_status_t hb_user_roles_set(hb_op_t *op, const char *id, hb_roles_t roles)
 {
     const hb_cond_t guards[] = { { "status", HB_IS_NOT, HB_STR("deleted") } };
     change_t change = { id, guards, 1 };
-    hb_json_t *names = hb_json_array_make(op->pool);
     hb_json_t *user;
     apr_status_t rv;
-    int i;
 
     rv = hb_user_load(&user, op, id);
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    for (i = 0; hb_role_name(i) != NULL; i++) {
-        hb_roles_t bit = hb_role_bit(hb_role_name(i));
-
-        if (bit != HB_ROLE_USER && (roles & bit) != 0) {
-            hb_json_push_string(names, hb_role_name(i));
-        }
-    }
-    add_edit(&change.edits, "roles", HB_SET, (hb_value_t)HB_DOC(names));
+    add_edit(&change.edits, "roles", HB_SET,
+             (hb_value_t)HB_DOC(hb_user_role_names(op, roles)));
     if (roles & HB_ROLES_STAFF) {
         add_edit(&change.edits, "isStaff", HB_SET, (hb_value_t)HB_BOOL(1));
     } else {
