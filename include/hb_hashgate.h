@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file hb_hashgate.h
- * How many password hashes run at once in a process. A counting gate with a queue: first come,
- * first served, and nobody queues who cannot get a turn in time, because a thread that waits here
- * answers nothing else.
+ * Where slow hashes run: a few threads of the process that yield to all others, with a queue
+ * before them. First come, first served, and nobody queues who cannot get a turn in time.
  */
 #ifndef HB_HASHGATE_H
 #define HB_HASHGATE_H
@@ -14,17 +13,21 @@
 
 typedef struct hb_hashgate_t hb_hashgate_t;
 
-/** @param at_once  0: half the processors of this machine, at least 1. Call after fork or before. */
+/** Slow work that only computes; runs in another thread while its caller waits. */
+typedef void hb_hashgate_fn(void *baton);
+
+/**
+ * Call before fork or after: threads start with the first work.
+ * @param at_once  0: half the processors of this machine, at least 1
+ */
 apr_status_t hb_hashgate_make(hb_hashgate_t **gate, int at_once, apr_pool_t *pool);
 
 /**
- * Wait for a turn, at most wait_usec.
- * @return APR_TIMEUP when there was none, or at once when the queue is longer than the turns
- *         that recent hashes leave room for
+ * Have fn run and wait until it is done; the wait for its start is at most wait_usec.
+ * @return APR_TIMEUP when it was not started in time, or at once when the queue is longer than
+ *         recent turns leave room for; APR_EAGAIN when no thread can be had. fn has not run then.
  */
-apr_status_t hb_hashgate_enter(hb_hashgate_t *gate, apr_interval_time_t wait_usec);
-
-/** Give the turn to the next in the queue. @param took_usec  how long the turn was used */
-void hb_hashgate_leave(hb_hashgate_t *gate, apr_interval_time_t took_usec);
+apr_status_t hb_hashgate_run(hb_hashgate_t *gate, apr_interval_time_t wait_usec,
+                             hb_hashgate_fn *fn, void *baton);
 
 #endif /* HB_HASHGATE_H */

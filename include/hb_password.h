@@ -2,7 +2,7 @@
 /**
  * @file hb_password.h
  * Passwords: bcrypt (ACC-05) through APR, at most HaloBuzzPasswordHashes at once in a
- * process, so that a login storm leaves the processor to other calls.
+ * process and in threads that yield, so that a login storm leaves the processor to other calls.
  */
 #ifndef HB_PASSWORD_H
 #define HB_PASSWORD_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Passwords: bcrypt through APR behind the gate of hb_hashgate.c, and which passwords are
+ * Passwords: bcrypt through APR in the threads of hb_hashgate.c, and which passwords are
  * taken at all. Lock-out after failures is hb_account.c's.
  */
 #include "hb_password.h"
@@ -19,6 +19,7 @@
 #define TURN_WAIT apr_time_from_sec(2)
 #define BCRYPT_BYTES 72
 #define BCRYPT_LENGTH 60       /* "$2y$12$" and 53 characters */
+#define OUT_BYTES (BCRYPT_LENGTH + 4)
 #define SALT_BYTES 16
 #define PREHASHED_BYTES 45     /* base64 of 32 bytes and a 0 byte */
 
@@ -80,33 +81,34 @@ static apr_status_t prepared(const char **text, char buf[PREHASHED_BYTES], const
     return rv;
 }
 
-/* Wait for a turn; *since is for gate_leave(). */
-static apr_status_t gate_enter(hb_op_t *op, apr_time_t *since)
-{
-    hb_hashgate_t *gate = op->site->hashgate;
+/* One hash to make (salt set) or to compare with (known set), by a thread of the gate. */
+typedef struct turn_t {
+    const char *text;
+    unsigned int cost;
+    const unsigned char *salt;
+    char *out;                  /* OUT_BYTES */
+    const char *known;
+    apr_status_t status;        /* APR's answer */
+} turn_t;
 
-    *since = 0;
-    if (gate != NULL && hb_hashgate_enter(gate, TURN_WAIT) != APR_SUCCESS) {
+static void take_turn(void *baton)
+{
+    turn_t *turn = baton;
+
+    turn->status = turn->known != NULL ? apr_password_validate(turn->text, turn->known)
+        : apr_bcrypt_encode(turn->text, turn->cost, turn->salt, SALT_BYTES, turn->out, OUT_BYTES);
+}
+
+/* HB_E_AUTH_BUSY with the problem set when there is no turn. */
+static apr_status_t run_turn(hb_op_t *op, turn_t *turn)
+{
+    if (op->site->hashgate == NULL) {
+        take_turn(turn);
+    }
+    else if (hb_hashgate_run(op->site->hashgate, TURN_WAIT, take_turn, turn) != APR_SUCCESS) {
         return hb_fail_later(op, HB_E_AUTH_BUSY, 1, NULL);
     }
-    *since = apr_time_now();
     return APR_SUCCESS;
-}
-
-static void gate_leave(hb_op_t *op, apr_time_t since)
-{
-    apr_interval_time_t took = apr_time_now() - since;
-
-    if (op->site->hashgate != NULL) {
-        hb_hashgate_leave(op->site->hashgate, took > 0 ? took : 0);
-    }
-}
-
-static apr_status_t encode(char hash[BCRYPT_LENGTH + 4], const hb_op_t *op, const char *text,
-                           const unsigned char salt[SALT_BYTES])
-{
-    return apr_bcrypt_encode(text, (unsigned int)op->site->settings->password_cost, salt,
-                             SALT_BYTES, hash, BCRYPT_LENGTH + 4);
 }
 
 /* The cost of a well-formed bcrypt hash, 0 of anything else. */
@@ -129,27 +131,25 @@ static int cost_of(const char *hash)
 
 apr_status_t hb_password_hash(const char **hash, hb_op_t *op, const char *password)
 {
-    char out[BCRYPT_LENGTH + 4], buf[PREHASHED_BYTES];
+    char out[OUT_BYTES], buf[PREHASHED_BYTES];
     unsigned char salt[SALT_BYTES];
-    const char *text;
-    apr_time_t since;
+    turn_t turn = {
+        .cost = (unsigned int)op->site->settings->password_cost, .salt = salt, .out = out
+    };
     apr_status_t rv;
 
     rv = hb_random_bytes(op, salt, sizeof(salt));
-    if (rv != APR_SUCCESS) {
-        return rv;
+    if (rv == APR_SUCCESS && prepared(&turn.text, buf, password) != APR_SUCCESS) {
+        rv = hb_fail(op, HB_E_INTERNAL, NULL);
     }
-    rv = gate_enter(op, &since);
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    rv = prepared(&text, buf, password);
     if (rv == APR_SUCCESS) {
-        rv = encode(out, op, text, salt);
+        rv = run_turn(op, &turn);
     }
-    gate_leave(op, since);
     OPENSSL_cleanse(buf, sizeof(buf));
     if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    if (turn.status != APR_SUCCESS) {
         return hb_fail(op, HB_E_INTERNAL, NULL);
     }
     *hash = apr_pstrdup(op->pool, out);
@@ -159,36 +159,29 @@ apr_status_t hb_password_hash(const char **hash, hb_op_t *op, const char *passwo
 apr_status_t hb_password_verify(hb_op_t *op, const char *password, const char *hash)
 {
     static const unsigned char no_salt[SALT_BYTES];
-    char out[BCRYPT_LENGTH + 4], buf[PREHASHED_BYTES];
-    const char *text;
-    char *known;
-    apr_time_t since;
+    char out[OUT_BYTES], buf[PREHASHED_BYTES], *known;
+    /* With nobody to compare with the same work is done, so that the time tells nothing. */
+    turn_t turn = {
+        .cost = (unsigned int)op->site->settings->password_cost, .salt = no_salt, .out = out
+    };
     apr_status_t rv;
-    int same = 0;
 
-    rv = gate_enter(op, &since);
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    rv = prepared(&text, buf, password);
-    if (rv == APR_SUCCESS && cost_of(hash) == 0) {
-        /* Nobody to compare with: do the same work, so that the time tells nothing. */
-        encode(out, op, text, no_salt);
-    }
-    else if (rv == APR_SUCCESS) {
+    if (cost_of(hash) != 0) {
         /* $2b$ is what others call $2y$; APR would hand it to crypt(3). */
         known = apr_pstrdup(op->pool, hash);
         if (known[2] == 'b') {
             known[2] = 'y';
         }
-        same = apr_password_validate(text, known) == APR_SUCCESS;
+        turn.known = known;
     }
-    gate_leave(op, since);
+    rv = prepared(&turn.text, buf, password) != APR_SUCCESS ? hb_fail(op, HB_E_INTERNAL, NULL)
+        : run_turn(op, &turn);
     OPENSSL_cleanse(buf, sizeof(buf));
     if (rv != APR_SUCCESS) {
-        return hb_fail(op, HB_E_INTERNAL, NULL);
+        return rv;
     }
-    return same ? APR_SUCCESS : hb_fail(op, HB_E_AUTH_CREDENTIALS, NULL);
+    return turn.known != NULL && turn.status == APR_SUCCESS ? APR_SUCCESS
+        : hb_fail(op, HB_E_AUTH_CREDENTIALS, NULL);
 }
 
 int hb_password_is_outdated(const hb_op_t *op, const char *hash)

@@ -2,6 +2,7 @@
 #include "hb_password.h"
 
 #include <string.h>
+#include <sys/resource.h>
 
 #include <apr_strings.h>
 #include <apr_thread_proc.h>
@@ -186,8 +187,20 @@ START_TEST(passwords_are_checked)
 }
 END_TEST
 
+/* Work that is done when the case says so. */
+static int may_end;
+
+static void until_told(void *baton)
+{
+    (void)baton;
+    while (!__atomic_load_n(&may_end, __ATOMIC_ACQUIRE)) {
+        apr_sleep(apr_time_from_msec(2));
+    }
+}
+
 typedef struct runner_t {
     hb_hashgate_t *gate;
+    hb_hashgate_fn *fn;
     apr_thread_t *thread;
     int order;
     apr_status_t status;
@@ -195,91 +208,143 @@ typedef struct runner_t {
 
 static int turns;
 
+/* One at a time: the gate orders this. */
+static void note_order(void *baton)
+{
+    ((runner_t *)baton)->order = ++turns;
+}
+
 static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *baton)
 {
     runner_t *runner = baton;
 
-    runner->status = hb_hashgate_enter(runner->gate, apr_time_from_sec(10));
-    if (runner->status == APR_SUCCESS) {
-        runner->order = ++turns;        /* one at a time: the gate orders this */
-        hb_hashgate_leave(runner->gate, 1000);
-    }
+    runner->status = hb_hashgate_run(runner->gate, apr_time_from_sec(20), runner->fn, runner);
     (void)thread;
     return NULL;
 }
 
-static void start(runner_t *runner, hb_hashgate_t *gate)
+static void start(runner_t *runner, hb_hashgate_t *gate, hb_hashgate_fn *fn)
 {
-    runner->gate = gate;
+    *runner = (runner_t){ gate, fn, NULL, 0, APR_EGENERAL };
     ck_assert_int_eq(apr_thread_create(&runner->thread, NULL, run, runner, hb_test_pool),
                      APR_SUCCESS);
     apr_sleep(apr_time_from_msec(50));  /* until it queues */
 }
 
-START_TEST(the_gate_serves_in_order)
+static void end(runner_t *runners, int n)
 {
-    runner_t runners[4];
-    hb_hashgate_t *gate;
     apr_status_t rv;
     int i;
 
-    ck_assert_int_eq(hb_hashgate_make(&gate, 1, hb_test_pool), APR_SUCCESS);
-    ck_assert_int_eq(hb_hashgate_enter(gate, 0), APR_SUCCESS);
-    turns = 0;
-    for (i = 0; i < 4; i++) {
-        start(&runners[i], gate);
-    }
-    ck_assert_int_eq(turns, 0);
-    hb_hashgate_leave(gate, 1000);
-    for (i = 0; i < 4; i++) {
+    __atomic_store_n(&may_end, 1, __ATOMIC_RELEASE);
+    for (i = 0; i < n; i++) {
         apr_thread_join(&rv, runners[i].thread);
         ck_assert_int_eq(runners[i].status, APR_SUCCESS);
-        ck_assert_int_eq(runners[i].order, i + 1);
     }
-    ck_assert_int_eq(hb_hashgate_enter(gate, 0), APR_SUCCESS);
+    __atomic_store_n(&may_end, 0, __ATOMIC_RELEASE);
+}
+
+START_TEST(the_gate_serves_in_order)
+{
+    runner_t runners[5];
+    hb_hashgate_t *gate;
+    int i;
+
+    ck_assert_int_eq(hb_hashgate_make(&gate, 1, hb_test_pool), APR_SUCCESS);
+    start(&runners[0], gate, until_told);
+    for (i = 1; i < 5; i++) {
+        start(&runners[i], gate, note_order);
+    }
+    ck_assert_int_eq(turns, 0);
+    end(runners, 5);
+    for (i = 1; i < 5; i++) {
+        ck_assert_int_eq(runners[i].order, i);
+    }
 }
 END_TEST
 
 START_TEST(who_gets_no_turn_goes_away_and_leaves_no_trace)
 {
+    runner_t runners[2];
     hb_hashgate_t *gate;
     apr_time_t since;
 
     ck_assert_int_eq(hb_hashgate_make(&gate, 2, hb_test_pool), APR_SUCCESS);
-    ck_assert_int_eq(hb_hashgate_enter(gate, 0), APR_SUCCESS);
-    ck_assert_int_eq(hb_hashgate_enter(gate, 0), APR_SUCCESS);
+    start(&runners[0], gate, until_told);
+    start(&runners[1], gate, until_told);
     since = apr_time_now();
-    ck_assert_int_eq(hb_hashgate_enter(gate, apr_time_from_msec(100)), APR_TIMEUP);
+    turns = 0;
+    ck_assert_int_eq(hb_hashgate_run(gate, apr_time_from_msec(100), note_order, &runners[0]),
+                     APR_TIMEUP);
     ck_assert_int_ge(apr_time_now() - since, apr_time_from_msec(95));
-    ck_assert_int_eq(hb_hashgate_enter(gate, 0), APR_TIMEUP);
-    hb_hashgate_leave(gate, 1000);
-    ck_assert_int_eq(hb_hashgate_enter(gate, 0), APR_SUCCESS);
+    ck_assert_int_eq(hb_hashgate_run(gate, 0, note_order, &runners[0]), APR_TIMEUP);
+    end(runners, 2);
+    ck_assert_int_eq(turns, 0);
+    ck_assert_int_eq(hb_hashgate_run(gate, apr_time_from_sec(20), note_order, &runners[0]),
+                     APR_SUCCESS);
+    ck_assert_int_eq(turns, 1);
 }
 END_TEST
 
+static void a_second(void *baton)
+{
+    (void)baton;
+    apr_sleep(APR_USEC_PER_SEC);
+}
+
 START_TEST(nobody_queues_in_vain)
 {
-    runner_t runners[3];
+    runner_t runners[4];
     hb_hashgate_t *gate;
     apr_time_t since;
-    apr_status_t rv;
     int i;
 
     ck_assert_int_eq(hb_hashgate_make(&gate, 1, hb_test_pool), APR_SUCCESS);
-    ck_assert_int_eq(hb_hashgate_enter(gate, 0), APR_SUCCESS);
-    hb_hashgate_leave(gate, apr_time_from_sec(1));
-    ck_assert_int_eq(hb_hashgate_enter(gate, 0), APR_SUCCESS);
-    for (i = 0; i < 3; i++) {
-        start(&runners[i], gate);
+    ck_assert_int_eq(hb_hashgate_run(gate, APR_USEC_PER_SEC, a_second, NULL), APR_SUCCESS);
+    for (i = 0; i < 4; i++) {
+        start(&runners[i], gate, until_told);
     }
     /* Three turns of a second are ahead: two seconds cannot be enough. */
     since = apr_time_now();
-    ck_assert_int_eq(hb_hashgate_enter(gate, apr_time_from_sec(2)), APR_TIMEUP);
+    ck_assert_int_eq(hb_hashgate_run(gate, apr_time_from_sec(2), a_second, NULL), APR_TIMEUP);
     ck_assert_int_lt(apr_time_now() - since, apr_time_from_sec(1));
-    hb_hashgate_leave(gate, 1000);
-    for (i = 0; i < 3; i++) {
-        apr_thread_join(&rv, runners[i].thread);
-    }
+    end(runners, 4);
+}
+END_TEST
+
+static void note_priority(void *baton)
+{
+    *(int *)baton = getpriority(PRIO_PROCESS, 0);
+}
+
+START_TEST(hashes_yield_to_everybody_else)
+{
+    int ours = getpriority(PRIO_PROCESS, 0), theirs = -100;
+    hb_hashgate_t *gate;
+
+    ck_assert_int_eq(hb_hashgate_make(&gate, 1, hb_test_pool), APR_SUCCESS);
+    ck_assert_int_eq(hb_hashgate_run(gate, apr_time_from_sec(20), note_priority, &theirs),
+                     APR_SUCCESS);
+    ck_assert_int_eq(theirs, ours + 10 > 19 ? 19 : ours + 10);
+    ck_assert_int_eq(getpriority(PRIO_PROCESS, 0), ours);
+}
+END_TEST
+
+START_TEST(a_gate_may_go_while_work_is_under_way)
+{
+    runner_t runners[1];
+    hb_hashgate_t *gate;
+    apr_pool_t *pool;
+
+    apr_pool_create(&pool, NULL);
+    ck_assert_int_eq(hb_hashgate_make(&gate, 2, pool), APR_SUCCESS);
+    start(&runners[0], gate, until_told);
+    apr_pool_destroy(pool);
+    end(runners, 1);
+    /* And one that nobody ever used. */
+    apr_pool_create(&pool, NULL);
+    ck_assert_int_eq(hb_hashgate_make(&gate, 0, pool), APR_SUCCESS);
+    apr_pool_destroy(pool);
 }
 END_TEST
 
@@ -287,18 +352,19 @@ START_TEST(a_full_gate_is_told_to_the_caller)
 {
     hb_test_desk_t *desk = hb_test_desk_make(hb_test_pool);
     hb_op_t *op = hb_test_op_make(desk, hb_test_pool);
-    hb_hashgate_t *gate;
+    runner_t runners[1];
     const char *hash;
 
-    ck_assert_int_eq(hb_hashgate_make(&gate, 1, hb_test_pool), APR_SUCCESS);
-    desk->site.hashgate = gate;
-    ck_assert_int_eq(hb_hashgate_enter(gate, 0), APR_SUCCESS);
+    ck_assert_int_eq(hb_hashgate_make(&desk->site.hashgate, 1, hb_test_pool), APR_SUCCESS);
+    start(&runners[0], desk->site.hashgate, until_told);
     ck_assert_int_eq(hb_password_hash(&hash, op, "Test123!"), HB_E_AUTH_BUSY);
     ck_assert_int_eq(op->problem.status, HB_E_AUTH_BUSY);
     ck_assert_int_eq(op->problem.retry_after_sec, 1);
-    hb_hashgate_leave(gate, 1000);
+    end(runners, 1);
+    op = hb_test_op_make(desk, hb_test_pool);
     ck_assert_int_eq(hb_password_hash(&hash, op, "Test123!"), APR_SUCCESS);
-    ck_assert_int_eq(hb_hashgate_enter(gate, 0), APR_SUCCESS);
+    ck_assert_int_eq(hb_password_verify(op, "Test123!", hash), APR_SUCCESS);
+    ck_assert_int_eq(hb_password_verify(op, "Test123", hash), HB_E_AUTH_CREDENTIALS);
 }
 END_TEST
 
@@ -310,6 +376,7 @@ int main(void)
         the_rule_for_long_passwords_stays, an_unknown_account_costs_the_same_work,
         another_cost_is_outdated, passwords_are_checked, the_gate_serves_in_order,
         who_gets_no_turn_goes_away_and_leaves_no_trace, nobody_queues_in_vain,
+        hashes_yield_to_everybody_else, a_gate_may_go_while_work_is_under_way,
         a_full_gate_is_told_to_the_caller, NULL
     };
     return hb_test_main("hb_password", cases);
