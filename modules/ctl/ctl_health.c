@@ -31,16 +31,33 @@ static const char *cache_name(const ctl_t *ctl)
            : strncmp(url, "shm", 3) == 0 ? "Cache (shared memory)" : "Cache";
 }
 
+/* A line of the answer, or a row of it for a script. */
+static int tell(const ctl_t *ctl, hb_json_t *rows, const char *name, const char *text,
+                int status)
+{
+    if (ctl->wants_json) {
+        hb_json_t *row = hb_json_object_make(ctl->pool);
+
+        hb_json_set_string(row, "name", name);
+        hb_json_set_bool(row, "healthy", status == CTL_OK);
+        hb_json_set_string(row, "detail", text);
+        hb_json_push(rows, row);
+    }
+    else {
+        ctl_mark(ctl, status == CTL_OK ? CTL_GOOD : CTL_BAD, "%s: %s", name, text);
+    }
+    return status;
+}
+
 /* A service's line. A server that keeps details from strangers tells its status alone. */
-static int service(const ctl_t *ctl, const ctl_reply_t *reply, const char *key,
-                   const char *name)
+static int service(const ctl_t *ctl, hb_json_t *rows, const ctl_reply_t *reply,
+                   const char *key, const char *name)
 {
     const hb_json_t *services = hb_json_get(reply->json, "services");
     const char *state = hb_json_string(services, key);
 
     if (reply->status == 0) {
-        ctl_mark(ctl, CTL_BAD, "%s: Not known", name);
-        return CTL_FAILED;
+        return tell(ctl, rows, name, "Not known", CTL_FAILED);
     }
     if (state == NULL && reply->status == 200) {
         const char *status = hb_json_string(reply->json, "status");
@@ -48,26 +65,23 @@ static int service(const ctl_t *ctl, const ctl_reply_t *reply, const char *key,
         state = status != NULL && strcmp(status, "healthy") == 0 ? "connected" : "not told";
     }
     if (state != NULL && strcmp(state, "connected") == 0) {
-        ctl_mark(ctl, CTL_GOOD, "%s: Connected", name);
-        return CTL_OK;
+        return tell(ctl, rows, name, "Connected", CTL_OK);
     }
-    ctl_mark(ctl, CTL_BAD, "%s: %s", name, state != NULL ? state : "Not connected");
-    return CTL_FAILED;
+    return tell(ctl, rows, name, state != NULL ? state : "Not connected", CTL_FAILED);
 }
 
-static int backend(const ctl_t *ctl, const ctl_reply_t *reply, const char *name,
-                   const char *url)
+static int backend(const ctl_t *ctl, hb_json_t *rows, const ctl_reply_t *reply,
+                   const char *name, const char *url)
 {
     if (reply->status == 200) {
-        ctl_mark(ctl, CTL_GOOD, "%s: %s", name, url);
-        return CTL_OK;
+        return tell(ctl, rows, name, url, CTL_OK);
     }
     if (reply->status == 0) {
-        ctl_mark(ctl, CTL_BAD, "%s: %s (%s)", name, url, reply->why);
-        return CTL_UNREACHABLE;
+        return tell(ctl, rows, name, apr_psprintf(ctl->pool, "%s (%s)", url, reply->why),
+                    CTL_UNREACHABLE);
     }
-    ctl_mark(ctl, CTL_BAD, "%s: %s (status %d)", name, url, reply->status);
-    return CTL_FAILED;
+    return tell(ctl, rows, name, apr_psprintf(ctl->pool, "%s (status %d)", url, reply->status),
+                CTL_FAILED);
 }
 
 static int worse(int a, int b)
@@ -78,6 +92,7 @@ static int worse(int a, int b)
 int ctl_health(ctl_t *ctl, int argc, const char *const *argv)
 {
     const char *args[2], *base, *url;
+    hb_json_t *rows = hb_json_array_make(ctl->pool);
     ctl_reply_t reply, engine;
     int rc = ctl_options(ctl, argc, argv, NULL, args, 0, 1);
 
@@ -90,12 +105,15 @@ int ctl_health(ctl_t *ctl, int argc, const char *const *argv)
     }
     url = apr_pstrcat(ctl->pool, base, BACKEND_PATH, NULL);
     ctl_http(&reply, ctl, "GET", url, NULL, NULL);
-    rc = backend(ctl, &reply, "Backend", url);
+    rc = backend(ctl, rows, &reply, "Backend", url);
     url = apr_pstrcat(ctl->pool, base, ENGINE_PATH, NULL);
     ctl_http(&engine, ctl, "GET", url, NULL, NULL);
-    rc = worse(rc, backend(ctl, &engine, "AI Engine", url));
-    rc = worse(rc, service(ctl, &reply, "database", store_name(ctl)));
-    rc = worse(rc, service(ctl, &reply, "cache", cache_name(ctl)));
+    rc = worse(rc, backend(ctl, rows, &engine, "AI Engine", url));
+    rc = worse(rc, service(ctl, rows, &reply, "database", store_name(ctl)));
+    rc = worse(rc, service(ctl, rows, &reply, "cache", cache_name(ctl)));
+    if (ctl->wants_json) {
+        ctl_json(ctl, rows);
+    }
     return rc;
 }
 

@@ -29,7 +29,7 @@ static ctl_run_fn help;
 static const ctl_command_t commands[] = {
 /*  name             usage                                                                    run                sentence */
   { "check",         "[--json]",                                                              ctl_check,         "look at settings, secrets, store and addresses; explain and say the fix" },
-  { "health",        "[URL] [-k]",                                                            ctl_health,        "ask the running server whether it and what it needs are well" },
+  { "health",        "[URL] [-k] [--json]",                                                   ctl_health,        "ask the running server whether it and what it needs are well" },
   { "status",        "[URL] [-k] [--json]",                                                   ctl_status,        "version, uptime, load and records of the running server" },
   { "routes",        "[URL] [-k] [--json]",                                                   ctl_routes,        "every call the server answers, from its /openapi.json" },
   { "smoke",         "[URL] [-k] [--json]",                                                   ctl_smoke,         "register, sign in, stream, watch, sign out against a server, step by step" },

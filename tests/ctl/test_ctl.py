@@ -323,6 +323,8 @@ def test_health(ctl, server):
     assert lines[1] == "\u2705 AI Engine: %s/api/v1/health" % server.url
     assert lines[2].endswith(": Connected") and lines[3].endswith(": Connected")
     assert ctl("health", server.url + "/").code == OK
+    rows = ctl("health", "--json", server.url).json
+    assert [r["healthy"] for r in rows] == [True] * 4 and rows[0]["name"] == "Backend"
 
 
 def closed_port():

@@ -575,6 +575,42 @@ START_TEST(orders_without_an_index_are_refused)
 }
 END_TEST
 
+/* The store tells of a query that no index serves (HB01101). */
+START_TEST(every_list_has_its_index)
+{
+    static const char *const queries[] = {
+        "{}", "{\"sort\":\"started\"}", "{\"sort\":\"score\"}", "{\"category\":\"music\"}",
+        "{\"country\":\"NP\"}", "{\"category\":\"music\",\"country\":\"NP\"}",
+        "{\"status\":\"ended\"}", "{\"host\":\"" HOST "\"}",
+        "{\"host\":\"" HOST "\",\"status\":\"live\"}", NULL
+    };
+    hb_json_t *stream;
+    const char *id;
+    int i;
+
+    open_site();
+    id = live(HOST, "{\"title\":\"a\",\"category\":\"music\",\"country\":\"NP\"}");
+    live(OTHER, "{\"title\":\"b\",\"category\":\"music\",\"country\":\"NP\"}");
+    for (i = 0; queries[i] != NULL; i++) {
+        hb_json_t *page, *input = object(queries[i]);
+
+        hb_json_set_int(input, "limit", 1);
+        page = list(as(ANNA), hb_json_text(input, hb_test_pool, NULL));
+        if (hb_json_string(page, "next") != NULL) {
+            hb_json_set_string(input, "after", hb_json_string(page, "next"));
+            list(as(ANNA), hb_json_text(input, hb_test_pool, NULL));
+        }
+    }
+    ck_assert_int_eq(joins(ANNA, id), APR_SUCCESS);
+    ck_assert_int_eq(hb_viewer_leave(as(ANNA), id), APR_SUCCESS);
+    ck_assert_int_eq(hb_stream_gauge(as(NULL)), APR_SUCCESS);
+    ck_assert(hb_metric_value(ts->site->metrics, HB_M_STREAMS_ACTIVE) == 2);
+    ck_assert_int_eq(hb_stream_end(&stream, as(HOST), id), APR_SUCCESS);
+    ck_assert_int_eq(hb_stream_end_of_host(as(NULL), OTHER, "deleted"), APR_SUCCESS);
+    ck_assert(!hb_test_site_logged(ts, "HB01101"));
+}
+END_TEST
+
 START_TEST(changes_show_at_once)
 {
     const char *id;
@@ -644,7 +680,7 @@ int main(void)
         a_clock_set_back_makes_no_negative_sums, blocks_work_both_ways,
         joining_at_once_counts_once, reports_are_averaged_and_kept, lists_filter_and_page,
         plans_are_listed_for_whom_they_concern, orders_without_an_index_are_refused,
-        changes_show_at_once, the_ranking_follows_the_rooms, NULL
+        every_list_has_its_index, changes_show_at_once, the_ranking_follows_the_rooms, NULL
     };
 
     return hb_test_main("hb_stream", cases);
