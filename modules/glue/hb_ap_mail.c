@@ -45,6 +45,7 @@ static void * APR_THREAD_FUNC deliver(apr_thread_t *thread, void *baton)
     apr_pool_t *pool;
     int n_sent;
 
+    (void)thread;
     (void)baton;
     /* Pools are for one thread: this one shares nothing with the child's. */
     if (apr_allocator_create(&allocator) != APR_SUCCESS
@@ -60,8 +61,7 @@ static void * APR_THREAD_FUNC deliver(apr_thread_t *thread, void *baton)
         apr_pool_clear(pool);
     }
     apr_pool_destroy(pool);
-    apr_thread_exit(thread, APR_SUCCESS);
-    return NULL;
+    return NULL;                /* and no apr_thread_exit: it would leave this frame behind */
 }
 
 void hb_ap_mail_stop(void)

@@ -27,8 +27,9 @@ LOG_NUMBER = re.compile(r"\b((?:AH|HB)\d{5})\b")
 LOUD = ("emerg", "alert", "crit", "error", "warn")
 # Said as a mere notice: a child died of a signal.
 CRASHES = ("AH00051", "AH00052")
-# A keep-alive connection that comes in while the event MPM is closing down; nobody is hurt.
-NEVER_MIND = ("AH03093",)
+# A keep-alive connection that comes in while the event MPM is closing down, and a child that
+# takes a second to stop on a busy machine (AH00046, the kill, is another matter).
+NEVER_MIND = ("AH03093", "AH00045")
 
 
 def apxs(name):
