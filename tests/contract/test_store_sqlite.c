@@ -8,6 +8,7 @@
 #include "contract.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -193,12 +194,37 @@ START_TEST(a_holder_that_dies_gives_the_lock_on)
 }
 END_TEST
 
+typedef struct pipes_t {
+    int ready[2], go_on[2];
+} pipes_t;
+
+/* Open the store, say so, and keep it until told. */
 static int keep_open(contract_t *c, int number, void *baton)
 {
-    char byte;
+    pipes_t *p = baton;
+    char byte = 'x';
 
     (void)number;
-    return read(*(int *)baton, &byte, 1) == 1 && try_insert(c) == APR_SUCCESS ? 0 : 1;
+    return write(p->ready[1], &byte, 1) == 1 && read(p->go_on[0], &byte, 1) == 1
+        && try_insert(c) == APR_SUCCESS ? 0 : 1;
+}
+
+static pid_t start_keeper(contract_t *c, pipes_t *p)
+{
+    char byte;
+    pid_t pid;
+
+    ck_assert_int_eq(pipe(p->ready), 0);
+    ck_assert_int_eq(pipe(p->go_on), 0);
+    contract_fork(&pid, c, 1, keep_open, p);
+    ck_assert_int_eq(read(p->ready[0], &byte, 1), 1);
+    return pid;
+}
+
+static void end_keeper(pid_t pid, pipes_t *p)
+{
+    ck_assert_int_eq(write(p->go_on[1], "x", 1), 1);
+    contract_wait(&pid, 1);
 }
 
 START_TEST(a_lock_file_full_of_rubbish_is_made_anew)
@@ -206,8 +232,9 @@ START_TEST(a_lock_file_full_of_rubbish_is_made_anew)
     contract_t *c = contract_open(_i);
     const char *path = apr_pstrcat(hb_test_pool, db_path(c), "-lock", NULL);
     char rubbish[4096];
-    int fd, fds[2];
-    pid_t pid;
+    pipes_t pipes;
+    pid_t keeper;
+    int fd;
 
     ASSERT_OK(try_insert(c));
     contract_stop(c);
@@ -219,13 +246,48 @@ START_TEST(a_lock_file_full_of_rubbish_is_made_anew)
     ASSERT_OK(try_insert(c));
     contract_stop(c);
     ck_assert_int_eq(truncate(path, 0), 0);
-    ck_assert_int_eq(pipe(fds), 0);
-    contract_fork(&pid, c, 1, keep_open, &fds[0]);
+    keeper = start_keeper(c, &pipes);
     contract_start(c);          /* two at once, and both agree on one lock */
     ASSERT_OK(try_insert(c));
-    ck_assert_int_eq(write(fds[1], "x", 1), 1);
-    contract_wait(&pid, 1);
+    end_keeper(keeper, &pipes);
     ASSERT_OK(try_insert(c));
+}
+END_TEST
+
+static int open_elsewhere(contract_t *c, const char *words)
+{
+    contract_start(c);
+    return hb_test_site_logged(c->ts, words) && try_insert(c) == HB_E_STORE_DOWN ? 0 : 1;
+}
+
+START_TEST(another_container_on_the_same_file_is_refused)
+{
+    contract_t *c = contract_make(_i, "");
+    pid_t keeper, pid;
+    pipes_t pipes;
+    int status;
+
+    keeper = start_keeper(c, &pipes);
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {             /* children of this one live in a pid namespace of their own */
+        if (unshare(CLONE_NEWPID) != 0) {
+            _exit(77);
+        }
+        pid = fork();
+        if (pid == 0) {
+            _exit(open_elsewhere(c, "another container"));
+        }
+        waitpid(pid, &status, 0);
+        _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    end_keeper(keeper, &pipes);
+    if (status == 77 << 8) {
+        printf("left out: no right to make a pid namespace\n");
+        return;
+    }
+    ck_assert_int_eq(status, 0);
 }
 END_TEST
 
@@ -667,6 +729,7 @@ int main(void)
         killed_writers_lose_nothing_that_was_answered,
         a_holder_that_dies_gives_the_lock_on,
         a_lock_file_full_of_rubbish_is_made_anew,
+        another_container_on_the_same_file_is_refused,
         a_full_disk_refuses_writes_until_there_is_room,
         a_read_only_file_is_read,
         a_file_taken_away_is_missed_and_found_again,
