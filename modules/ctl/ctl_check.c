@@ -337,6 +337,10 @@ static int print_findings(const check_t *check)
     }
     ctl_say(check->ctl, "%s", "");
     for (i = 0; i < CHECK_N_AREAS; i++) {
+        if (check->ctl->settings == NULL && i != CHECK_CONFIG) {
+            ctl_mark(check->ctl, CTL_NOTE, "Not looked at: %s", area_names[i]);
+            continue;
+        }
         ctl_mark(check->ctl, n_bad[i] == 0 ? CTL_GOOD : CTL_BAD, "%s",
                  n_bad[i] == 0 ? area_lines[i].passed : area_lines[i].failed);
     }

@@ -299,6 +299,7 @@ def test_check_of_broken_settings(ctl, place):
         f.write("HaloBuzzStoreWait soon\n")
     done = ctl("check", place=place)
     assert done.code == FAILED and "HaloBuzzStoreWait" in done.out
+    assert "\u274c Configuration validation failed" in done.out and "validated" not in done.out
     done = ctl("user", "list", place=place)
     assert done.code == FAILED and "HaloBuzzStoreWait" in done.err
 
