@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page /docs: its own files only, under a policy that keeps it so; drawn in a browser."""
 
+import html
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -69,3 +72,24 @@ def test_page_is_drawn(server, client, tmp_path):
     assert "curl" in page and server.url in page
     for target in re.findall(r'href="#([^"]+)"', page):
         assert 'id="%s"' % target in page, target
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
+def test_lines_of_the_page_work_in_a_shell(server, user, tmp_path):
+    page = browse(server.url + "/docs", tmp_path)
+    lines = [html.unescape(line) for line in re.findall(r'<pre tabindex="0">(curl .*?)</pre>', page)]
+    operations = page.count('class="card" id=') - page.count('id="schema-')
+    assert len(lines) == operations > 30
+    environment = {"PATH": os.environ["PATH"], "TOKEN": user.token, "ID": user.id}
+    # What ends the session or the account comes last.
+    lines.sort(key=lambda line: "/auth/logout" in line or "-X DELETE" in line)
+    for line in lines:
+        done = subprocess.run(["sh", "-c", line + " -sS -w '\\n%{http_code}'"], env=environment,
+                              capture_output=True, text=True, timeout=20)
+        assert done.returncode == 0, (line, done.stderr)
+        body, _, status = done.stdout.rpartition("\n")
+        assert status not in ("400", "405", "415"), (line, done.stdout)
+        assert int(status) < 500, (line, done.stdout)
+        if status == "404":
+            assert json.loads(body)["code"] != "not_found", (line, body)
