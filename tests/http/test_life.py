@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starting, reloading, dying."""
 
+import contextlib
 import os
 import pwd
+import random
 import signal
+import sqlite3
 import threading
 import time
 
 import pytest
+import requests
 
 from hb_client import Client, assert_problem, raw
 from hb_httpd import free_port, processes_of
+from hb_users import PASSWORD, Users
 
 OURS = """
 <Location "/o">
@@ -28,15 +33,16 @@ def resident_kb(pid):
 class Load:
     """Callers that ask without pause and note what went wrong."""
 
-    def __init__(self, server, path, status, callers=4):
-        self.server, self.path, self.status = server, path, status
+    def __init__(self, server, path, status, callers=4, ask=None):
+        self.server, self.status = server, status
+        self.ask = ask or ASK % path
         self.done, self.failed, self.stops = 0, [], False
         self.threads = [threading.Thread(target=self.run) for _ in range(callers)]
 
     def run(self):
         while not self.stops:
             try:
-                reply = raw(self.server, ASK % self.path)
+                reply = raw(self.server, self.ask)
                 if reply.status != self.status:
                     self.failed.append(reply.data[:200])
             except OSError as error:
@@ -58,14 +64,21 @@ class Load:
 def test_twenty_reloads_under_load(make_server):
     """No request fails, and neither the parent nor the log grows without end."""
     server = make_server(extra=OURS)
-    with Load(server, b"/o/x", 404) as load:
+    user = Users(server).make()
+    reads = (b"GET /api/v1/users/me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+             b"Authorization: Bearer " + user.token.encode() + b"\r\n\r\n")
+    writes = (b"PATCH" + reads[3:-2] + b"Content-Type: application/json\r\n"
+              b"Content-Length: 14\r\n\r\n" + b'{"bio":"busy"}')
+    with Load(server, b"/o/x", 404, callers=2) as load, \
+            Load(server, None, 200, callers=2, ask=reads) as reading, \
+            Load(server, None, 200, callers=1, ask=writes) as writing:
         for n in range(20):
             server.graceful()
             if n == 7:
                 early = resident_kb(server.process.pid)
             time.sleep(0.15)
-    assert load.failed == []
-    assert load.done > 200
+    assert load.failed + reading.failed + writing.failed == []
+    assert load.done > 100 and reading.done > 100 and writing.done > 20
     grown = resident_kb(server.process.pid) - early
     assert grown < 1024, "the parent grew by %d kB in 12 reloads" % grown
 
@@ -81,6 +94,49 @@ def test_a_killed_child_is_replaced(make_server, claims):
         assert time.monotonic() < until, server.log_text()[-1500:]
         time.sleep(0.05)
     assert_problem(Client(server).get("/o/x"), 404)
+
+
+@pytest.mark.slow
+def test_children_killed_in_the_middle_of_writes(make_server, claims):
+    """What was acknowledged is there, what was not is absent or whole, and the file is sound."""
+    claims("AH00052", "~HB01")
+    server = make_server()
+    made, stops = [], threading.Event()
+
+    def register(who):
+        n = 0
+        while not stops.is_set():
+            name = "w%dn%d" % (who, n)
+            n += 1
+            try:
+                reply = Client(server).post("/api/v1/auth/register", timeout=5, json={
+                    "email": name + "@halobuzz.test", "username": name, "password": PASSWORD})
+                if reply.status_code == 201:
+                    made.append(name)
+            except requests.RequestException:
+                pass            # the child that had it is gone
+
+    threads = [threading.Thread(target=register, args=(n,)) for n in range(4)]
+    for t in threads:
+        t.start()
+    for _ in range(6):
+        time.sleep(0.5)
+        os.kill(random.choice(server.children()), signal.SIGKILL)
+    time.sleep(1)
+    stops.set()
+    for t in threads:
+        t.join()
+    assert len(made) > 20
+    until = time.monotonic() + 15
+    while not server.answers():
+        assert time.monotonic() < until
+    for name in made[::max(1, len(made) // 40)]:
+        reply = Client(server).post("/api/v1/auth/login", json={
+            "username": name, "password": PASSWORD})
+        assert reply.status_code == 200, (name, reply.text)
+    server.stop()
+    with contextlib.closing(sqlite3.connect(os.path.join(server.state, "halobuzz.db"))) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 def test_after_the_parent_was_killed(make_server, claims):
