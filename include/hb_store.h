@@ -6,6 +6,9 @@
  * disk or the network, and returns HB_E_STORE_DOWN when records cannot be reached,
  * HB_E_STORE_READONLY when they cannot be written (disk full, read-only file).
  *
+ * A field that hb_schema.def does not have, or a value of another kind than its field, is our
+ * own mistake: HB_E_INTERNAL and a log line. So nothing from outside becomes part of a query.
+ *
  * Outside hb_store_transact each writing call is a transaction of its own, durable
  * when it returns. Inside, reads see the writes before them.
  */
@@ -149,11 +152,17 @@ apr_status_t hb_store_ping(hb_op_t *op);
 typedef int hb_store_report_fn(void *baton, const char *what, apr_int64_t done,
                                apr_int64_t total);
 
-/** Consistent copy of a live store into path (must not exist). */
+/**
+ * Consistent copy of a live store into path, which must not exist and is not there when it
+ * fails. HB_E_UNAVAILABLE (the problem says why), APR_EINTR when report stopped it.
+ */
 apr_status_t hb_store_backup(hb_op_t *op, const char *path, hb_store_report_fn *report,
                              void *baton);
 
-/** Check structure, every index and every document; each finding is reported with done = -1. */
+/**
+ * Check structure, every index and every document; each finding is reported with done = -1.
+ * APR_EINTR when report stopped it; findings do not make it fail.
+ */
 apr_status_t hb_store_verify(apr_int64_t *findings, hb_op_t *op, hb_store_report_fn *report,
                              void *baton);
 
