@@ -31,6 +31,7 @@ struct hb_hashgate_t {
     pthread_mutex_t mutex;
     pthread_cond_t arrival;
     int at_once;
+    int queue_max;
     int threads;
     int idle;                   /* threads that wait for work */
     int queued;
@@ -38,7 +39,6 @@ struct hb_hashgate_t {
     int stops;
     work_t *first;
     work_t *last;
-    apr_interval_time_t usual_usec;     /* moving average of a turn; 0 until the first */
 };
 
 static void cond_init(pthread_cond_t *cond)
@@ -119,8 +119,6 @@ static work_t *next_work(hb_hashgate_t *gate)
 static void *serve(void *baton)
 {
     hb_hashgate_t *gate = baton;
-    struct timespec since, now;
-    apr_interval_time_t took;
     work_t *work;
 
     /* On Linux this is the thread's own; elsewhere hashes just do not yield. */
@@ -130,13 +128,8 @@ static void *serve(void *baton)
         dequeue(gate, work);
         work->state = RUNNING;
         pthread_mutex_unlock(&gate->mutex);
-        clock_gettime(CLOCK_MONOTONIC, &since);
         work->fn(work->baton);
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        took = (now.tv_sec - since.tv_sec) * APR_USEC_PER_SEC
-            + (now.tv_nsec - since.tv_nsec) / 1000;
         pthread_mutex_lock(&gate->mutex);
-        gate->usual_usec = gate->usual_usec == 0 ? took : (gate->usual_usec * 7 + took) / 8;
         work->state = DONE;
         pthread_cond_signal(&work->changed);
     }
@@ -174,7 +167,8 @@ static apr_status_t pool_goes(void *baton)
     return APR_SUCCESS;
 }
 
-apr_status_t hb_hashgate_make(hb_hashgate_t **gate, int at_once, apr_pool_t *pool)
+apr_status_t hb_hashgate_make(hb_hashgate_t **gate, int at_once, int queue_max,
+                              apr_pool_t *pool)
 {
     hb_hashgate_t *made = calloc(1, sizeof(*made));
     long cores;
@@ -187,6 +181,7 @@ apr_status_t hb_hashgate_make(hb_hashgate_t **gate, int at_once, apr_pool_t *poo
         at_once = cores > 3 ? (int)(cores / 2) : 1;
     }
     made->at_once = at_once;
+    made->queue_max = queue_max;
     made->users = 1;
     pthread_mutex_init(&made->mutex, NULL);
     cond_init(&made->arrival);
@@ -204,7 +199,7 @@ apr_status_t hb_hashgate_run(hb_hashgate_t *gate, apr_interval_time_t wait_usec,
     int problem = 0;
 
     pthread_mutex_lock(&gate->mutex);
-    if (gate->stops || gate->queued / gate->at_once * gate->usual_usec > wait_usec) {
+    if (gate->stops || gate->queued >= gate->queue_max) {
         pthread_mutex_unlock(&gate->mutex);
         return APR_TIMEUP;
     }

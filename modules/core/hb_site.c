@@ -166,7 +166,8 @@ apr_status_t hb_site_make(hb_site_t **made, const char **why, const hb_settings_
                          settings->smtp_password, pool);
     }
     if (rv == APR_SUCCESS) {
-        rv = hb_hashgate_make(&site->hashgate, (int)settings->password_hashes, pool);
+        rv = hb_hashgate_make(&site->hashgate, (int)settings->password_hashes,
+                              (int)settings->password_queue, pool);
     }
     if (rv == APR_SUCCESS) {
         *made = site;

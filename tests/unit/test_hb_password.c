@@ -250,7 +250,7 @@ START_TEST(the_gate_serves_in_order)
     hb_hashgate_t *gate;
     int i;
 
-    ck_assert_int_eq(hb_hashgate_make(&gate, 1, hb_test_pool), APR_SUCCESS);
+    ck_assert_int_eq(hb_hashgate_make(&gate, 1, 48, hb_test_pool), APR_SUCCESS);
     start(&runners[0], gate, until_told);
     for (i = 1; i < 5; i++) {
         start(&runners[i], gate, note_order);
@@ -269,7 +269,7 @@ START_TEST(who_gets_no_turn_goes_away_and_leaves_no_trace)
     hb_hashgate_t *gate;
     apr_time_t since;
 
-    ck_assert_int_eq(hb_hashgate_make(&gate, 2, hb_test_pool), APR_SUCCESS);
+    ck_assert_int_eq(hb_hashgate_make(&gate, 2, 48, hb_test_pool), APR_SUCCESS);
     start(&runners[0], gate, until_told);
     start(&runners[1], gate, until_told);
     since = apr_time_now();
@@ -286,29 +286,21 @@ START_TEST(who_gets_no_turn_goes_away_and_leaves_no_trace)
 }
 END_TEST
 
-static void a_second(void *baton)
+START_TEST(a_full_queue_refuses_at_once)
 {
-    (void)baton;
-    apr_sleep(APR_USEC_PER_SEC);
-}
-
-START_TEST(nobody_queues_in_vain)
-{
-    runner_t runners[4];
+    runner_t runners[3];
     hb_hashgate_t *gate;
     apr_time_t since;
-    int i;
 
-    ck_assert_int_eq(hb_hashgate_make(&gate, 1, hb_test_pool), APR_SUCCESS);
-    ck_assert_int_eq(hb_hashgate_run(gate, APR_USEC_PER_SEC, a_second, NULL), APR_SUCCESS);
-    for (i = 0; i < 4; i++) {
-        start(&runners[i], gate, until_told);
-    }
-    /* Three turns of a second are ahead: two seconds cannot be enough. */
+    ck_assert_int_eq(hb_hashgate_make(&gate, 1, 2, hb_test_pool), APR_SUCCESS);
+    start(&runners[0], gate, until_told);       /* runs */
+    start(&runners[1], gate, note_order);       /* the queue */
+    start(&runners[2], gate, note_order);
     since = apr_time_now();
-    ck_assert_int_eq(hb_hashgate_run(gate, apr_time_from_sec(2), a_second, NULL), APR_TIMEUP);
-    ck_assert_int_lt(apr_time_now() - since, apr_time_from_sec(1));
-    end(runners, 4);
+    ck_assert_int_eq(hb_hashgate_run(gate, apr_time_from_sec(60), note_order, &runners[0]),
+                     APR_TIMEUP);
+    ck_assert_int_lt(apr_time_now() - since, apr_time_from_sec(30));
+    end(runners, 3);
 }
 END_TEST
 
@@ -322,7 +314,7 @@ START_TEST(hashes_yield_to_everybody_else)
     int ours = getpriority(PRIO_PROCESS, 0), theirs = -100;
     hb_hashgate_t *gate;
 
-    ck_assert_int_eq(hb_hashgate_make(&gate, 1, hb_test_pool), APR_SUCCESS);
+    ck_assert_int_eq(hb_hashgate_make(&gate, 1, 48, hb_test_pool), APR_SUCCESS);
     ck_assert_int_eq(hb_hashgate_run(gate, apr_time_from_sec(20), note_priority, &theirs),
                      APR_SUCCESS);
     ck_assert_int_eq(theirs, ours + 10 > 19 ? 19 : ours + 10);
@@ -337,13 +329,13 @@ START_TEST(a_gate_may_go_while_work_is_under_way)
     apr_pool_t *pool;
 
     apr_pool_create(&pool, NULL);
-    ck_assert_int_eq(hb_hashgate_make(&gate, 2, pool), APR_SUCCESS);
+    ck_assert_int_eq(hb_hashgate_make(&gate, 2, 48, pool), APR_SUCCESS);
     start(&runners[0], gate, until_told);
     apr_pool_destroy(pool);
     end(runners, 1);
     /* And one that nobody ever used. */
     apr_pool_create(&pool, NULL);
-    ck_assert_int_eq(hb_hashgate_make(&gate, 0, pool), APR_SUCCESS);
+    ck_assert_int_eq(hb_hashgate_make(&gate, 0, 48, pool), APR_SUCCESS);
     apr_pool_destroy(pool);
 }
 END_TEST
@@ -355,7 +347,7 @@ START_TEST(a_full_gate_is_told_to_the_caller)
     runner_t runners[1];
     const char *hash;
 
-    ck_assert_int_eq(hb_hashgate_make(&desk->site.hashgate, 1, hb_test_pool), APR_SUCCESS);
+    ck_assert_int_eq(hb_hashgate_make(&desk->site.hashgate, 1, 48, hb_test_pool), APR_SUCCESS);
     start(&runners[0], desk->site.hashgate, until_told);
     ck_assert_int_eq(hb_password_hash(&hash, op, "Test123!"), HB_E_AUTH_BUSY);
     ck_assert_int_eq(op->problem.status, HB_E_AUTH_BUSY);
@@ -375,7 +367,7 @@ int main(void)
         nothing_but_bcrypt_is_taken, every_character_of_a_long_password_counts,
         the_rule_for_long_passwords_stays, an_unknown_account_costs_the_same_work,
         another_cost_is_outdated, passwords_are_checked, the_gate_serves_in_order,
-        who_gets_no_turn_goes_away_and_leaves_no_trace, nobody_queues_in_vain,
+        who_gets_no_turn_goes_away_and_leaves_no_trace, a_full_queue_refuses_at_once,
         hashes_yield_to_everybody_else, a_gate_may_go_while_work_is_under_way,
         a_full_gate_is_told_to_the_caller, NULL
     };
