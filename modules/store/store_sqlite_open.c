@@ -321,11 +321,16 @@ static apr_status_t migrate(store_sqlite_t *self, store_conn_t *conn, apr_pool_t
 
 static apr_status_t check_layout(store_sqlite_t *self, apr_pool_t *pool)
 {
-    apr_status_t rv = check_version(self, self->writer, version_of(self->writer, pool));
+    int version = version_of(self->writer, pool);
+    apr_status_t rv;
     int died;
 
-    if (rv != APR_SUCCESS || is_current(self->writer, store_sqlite_layout(pool), pool)) {
-        return rv;
+    /* A file without our marks may be one that another process is just making. */
+    if (version != -1) {
+        rv = check_version(self, self->writer, version);
+        if (rv != APR_SUCCESS || is_current(self->writer, store_sqlite_layout(pool), pool)) {
+            return rv;
+        }
     }
     rv = store_lock_take(self->lock, hb_store_clock() + self->site->settings->store_wait,
                          &died);
@@ -333,7 +338,11 @@ static apr_status_t check_layout(store_sqlite_t *self, apr_pool_t *pool)
         return refuse(self, rv, "other processes write to %s without a break; trying again",
                       self->path);
     }
-    rv = migrate(self, self->writer, pool);
+    /* Nobody is making it now; and what is not ours is left as it is. */
+    rv = check_version(self, self->writer, version_of(self->writer, pool));
+    if (rv == APR_SUCCESS) {
+        rv = migrate(self, self->writer, pool);
+    }
     store_lock_give(self->lock);
     return rv;
 }

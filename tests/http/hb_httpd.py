@@ -27,9 +27,9 @@ LOG_NUMBER = re.compile(r"\b((?:AH|HB)\d{5})\b")
 LOUD = ("emerg", "alert", "crit", "error", "warn")
 # Said as a mere notice: a child died of a signal.
 CRASHES = ("AH00051", "AH00052")
-# A keep-alive connection that comes in while the event MPM is closing down, and a child that
-# takes a second to stop on a busy machine (AH00046, the kill, is another matter).
-NEVER_MIND = ("AH03093", "AH00045")
+# Connections that change hands while the event MPM is closing down, and a child that takes a
+# second to stop on a busy machine (AH00046, the kill, is another matter).
+NEVER_MIND = ("AH03092", "AH03093", "AH00045")
 
 
 def apxs(name):
@@ -348,6 +348,9 @@ class Httpd:
             return
         left = []
         if self.process.poll() is None:
+            # httpd 2.4.71's event MPM reads freed memory (close_worker_sockets) when a worker
+            # closes a connection in the moment of a SIGTERM: let the last one go first.
+            time.sleep(0.1)
             self.process.send_signal(signal.SIGTERM)
             try:
                 self.process.wait(STOP_SEC)
