@@ -171,7 +171,7 @@ const hb_field_row_t *hb_shape_field(hb_shape_e shape, const char *path)
     int i;
 
     for (i = 0; i < row->n_fields; i++) {
-        if (strcmp(row->fields[i].path, path) == 0) {
+        if (row->fields[i].path[0] == path[0] && strcmp(row->fields[i].path, path) == 0) {
             return &row->fields[i];
         }
     }

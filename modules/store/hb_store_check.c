@@ -85,7 +85,9 @@ static int holds_fields(hb_collection_e in, const char *path)
     int i;
 
     for (i = 0; i < shape->n_fields; i++) {
-        if (strncmp(shape->fields[i].path, path, n) == 0 && shape->fields[i].path[n] == '.') {
+        if (shape->fields[i].path[0] == path[0]
+            && strncmp(shape->fields[i].path, path, n) == 0
+            && shape->fields[i].path[n] == '.') {
             return 1;
         }
     }

@@ -160,14 +160,14 @@ static apr_status_t find_behind(hb_page_t *page, store_sqlite_t *self, store_con
     apr_status_t rv = APR_SUCCESS;
     int n_same, rc;
 
-    if (own && (rc = store_exec(conn, "BEGIN")) != SQLITE_OK) {
+    if (own && (rc = store_run(self, conn, "BEGIN")) != SQLITE_OK) {
         return store_fail(self, conn, rc, op, "find");
     }
     for (n_same = cursor->n_keys; n_same >= 0 && rv == APR_SUCCESS
              && page->n_items <= query->limit; n_same--) {
         rv = find_step(page, self, conn, op, query, cursor, n_same);
     }
-    if (own && store_exec(conn, "COMMIT") != SQLITE_OK) {
+    if (own && store_run(self, conn, "COMMIT") != SQLITE_OK) {
         conn->is_bad = 1;
     }
     return rv;

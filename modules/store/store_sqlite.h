@@ -119,7 +119,9 @@ sqlite3_stmt *store_stmt(store_sqlite_t *self, store_conn_t *conn, const char *s
 /** The kept statement that reads seq, doc of a collection by id. */
 sqlite3_stmt *store_stmt_get(store_sqlite_t *self, store_conn_t *conn, hb_collection_e in);
 
-/** Run SQL that gives nothing back; SQLite's code. */
+/** Run one kept statement that gives nothing back; SQLite's code. */
+int store_run(store_sqlite_t *self, store_conn_t *conn, const char *sql);
+/** Run SQL of any number of statements; SQLite's code. */
 int store_exec(store_conn_t *conn, const char *sql);
 
 /** What SQLite's error means for the caller; logs it and notes the problem. */

@@ -278,6 +278,19 @@ sqlite3_stmt *store_stmt_get(store_sqlite_t *self, store_conn_t *conn, hb_collec
     return conn->get[in];
 }
 
+int store_run(store_sqlite_t *self, store_conn_t *conn, const char *sql)
+{
+    sqlite3_stmt *stmt = store_stmt(self, conn, sql, 0);
+    int rc;
+
+    if (stmt == NULL) {
+        return sqlite3_extended_errcode(conn->db);
+    }
+    rc = sqlite3_step(stmt);
+    sqlite3_reset(stmt);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
 int store_exec(store_conn_t *conn, const char *sql)
 {
     return sqlite3_exec(conn->db, sql, NULL, NULL, NULL);

@@ -106,7 +106,7 @@ static void run_item(store_sqlite_t *self, store_conn_t *conn, store_item_t *ite
     hb_metric_add(self->site->metrics, HB_M_STORE_WAIT_USEC,
                   hb_store_clock() - item->queued_at);
     if (item->is_many) {
-        rc = store_exec(conn, "SAVEPOINT item");
+        rc = store_run(self, conn, "SAVEPOINT item");
         if (rc != SQLITE_OK) {
             item->rv = store_fail(self, conn, rc, item->op, "write");
             return;
@@ -114,7 +114,7 @@ static void run_item(store_sqlite_t *self, store_conn_t *conn, store_item_t *ite
     }
     item->rv = item->fn(self, conn, item->op, item->baton);
     if (item->is_many && !sqlite3_get_autocommit(conn->db)) {
-        rc = item->rv == APR_SUCCESS ? store_exec(conn, "RELEASE item") : undo(conn);
+        rc = item->rv == APR_SUCCESS ? store_run(self, conn, "RELEASE item") : undo(conn);
         if (rc != SQLITE_OK && item->rv == APR_SUCCESS) {
             item->rv = store_fail(self, conn, rc, item->op, "write");
         }
@@ -215,7 +215,7 @@ static void commit_group(store_sqlite_t *self, group_t *group, const store_item_
     store_conn_t *conn = self->writer;
     int rc, before;
 
-    rc = store_exec(conn, "BEGIN IMMEDIATE");
+    rc = store_run(self, conn, "BEGIN IMMEDIATE");
     if (rc != SQLITE_OK) {
         group->head = group->tail = next_of_queue(self);    /* mine is its head */
         fail_group(self, conn, group, rc, "write");
@@ -234,7 +234,7 @@ static void commit_group(store_sqlite_t *self, group_t *group, const store_item_
     }
     else {
         group->n_changes = sqlite3_total_changes(conn->db) - before;
-        rc = store_exec(conn, "COMMIT");
+        rc = store_run(self, conn, "COMMIT");
         if (rc != SQLITE_OK) {
             fail_group(self, conn, group, rc, "commit");
             if (!sqlite3_get_autocommit(conn->db)
