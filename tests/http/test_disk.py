@@ -3,6 +3,7 @@
 
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -59,7 +60,11 @@ def test_a_full_disk(small_disk, claims):
     assert health.status_code == 200 and health.json()["status"] in ("degraded", "healthy")
     os.unlink(filler)
     assert register(server, 1000).status_code == 201
-    assert Client(server).get("/health").json()["status"] == "healthy"
+    # Another child may still remember its own failed look, for about a second.
+    until = time.monotonic() + 10
+    while Client(server).get("/health").json()["status"] != "healthy":
+        assert time.monotonic() < until, "health does not heal"
+        time.sleep(0.05)
 
 
 def test_records_that_cannot_be_written(make_server, claims, as_root):
