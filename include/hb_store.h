@@ -103,6 +103,18 @@ apr_status_t hb_store_find_one(hb_json_t **doc, hb_op_t *op, const hb_query_t *q
 apr_status_t hb_store_count(apr_int64_t *n, hb_op_t *op, const hb_query_t *query);
 
 /**
+ * Documents as compact JSON text, without "_id", upwards by a field, from the first one above a
+ * value: for walks over all of a large collection. Parses nothing and keeps nothing; what is
+ * written meanwhile may or may not be met. Without a transaction no connection is held for long.
+ * @param field  "_id", or one with a unique index of its own whose values are integers
+ * @param above  a string or an integer; NULL starts at the first
+ * @param fn     must not call the store, and returns not 0 to stop; text ends with a 0 byte
+ */
+typedef int hb_store_walk_fn(void *baton, const char *id, const char *text, apr_size_t len);
+apr_status_t hb_store_walk(hb_op_t *op, hb_collection_e in, const char *field,
+                           const hb_value_t *above, hb_store_walk_fn *fn, void *baton);
+
+/**
  * Add a document. Its "_id" is used when it has one, else one is made and set.
  * @param index  set to the name of the unique index (hb_schema.def; "_id" for the id) when
  *               it returns HB_E_STORE_DUPLICATE; may be NULL
@@ -121,6 +133,14 @@ apr_status_t hb_store_change(hb_json_t **after, const char **index, hb_op_t *op,
                              hb_collection_e in, const char *id,
                              const hb_cond_t *guards, int n_guards,
                              const hb_edit_t *edits, int n_edits);
+
+/**
+ * Write a whole document back that this transaction has read (and so knows as it is): saves
+ * hb_store_change() the second reading. Inside hb_store_transact only. HB_E_STORE_MISSING.
+ * @param index  as for insert
+ */
+apr_status_t hb_store_replace(const char **index, hb_op_t *op, hb_collection_e in,
+                              hb_json_t *doc);
 
 /** Edit every document a query finds (its limit and cursor are ignored). @param n how many; may be NULL */
 apr_status_t hb_store_change_all(apr_int64_t *n, hb_op_t *op, const hb_query_t *query,
@@ -208,6 +228,10 @@ typedef struct hb_store_driver_t {
                            hb_collection_e in, const char *id,
                            const hb_cond_t *guards, int n_guards,
                            const hb_edit_t *edits, int n_edits);
+    apr_status_t (*replace)(void *self, const char **index, hb_op_t *op, hb_collection_e in,
+                            hb_json_t *doc);
+    apr_status_t (*walk)(void *self, hb_op_t *op, hb_collection_e in, const char *field,
+                         const hb_value_t *above, hb_store_walk_fn *fn, void *baton);
     apr_status_t (*change_all)(void *self, apr_int64_t *n, hb_op_t *op,
                                const hb_query_t *query, const hb_edit_t *edits, int n_edits);
     apr_status_t (*remove)(void *self, hb_op_t *op, hb_collection_e in, const char *id,

@@ -405,6 +405,55 @@ apr_status_t hb_store_change(hb_json_t **after, const char **index, hb_op_t *op,
                                                  guards, n_guards, edits, n_edits), NULL);
 }
 
+apr_status_t hb_store_replace(const char **index, hb_op_t *op, hb_collection_e in,
+                              hb_json_t *doc)
+{
+    apr_status_t rv = hb_store_check_collection(op, "replace", in);
+    const char *dropped;
+    call_t call;
+
+    index = index != NULL ? index : &dropped;
+    *index = NULL;
+    if (rv == APR_SUCCESS) {
+        rv = hb_store_check_doc(op, "replace", in, doc);
+    }
+    if (rv == APR_SUCCESS && (op->tx == NULL || hb_json_string(doc, "_id") == NULL)) {
+        return hb_store_mistake(op, "replace", in, "it needs a transaction, and the document its id");
+    }
+    if (rv == APR_SUCCESS) {
+        rv = begin(&call, op, "replace", in, HB_M_STORE_WRITES);
+    }
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    return end(&call, call.store->driver->replace(call.self, index, op, in, doc), NULL);
+}
+
+apr_status_t hb_store_walk(hb_op_t *op, hb_collection_e in, const char *field,
+                           const hb_value_t *above, hb_store_walk_fn *fn, void *baton)
+{
+    hb_value_t first = HB_NIL;
+    hb_query_t query = { in, NULL, 0, { { field, 0 } } };
+    const hb_cond_t cond = { field, HB_ABOVE, above != NULL ? *above : first };
+    call_t call;
+    apr_status_t rv;
+
+    if (above != NULL) {
+        query.where = &cond;
+        query.n_where = 1;
+    }
+    rv = hb_store_check_query(op, "walk", &query);
+    if (rv == APR_SUCCESS) {
+        rv = begin(&call, op, "walk", in, HB_M_STORE_READS);
+    }
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    call.is_long = 1;
+    return end(&call, call.store->driver->walk(call.self, op, in, field, above, fn, baton),
+               NULL);
+}
+
 apr_status_t hb_store_change_all(apr_int64_t *n, hb_op_t *op, const hb_query_t *query,
                                  const hb_edit_t *edits, int n_edits)
 {

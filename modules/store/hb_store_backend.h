@@ -68,6 +68,8 @@ apr_status_t hb_store_cursor_read(hb_store_cursor_t *cursor, hb_op_t *op,
 
 /* --- hb_store_check.c: our own mistakes, HB_E_INTERNAL and a log line each --- */
 
+apr_status_t hb_store_mistake(hb_op_t *op, const char *what, hb_collection_e in,
+                              const char *why);
 int hb_store_id_is_usable(const char *id);
 apr_status_t hb_store_check_collection(hb_op_t *op, const char *what, hb_collection_e in);
 apr_status_t hb_store_check_query(hb_op_t *op, const char *what, const hb_query_t *query);

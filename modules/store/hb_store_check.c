@@ -22,6 +22,12 @@ static apr_status_t mistake(hb_op_t *op, const char *what, hb_collection_e in,
     return HB_E_INTERNAL;
 }
 
+apr_status_t hb_store_mistake(hb_op_t *op, const char *what, hb_collection_e in,
+                              const char *why)
+{
+    return mistake(op, what, in, NULL, why);
+}
+
 static sort_of_field_e sort_of(hb_kind_e kind)
 {
     switch (kind) {

@@ -241,6 +241,86 @@ static apr_status_t sqlite_count(void *self, apr_int64_t *n, hb_op_t *op,
     return rv;
 }
 
+#define WALK_PAGE 1000
+
+/* One page of a walk; *at is where the next one starts. Sets *n to the rows it met. */
+static apr_status_t walk_page(int *n, hb_value_t *at, store_sqlite_t *self,
+                              store_conn_t *conn, hb_op_t *op, const hb_query_t *query,
+                              hb_store_walk_fn *fn, void *baton, apr_pool_t *pool)
+{
+    int by_id = strcmp(query->sort[0].field, "_id") == 0;
+    apr_status_t rv = APR_SUCCESS;
+    sqlite3_stmt *stmt;
+    store_sql_t sql;
+    int rc, stop = 0;
+
+    store_sql_start(&sql, pool);
+    store_sql_add(&sql, "SELECT id,doc,");
+    store_sql_field(&sql, query->sort[0].field);
+    store_sql_add(&sql, " FROM \"");
+    store_sql_add(&sql, hb_shape(query->in)->name);
+    store_sql_add(&sql, "\"");
+    store_sql_where(&sql, query, 0);
+    store_sql_order(&sql, query, 0);
+    store_sql_limit(&sql, WALK_PAGE);
+    stmt = store_stmt(self, conn, sql.text, STORE_STMT_LOOK | STORE_STMT_WALKS);
+    rc = stmt != NULL ? store_sql_bind(&sql, stmt) : sqlite3_extended_errcode(conn->db);
+    for (*n = 0; rc == SQLITE_OK && !stop && (rc = sqlite3_step(stmt)) == SQLITE_ROW; ++*n) {
+        const char *id = (const char *)sqlite3_column_text(stmt, 0);
+        const char *text = (const char *)sqlite3_column_text(stmt, 1);
+
+        if (*n == WALK_PAGE - 1) {
+            *at = (hb_value_t){ by_id ? HB_VALUE_STRING : HB_VALUE_INT,
+                                by_id ? apr_pstrdup(pool, id) : NULL,
+                                by_id ? 0 : sqlite3_column_int64(stmt, 2), NULL };
+        }
+        stop = fn(baton, id, text != NULL ? text : "",
+                  text != NULL ? (apr_size_t)sqlite3_column_bytes(stmt, 1) : 0);
+        rc = SQLITE_OK;
+    }
+    if (rc != SQLITE_OK && rc != SQLITE_DONE) {
+        rv = store_fail(self, conn, rc, op, "walk");
+    }
+    if (stmt != NULL) {
+        sqlite3_reset(stmt);
+    }
+    if (stop) {
+        *n = 0;
+    }
+    return rv;
+}
+
+static apr_status_t sqlite_walk(void *self, hb_op_t *op, hb_collection_e in,
+                                const char *field, const hb_value_t *above,
+                                hb_store_walk_fn *fn, void *baton)
+{
+    hb_cond_t cond = { field, HB_ABOVE, HB_NIL };
+    hb_query_t query = { in, &cond, above != NULL, { { field, 0 } } };
+    apr_status_t rv = APR_SUCCESS;
+    apr_pool_t *pool, *next, *page;
+    store_conn_t *conn;
+    int n = WALK_PAGE;
+
+    if (above != NULL) {
+        cond.value = *above;
+    }
+    apr_pool_create(&pool, op->pool);
+    apr_pool_create(&next, op->pool);
+    while (n == WALK_PAGE && rv == APR_SUCCESS
+           && (rv = conn_for_read(&conn, self, op)) == APR_SUCCESS) {
+        apr_pool_clear(next);
+        rv = walk_page(&n, &cond.value, self, conn, op, &query, fn, baton, next);
+        conn_done(self, op, conn);
+        query.n_where = 1;
+        page = pool;            /* the value to go on from lies in the other pool */
+        pool = next;
+        next = page;
+    }
+    apr_pool_destroy(pool);
+    apr_pool_destroy(next);
+    return rv;
+}
+
 /* --- writes: each a function for the group --- */
 
 typedef struct write_t {
@@ -368,6 +448,32 @@ static apr_status_t sqlite_change(void *self, hb_json_t **after, const char **in
 
     if (rv != APR_SUCCESS) {
         *after = NULL;
+    }
+    return rv;
+}
+
+static apr_status_t run_replace(store_sqlite_t *self, store_conn_t *conn, hb_op_t *op,
+                                void *baton)
+{
+    write_t *w = baton;
+    apr_status_t rv = run(self, conn, op, w, "UPDATE ", " SET doc=?2 WHERE id=?1", w->id, 0);
+
+    if (rv == APR_SUCCESS && sqlite3_changes(conn->db) == 0) {
+        rv = HB_E_STORE_MISSING;
+    }
+    return rv;
+}
+
+static apr_status_t sqlite_replace(void *self, const char **index, hb_op_t *op,
+                                   hb_collection_e in, hb_json_t *doc)
+{
+    write_t w = { .in = in, .index = index,
+                  .id = apr_pstrdup(op->pool, hb_json_string(doc, "_id")) };
+    apr_status_t rv = text_of(&w.text, &w.len, op, doc, op->pool);
+
+    if (rv == APR_SUCCESS) {
+        rv = store_write(self, op, run_replace, &w, 0,
+                         ((store_sqlite_t *)self)->site->settings->store_wait);
     }
     return rv;
 }
@@ -570,6 +676,8 @@ const hb_store_driver_t store_sqlite_driver = {
     .count = sqlite_count,
     .insert = sqlite_insert,
     .change = sqlite_change,
+    .replace = sqlite_replace,
+    .walk = sqlite_walk,
     .change_all = sqlite_change_all,
     .remove = sqlite_remove,
     .remove_all = sqlite_remove_all,

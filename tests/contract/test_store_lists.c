@@ -346,6 +346,76 @@ START_TEST(all_or_some_of_a_query_are_removed)
 }
 END_TEST
 
+typedef struct walked_t {
+    hb_op_t *op;
+    int n, stop_at;
+    apr_int64_t last;
+    const char *last_id;
+} walked_t;
+
+static int count_up(void *baton, const char *id, const char *text, apr_size_t len)
+{
+    walked_t *walked = baton;
+    hb_json_t *doc = hb_json_parse_own(text, len, walked->op->pool);
+
+    (void)id;
+    ck_assert_ptr_nonnull(doc);
+    ck_assert_uint_eq(strlen(text), len);
+    ck_assert(!hb_json_has(doc, "_id"));
+    ck_assert_int_gt(hb_json_int(doc, "mediaUid", 0), walked->last);
+    walked->last = hb_json_int(doc, "mediaUid", 0);
+    return ++walked->n == walked->stop_at;
+}
+
+static int count_ids(void *baton, const char *id, const char *text, apr_size_t len)
+{
+    walked_t *walked = baton;
+
+    (void)text;
+    (void)len;
+    ck_assert(walked->last_id == NULL || strcmp(id, walked->last_id) > 0);
+    walked->last_id = apr_pstrdup(walked->op->pool, id);
+    return ++walked->n == walked->stop_at;
+}
+
+static apr_status_t make_many(hb_op_t *op, void *baton)
+{
+    int i;
+
+    (void)baton;
+    for (i = 0; i < 2500; i++) {
+        contract_insert(op, HB_C_USERS, apr_psprintf(op->pool, "{'mediaUid':%d}",
+                                                     1 + i * 7919 % 2500));
+    }
+    return APR_SUCCESS;
+}
+
+START_TEST(a_walk_meets_each_once_in_order)
+{
+    contract_t *c = contract_open(_i);
+    const hb_value_t above = HB_INT(1000);
+    walked_t walked = { .op = c->op };
+
+    ASSERT_OK(hb_store_walk(c->op, HB_C_USERS, "_id", NULL, count_ids, &walked));
+    ck_assert_int_eq(walked.n, 0);
+    ASSERT_OK(hb_store_transact(c->op, make_many, NULL));
+    ASSERT_OK(hb_store_walk(c->op, HB_C_USERS, "_id", NULL, count_ids, &walked));
+    ck_assert_int_eq(walked.n, 2500);
+    walked = (walked_t){ .op = c->op };
+    ASSERT_OK(hb_store_walk(c->op, HB_C_USERS, "mediaUid", NULL, count_up, &walked));
+    ck_assert_int_eq(walked.n, 2500);
+    walked = (walked_t){ .op = c->op, .last = 1000 };
+    ASSERT_OK(hb_store_walk(c->op, HB_C_USERS, "mediaUid", &above, count_up, &walked));
+    ck_assert_int_eq(walked.n, 1500);
+    walked = (walked_t){ .op = c->op, .stop_at = 1200 };
+    ASSERT_OK(hb_store_walk(c->op, HB_C_USERS, "mediaUid", NULL, count_up, &walked));
+    ck_assert_int_eq(walked.n, 1200);
+    ASSERT_RV(hb_store_walk(c->op, HB_C_USERS, "no such", NULL, count_up, &walked),
+              HB_E_INTERNAL);
+    ck_assert(!hb_test_site_logged(c->ts, "HB01101"));
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const cases[] = {
@@ -359,6 +429,7 @@ int main(void)
         find_one_and_count,
         all_of_a_query_are_changed_at_once,
         all_or_some_of_a_query_are_removed,
+        a_walk_meets_each_once_in_order,
         NULL
     };
 

@@ -235,6 +235,44 @@ START_TEST(a_rules_own_refusal_comes_back_as_it_is)
 }
 END_TEST
 
+static apr_status_t replace_inside(hb_op_t *op, void *baton)
+{
+    const char *index = NULL;
+    hb_json_t *doc;
+
+    ASSERT_OK(hb_store_get(&doc, op, HB_C_USERS, baton));
+    hb_json_remove(doc, "bio");
+    hb_json_set_string(doc, "username", "other");
+    ASSERT_OK(hb_store_replace(NULL, op, HB_C_USERS, doc));
+    ck_assert_str_eq(hb_json_string(doc, "_id"), baton);
+    ck_assert_str_eq(contract_text(op, HB_C_USERS, baton),
+                     "{\"email\":\"a@example.com\",\"username\":\"other\"}");
+    hb_json_set_string(doc, "email", "b@example.com");
+    ASSERT_RV(hb_store_replace(&index, op, HB_C_USERS, doc), HB_E_STORE_DUPLICATE);
+    ck_assert_str_eq(index, "email");
+    ASSERT_RV(hb_store_replace(NULL, op, HB_C_USERS, contract_json(op, "{'_id':'none'}")),
+              HB_E_STORE_MISSING);
+    ASSERT_RV(hb_store_replace(NULL, op, HB_C_USERS, contract_json(op, "{'bio':'x'}")),
+              HB_E_INTERNAL);
+    return APR_SUCCESS;
+}
+
+START_TEST(what_was_read_inside_is_written_back_whole)
+{
+    contract_t *c = contract_open(_i);
+    const char *id = contract_insert(c->op, HB_C_USERS,
+                                     "{'email':'a@example.com','username':'one','bio':'long'}");
+
+    contract_insert(c->op, HB_C_USERS, "{'email':'b@example.com'}");
+    ASSERT_OK(hb_store_transact(c->op, replace_inside, (void *)id));
+    ck_assert_str_eq(contract_text(c->op, HB_C_USERS, id),
+                     "{\"email\":\"a@example.com\",\"username\":\"other\"}");
+    ASSERT_RV(hb_store_replace(NULL, c->op, HB_C_USERS, contract_json(c->op, "{'_id':'one'}")),
+              HB_E_INTERNAL);
+    contract_is_whole(c->op);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const cases[] = {
@@ -244,6 +282,7 @@ int main(void)
         a_nested_one_joins,
         a_refused_write_does_not_end_a_transaction,
         a_rules_own_refusal_comes_back_as_it_is,
+        what_was_read_inside_is_written_back_whole,
         NULL
     };
 
