@@ -56,6 +56,7 @@ typedef struct hb_op_t {
     const char *address;        /* client's address as text, after mod_remoteip; may be NULL */
     const char *user_agent;     /* may be NULL; untrusted bytes */
     const char *idem_key;       /* Idempotency-Key, NULL when none */
+    int is_replayed;            /* the answer is that of an earlier call (hb_idem.h) */
     hb_log_t log;
     hb_problem_t problem;
     struct hb_store_tx_t *tx;   /* inside hb_store_transact only; the store's own */

@@ -255,6 +255,9 @@ static int reply(const hb_ap_api_t *api, hb_ap_call_t *call)
     if (status == 0) {
         status = hb_ap_success_status(route);
     }
+    if (call->op->is_replayed) {
+        apr_table_setn(call->r->headers_out, "Idempotency-Replayed", "true");
+    }
     if (call->reply_text != NULL) {
         return hb_ap_reply_text(call->r, status,
                                 call->reply_type != NULL ? call->reply_type
