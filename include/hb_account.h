@@ -87,11 +87,15 @@ apr_status_t hb_code_prepare(const char **code, hb_json_t **row, hb_op_t *op,
 const char *hb_code_make(hb_op_t *op);
 /** What is kept of a code, however it was typed; NULL as above. */
 const char *hb_code_id(hb_op_t *op, const char *purpose, const char *typed);
-/** Mail a code; failures are logged, not returned: the user asks again. Waits for the disk. */
-void hb_code_mail(hb_op_t *op, const hb_json_t *user, const char *purpose, const char *code);
+/**
+ * The mail with a code, for hb_mail_add() where the code's row is written. NULL when there can
+ * be none, which is logged: an account is worth more than a mail that can be asked for again.
+ */
+hb_json_t *hb_code_mail(hb_op_t *op, const hb_json_t *user, const char *purpose,
+                        const char *code);
 
-/** Tell the owner that the password was changed; failures are logged. */
-void hb_account_password_mail(hb_op_t *op, const hb_json_t *user);
+/** The same that tells the owner of a changed password. */
+hb_json_t *hb_account_password_mail(hb_op_t *op, const hb_json_t *user);
 
 /* --- second factor (hb_second_factor.c) --- */
 

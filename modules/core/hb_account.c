@@ -47,6 +47,7 @@ typedef struct registration_t {
     hb_json_t *user;
     hb_json_t *session;         /* NULL: none */
     hb_json_t *code;            /* NULL: none */
+    hb_json_t *mail;            /* NULL: none */
     const char *action;         /* for the audit trail; NULL: the record tells enough */
     const char *taken;          /* name of the unique index that was met */
 } registration_t;
@@ -63,6 +64,9 @@ static apr_status_t register_in_store(hb_op_t *op, void *baton)
     }
     if (rv == APR_SUCCESS && reg->code != NULL) {
         rv = hb_store_insert(NULL, op, HB_C_CODES, reg->code);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = hb_mail_add(op, reg->mail);
     }
     if (rv == APR_SUCCESS && reg->action != NULL) {
         rv = hb_audit_add(op, NULL, reg->action,
@@ -155,7 +159,7 @@ static void tell_owner(hb_op_t *op, const char *email)
                         "address. You have one already, so nothing was changed.\n\nIf it was "
                         "you: sign in, or ask for a new password. If it was not, you need not "
                         "do anything.\n", op->site->settings->public_url);
-    rv = hb_mail_send_unsynced(op, email, "Somebody tried to register with your address", text);
+    rv = hb_mail_send(op, email, "Somebody tried to register with your address", text);
     if (rv != APR_SUCCESS) {
         hb_op_recover(op);
         hb_log(op, HB_LOG_WARNING, rv, HBLOGNO(00403) "the owner of an address could not be "
@@ -212,6 +216,7 @@ apr_status_t hb_account_register(hb_json_t **reply, hb_op_t *op, const hb_json_t
         rv = hb_code_prepare(&code, &reg.code, op, reg.user, HB_CODE_VERIFY);
     }
     if (rv == APR_SUCCESS) {
+        reg.mail = hb_code_mail(op, reg.user, HB_CODE_VERIFY, code);
         rv = hb_store_transact(op, register_in_store, &reg);
     }
     if (rv == HB_E_STORE_DUPLICATE) {
@@ -220,7 +225,6 @@ apr_status_t hb_account_register(hb_json_t **reply, hb_op_t *op, const hb_json_t
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    hb_code_mail(op, reg.user, HB_CODE_VERIFY, code);
     hb_metric_add(op->site->metrics, HB_M_REGISTRATIONS, 1);
     *reply = signed_in_json(op, reg.user, &grant);
     return APR_SUCCESS;
@@ -479,6 +483,7 @@ apr_status_t hb_account_login(hb_json_t **reply, hb_op_t *op, const hb_json_t *i
 typedef struct password_t {
     const hb_json_t *user;
     const char *hash;
+    hb_json_t *mail;
     apr_int64_t n_ended;
 } password_t;
 
@@ -521,7 +526,7 @@ static apr_status_t password_in_store(hb_op_t *op, void *baton)
         rv = hb_audit_add(op, id, "auth.password",
                           apr_pstrcat(op->pool, "user:", id, NULL), 1, NULL);
     }
-    return rv;
+    return rv == APR_SUCCESS ? hb_mail_add(op, change->mail) : rv;
 }
 
 /* @param current  NULL when the operator asks, who need not know it */
@@ -547,13 +552,13 @@ static apr_status_t password_change(hb_op_t *op, const char *id, const char *fie
         return rv;
     }
     change.user = user;
+    change.mail = hb_account_password_mail(op, user);
     hb_session_hold_all(op, id);
     rv = hb_store_transact(op, password_in_store, &change);
     hb_session_release_all(op, id);
     hb_user_changed(op, id);
     if (rv == APR_SUCCESS) {
         hb_metric_add(op->site->metrics, HB_M_SESSIONS_ENDED, change.n_ended);
-        hb_account_password_mail(op, user);
     }
     return rv;
 }

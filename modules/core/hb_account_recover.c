@@ -107,73 +107,80 @@ apr_status_t hb_code_prepare(const char **code, hb_json_t **row, hb_op_t *op,
 
 /* --- mails --- */
 
-typedef apr_status_t mail_fn(hb_op_t *op, const char *to, const char *subject,
-                             const char *text);
-
-static void mail(mail_fn *send, hb_op_t *op, const hb_json_t *user, const char *subject,
-                 const char *text)
+static hb_json_t *mail(hb_op_t *op, const hb_json_t *user, const char *subject,
+                       const char *text)
 {
-    apr_status_t rv = send(op, hb_json_string(user, "email"), subject, text);
+    hb_json_t *row;
+    apr_status_t rv = hb_mail_prepare(&row, op, hb_json_string(user, "email"), subject, text);
 
     if (rv != APR_SUCCESS) {
         hb_op_recover(op);
         hb_log(op, HB_LOG_ERR, rv, HBLOGNO(00405) "mail to user %s could not be written: %s",
                hb_user_id(user), subject);
     }
+    return row;
 }
 
-void hb_code_mail(hb_op_t *op, const hb_json_t *user, const char *purpose, const char *code)
+hb_json_t *hb_code_mail(hb_op_t *op, const hb_json_t *user, const char *purpose,
+                        const char *code)
 {
     const char *url = op->site->settings->public_url;
     const char *name = hb_json_string(user, "username");
 
     if (strcmp(purpose, HB_CODE_RESET) == 0) {
-        mail(hb_mail_send_unsynced, op, user, "Your code for a new password",
-             apr_psprintf(op->pool, "Hello %s,\n\nthis code sets a new password at %s:\n\n"
-                          "    %s\n\nIt works once, for %d minutes. If you did not ask for "
-                          "it, ignore this mail: your password has not changed.\n",
-                          name, url, code,
-                          (int)(apr_time_sec(op->site->settings->reset_ttl) / 60)));
-    } else {
-        mail(hb_mail_send_unsynced, op, user, "Your code to confirm this address",
-             apr_psprintf(op->pool, "Hello %s,\n\nthis code confirms your address at %s:\n\n"
-                          "    %s\n\nIt works once, for %d minutes. If you did not open an "
-                          "account there, ignore this mail.\n",
-                          name, url, code,
-                          (int)(apr_time_sec(op->site->settings->verify_ttl) / 60)));
+        return mail(op, user, "Your code for a new password",
+            apr_psprintf(op->pool, "Hello %s,\n\nthis code sets a new password at %s:\n\n"
+                         "    %s\n\nIt works once, for %d minutes. If you did not ask for "
+                         "it, ignore this mail: your password has not changed.\n",
+                         name, url, code,
+                         (int)(apr_time_sec(op->site->settings->reset_ttl) / 60)));
     }
+    return mail(op, user, "Your code to confirm this address",
+        apr_psprintf(op->pool, "Hello %s,\n\nthis code confirms your address at %s:\n\n"
+                     "    %s\n\nIt works once, for %d minutes. If you did not open an "
+                     "account there, ignore this mail.\n",
+                     name, url, code,
+                     (int)(apr_time_sec(op->site->settings->verify_ttl) / 60)));
 }
 
-void hb_account_password_mail(hb_op_t *op, const hb_json_t *user)
+hb_json_t *hb_account_password_mail(hb_op_t *op, const hb_json_t *user)
 {
-    mail(hb_mail_send, op, user, "Your password was changed",
-         apr_psprintf(op->pool, "Hello %s,\n\nthe password of your account at %s was changed, "
-                      "and other devices were signed out. If it was not you, ask for a new "
-                      "password at once.\n", hb_json_string(user, "username"),
-                      op->site->settings->public_url));
+    return mail(op, user, "Your password was changed",
+        apr_psprintf(op->pool, "Hello %s,\n\nthe password of your account at %s was changed, "
+                     "and other devices were signed out. If it was not you, ask for a new "
+                     "password at once.\n", hb_json_string(user, "username"),
+                     op->site->settings->public_url));
 }
 
 /* --- sending a code --- */
 
+typedef struct sending_t {
+    hb_json_t *code;
+    hb_json_t *mail;
+} sending_t;
+
 static apr_status_t replace_code(hb_op_t *op, void *baton)
 {
-    hb_json_t *row = baton;
+    sending_t *sending = baton;
     const hb_cond_t where[] = {
-        { "userId", HB_IS, HB_STR(hb_json_string(row, "userId")) },
-        { "purpose", HB_IS, HB_STR(hb_json_string(row, "purpose")) },
+        { "userId", HB_IS, HB_STR(hb_json_string(sending->code, "userId")) },
+        { "purpose", HB_IS, HB_STR(hb_json_string(sending->code, "purpose")) },
     };
     hb_query_t old = { HB_C_CODES, where, 2 };
     apr_status_t rv = hb_store_remove_all(NULL, op, &old);
 
-    return rv == APR_SUCCESS ? hb_store_insert(NULL, op, HB_C_CODES, row) : rv;
+    if (rv == APR_SUCCESS) {
+        rv = hb_store_insert(NULL, op, HB_C_CODES, sending->code);
+    }
+    return rv == APR_SUCCESS ? hb_mail_add(op, sending->mail) : rv;
 }
 
 static apr_status_t send_code(hb_op_t *op, const hb_json_t *user, const char *purpose)
 {
     const char *key = apr_pstrcat(op->pool, purpose, ":", hb_user_id(user), NULL);
     hb_limit_verdict_t verdict;
+    sending_t sending;
     const char *code;
-    hb_json_t *row;
     apr_status_t rv;
 
     if (op->site->limit != NULL) {
@@ -183,12 +190,10 @@ static apr_status_t send_code(hb_op_t *op, const hb_json_t *user, const char *pu
             return APR_SUCCESS; /* silently: the answer is the same for everybody */
         }
     }
-    rv = hb_code_prepare(&code, &row, op, user, purpose);
+    rv = hb_code_prepare(&code, &sending.code, op, user, purpose);
     if (rv == APR_SUCCESS) {
-        rv = hb_store_transact(op, replace_code, row);
-    }
-    if (rv == APR_SUCCESS) {
-        hb_code_mail(op, user, purpose, code);
+        sending.mail = hb_code_mail(op, user, purpose, code);
+        rv = hb_store_transact(op, replace_code, &sending);
     }
     return rv;
 }
@@ -234,6 +239,7 @@ typedef struct proof_t {
     hb_json_t *code;
     hb_json_t *user;
     const char *new_hash;       /* not NULL: a new password, and all sessions end */
+    hb_json_t *mail;            /* NULL: none */
     int makes_admin;
     apr_int64_t n_ended;
     hb_json_t *after;
@@ -356,6 +362,9 @@ static apr_status_t prove_in_store(hb_op_t *op, void *baton)
     if (rv == APR_SUCCESS && proof->makes_admin) {
         rv = hb_audit_add(op, id, "user.first_superadmin", resource, 1, NULL);
     }
+    if (rv == APR_SUCCESS) {
+        rv = hb_mail_add(op, proof->mail);
+    }
     return rv;
 }
 
@@ -400,11 +409,11 @@ apr_status_t hb_account_reset(hb_op_t *op, const char *code, const char *passwor
     }
     if (rv == APR_SUCCESS) {
         proof.makes_admin = gets_admin(op, &proof);
+        proof.mail = hb_account_password_mail(op, proof.user);
         rv = proof_run(op, &proof);
     }
     if (rv == APR_SUCCESS) {
         hb_lockout_pardon(op, hb_user_id(proof.user));
-        hb_account_password_mail(op, proof.user);
     }
     return rv;
 }

@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writing mail: a message of RFC 5322 with a UTF-8 text, put into the spool as one whole
- * file or not at all. Getting it out of the house is hb_mail_deliver.c's.
+ * Writing mail: a row of the outbox, and the message of RFC 5322 that becomes of it. From there
+ * to the spool is hb_mail_outbox.c's, out of the house hb_mail_deliver.c's.
  */
 #include "hb_mail.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <apr_base64.h>
 #include <apr_lib.h>
@@ -18,9 +14,9 @@
 #include "hb_crypto.h"
 #include "hb_json.h"
 #include "hb_mail_spool.h"
-#include "hb_metrics.h"
+#include "hb_store.h"
+#include "hb_time.h"
 
-#define ID_BYTES 9
 #define QP_LINE 76              /* RFC 2045: characters of a line, the soft break included */
 #define WORD_BYTES 39           /* raw bytes of an encoded word: a line with it stays below 76 */
 #define SUBJECT_PLAIN 60        /* longer ones are folded, as encoded words */
@@ -160,118 +156,107 @@ static char *quoted_printable(apr_pool_t *pool, const char *text)
     return out;
 }
 
-static int write_all(int fd, const char *text, apr_size_t len)
+const char *hb_mail_sender(hb_op_t *op)
 {
-    ssize_t n;
+    const char *from = op->site->settings->mail_from;
 
-    while (len > 0) {
-        n = write(fd, text, len);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            return n < 0 ? errno : ENOSPC;
-        }
-        text += n;
-        len -= n;
-    }
-    return 0;
+    return is_header_text(from) ? hb_mail_address(from, op->pool) : NULL;
 }
 
-/*
- * All of a file under its name, or nothing of it. Gives an errno. Unsynced, a power failure may
- * leave it empty, which delivery refuses.
- */
-static int spool(apr_pool_t *pool, const char *dir, const char *name, const char *message,
-                 int is_synced)
+/* Bound to the row, so that nobody who can write records makes us send one mail's text to
+ * another's address. */
+static const char *seal_purpose(apr_pool_t *pool, const char *id, const char *to)
 {
-    const char *temporary = apr_pstrcat(pool, dir, "/.", name, NULL);
-    int fd, dir_fd, problem;
-
-    fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        return errno;
-    }
-    problem = write_all(fd, message, strlen(message));
-    if (problem == 0 && is_synced && fsync(fd) != 0) {
-        problem = errno;
-    }
-    if (close(fd) != 0 && problem == 0) {
-        problem = errno;
-    }
-    if (problem == 0 && rename(temporary, apr_pstrcat(pool, dir, "/", name, NULL)) != 0) {
-        problem = errno;
-    }
-    if (problem != 0) {
-        unlink(temporary);
-    }
-    if (problem != 0 || !is_synced) {
-        return problem;
-    }
-    dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir_fd >= 0) {
-        if (fsync(dir_fd) != 0) {
-            problem = errno;
-        }
-        close(dir_fd);
-    }
-    return problem;
+    return apr_pstrcat(pool, "mail.", id, ".", to, NULL);
 }
 
-static apr_status_t spool_mail(hb_op_t *op, const char *to, const char *subject,
-                               const char *text, int is_synced)
+apr_status_t hb_mail_prepare(hb_json_t **row, hb_op_t *op, const char *to,
+                             const char *subject, const char *text)
 {
-    const hb_settings_t *settings = op->site->settings;
-    const char *recipient = hb_mail_address(to, op->pool), *from, *message;
-    hb_mail_name_t name = { op->now, NULL, 0, 0 };
-    int problem;
+    const char *recipient = hb_mail_address(to, op->pool), *id, *sealed;
+    apr_status_t rv;
 
+    *row = NULL;
     /* A display name is for senders: whom a mail goes to is an address and no more. */
     if (recipient == NULL || strcmp(recipient, to) != 0 || !is_header_text(subject)
         || strlen(subject) > SUBJECT_MAX_BYTES || strlen(text) > TEXT_MAX_BYTES
         || !hb_utf8_is_valid(text, strlen(text))) {
         return hb_fail(op, HB_E_INPUT_INVALID, "this cannot be sent as mail");
     }
-    from = is_header_text(settings->mail_from) ? hb_mail_address(settings->mail_from, op->pool)
-        : NULL;
-    if (from == NULL) {
+    if (hb_mail_sender(op) == NULL) {
         hb_log(op, HB_LOG_ERR, 0, HBLOGNO(00153) "no mail: HaloBuzzMailFrom is neither "
                "name@host nor Name <name@host>");
         return hb_fail(op, HB_E_CONFIG, NULL);
     }
-    name.id = hb_random_token(op, ID_BYTES);
-    if (name.id == NULL) {
-        return HB_E_INTERNAL;
+    id = hb_id_make(op);
+    rv = hb_seal(&sealed, op, seal_purpose(op->pool, id, recipient), text, strlen(text));
+    if (rv != APR_SUCCESS) {
+        return hb_fail(op, rv, NULL);
     }
-    message = apr_pstrcat(op->pool,
-        "Date: ", date_text(op->pool, op->now), "\r\n"
-        "From: ", sender(op->pool, settings->mail_from, from), "\r\n"
-        "To: ", recipient, "\r\n"
-        "Subject: ", header_text(op->pool, subject), "\r\n"
-        "Message-ID: <", op->request_id, ".", name.id, strchr(from, '@'), ">\r\n"
-        "Auto-Submitted: auto-generated\r\n"
-        "MIME-Version: 1.0\r\n"
-        "Content-Type: text/plain; charset=utf-8\r\n"
-        "Content-Transfer-Encoding: quoted-printable\r\n"
-        "\r\n", quoted_printable(op->pool, text), NULL);
-    problem = spool(op->pool, settings->mail_spool, hb_mail_name_text(&name, op->pool), message,
-                    is_synced);
-    if (problem != 0) {
-        hb_log(op, HB_LOG_ERR, APR_FROM_OS_ERROR(problem),
-               HBLOGNO(00154) "mail cannot be written into %s", settings->mail_spool);
-        return hb_fail(op, HB_E_UNAVAILABLE, "mail cannot be sent just now");
-    }
-    hb_metric_add(op->site->metrics, HB_M_MAIL_SPOOLED, 1);
+    *row = hb_json_object_make(op->pool);
+    hb_json_set_string(*row, "_id", id);
+    hb_json_set_string(*row, "to", recipient);
+    hb_json_set_string(*row, "subject", subject);
+    hb_json_set_string(*row, "text", sealed);
+    hb_json_set_string(*row, "requestId", op->request_id);
+    hb_json_set_int(*row, "createdAt", hb_time_to_msec(op->now));
     return APR_SUCCESS;
+}
+
+apr_status_t hb_mail_add(hb_op_t *op, hb_json_t *row)
+{
+    apr_status_t rv;
+
+    if (row == NULL) {
+        return APR_SUCCESS;
+    }
+    rv = hb_store_insert(NULL, op, HB_C_OUTBOX, row);
+    if (rv == APR_SUCCESS) {
+        hb_mail_wake();
+    }
+    return rv;
 }
 
 apr_status_t hb_mail_send(hb_op_t *op, const char *to, const char *subject, const char *text)
 {
-    return spool_mail(op, to, subject, text, 1);
+    hb_json_t *row;
+    apr_status_t rv = hb_mail_prepare(&row, op, to, subject, text);
+
+    return rv == APR_SUCCESS ? hb_mail_add(op, row) : rv;
 }
 
-apr_status_t hb_mail_send_unsynced(hb_op_t *op, const char *to, const char *subject,
-                                   const char *text)
+apr_status_t hb_mail_message(const char **message, hb_mail_name_t *name, hb_op_t *op,
+                             const hb_json_t *row, apr_pool_t *pool)
 {
-    return spool_mail(op, to, subject, text, 0);
+    const char *setting = op->site->settings->mail_from, *from = hb_mail_sender(op);
+    const char *id = hb_json_string(row, "_id"), *to = hb_json_string(row, "to");
+    const char *subject = hb_json_string(row, "subject"), *text = hb_json_string(row, "text");
+    const char *request_id = hb_json_string(row, "requestId");
+    apr_time_t at = hb_time_from_msec(hb_json_int(row, "createdAt", 0));
+    apr_status_t rv;
+    apr_size_t len;
+
+    if (from == NULL) {
+        return HB_E_CONFIG;
+    }
+    if (to == NULL || subject == NULL || text == NULL || request_id == NULL || at <= 0) {
+        return HB_E_STORE_DAMAGED;
+    }
+    rv = hb_unseal(&text, &len, op, seal_purpose(pool, id, to), text);
+    if (rv != APR_SUCCESS) {
+        return rv == HB_E_TOKEN_INVALID ? HB_E_STORE_DAMAGED : rv;
+    }
+    *name = (hb_mail_name_t){ at, id, 0, 0 };
+    *message = apr_pstrcat(pool,
+        "Date: ", date_text(pool, at), "\r\n"
+        "From: ", sender(pool, setting, from), "\r\n"
+        "To: ", to, "\r\n"
+        "Subject: ", header_text(pool, subject), "\r\n"
+        "Message-ID: <", request_id, ".", id, strchr(from, '@'), ">\r\n"
+        "Auto-Submitted: auto-generated\r\n"
+        "MIME-Version: 1.0\r\n"
+        "Content-Type: text/plain; charset=utf-8\r\n"
+        "Content-Transfer-Encoding: quoted-printable\r\n"
+        "\r\n", quoted_printable(pool, text), NULL);
+    return APR_SUCCESS;
 }

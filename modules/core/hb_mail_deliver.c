@@ -7,14 +7,12 @@
  * smtp:// asks for STARTTLS and sends nothing without it, except to this host itself, where
  * the certificate of a local relay could not be checked and nobody listens in.
  */
-#include "hb_mail.h"
+#include "hb_mail_spool.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,7 +24,6 @@
 #include <curl/curl.h>
 #include <openssl/err.h>
 
-#include "hb_mail_spool.h"
 #include "hb_metrics.h"
 
 #define MAILS_MAX 500               /* of one run; the next one takes the rest */
@@ -124,19 +121,6 @@ static int watch(CURL *curl, curl_infotype type, char *data, size_t len, void *b
     return 0;
 }
 
-/* Set once, when the process ends; curl asks at least once a second. */
-static int stops;
-
-static int is_stopped(void)
-{
-    return __atomic_load_n(&stops, __ATOMIC_RELAXED);
-}
-
-void hb_mail_stop(void)
-{
-    __atomic_store_n(&stops, 1, __ATOMIC_RELAXED);
-}
-
 static int break_off(void *baton, curl_off_t down_all, curl_off_t down, curl_off_t up_all,
                      curl_off_t up)
 {
@@ -145,7 +129,7 @@ static int break_off(void *baton, curl_off_t down_all, curl_off_t down, curl_off
     (void)down;
     (void)up_all;
     (void)up;
-    return is_stopped();
+    return hb_mail_is_stopped();    /* curl asks at least once a second */
 }
 
 static CURL *curl_make(const hb_op_t *op, const char *url, int is_local, char *problem)
@@ -377,7 +361,7 @@ static verdict_e deliver_one(hb_op_t *op, CURL *curl, const char *from, const en
         return LATER;
     }
     verdict = send_one(curl, from, to, text, len);
-    if (verdict != SENT && is_stopped()) {
+    if (verdict != SENT && hb_mail_is_stopped()) {
         return SENT;            /* nobody's fault: it stays as it is */
     }
     switch (verdict) {
@@ -419,12 +403,12 @@ static apr_status_t deliver_all(int *n_sent, hb_op_t *op, const char *from, CURL
     }
     entries = due(op, spool);
     apr_pool_create(&scratch, op->pool);
-    for (i = 0; i < entries->nelts && i < MAILS_MAX && verdict != NO_SERVER && !is_stopped();
+    for (i = 0; i < entries->nelts && i < MAILS_MAX && verdict != NO_SERVER && !hb_mail_is_stopped();
          i++) {
         apr_pool_clear(scratch);
         verdict = deliver_one(op, curl, from, &APR_ARRAY_IDX(entries, i, entry_t), problem,
                               scratch);
-        *n_sent += verdict == SENT && !is_stopped();
+        *n_sent += verdict == SENT && !hb_mail_is_stopped();
         n_silent = verdict == SILENT ? n_silent + 1 : 0;
         if (n_silent == SILENT_MAX) {
             verdict = NO_SERVER;
@@ -432,7 +416,7 @@ static apr_status_t deliver_all(int *n_sent, hb_op_t *op, const char *from, CURL
     }
     apr_pool_destroy(scratch);
     if (verdict != NO_SERVER) {
-        if (hold.tries > 0 && entries->nelts > 0 && !is_stopped()) {
+        if (hold.tries > 0 && entries->nelts > 0 && !hb_mail_is_stopped()) {
             hold.tries = 0;
             hold_write(&hold, lock, op->pool);
             hb_log(op, HB_LOG_NOTICE, 0, HBLOGNO(00168) "the mail server takes mail again");
@@ -449,45 +433,27 @@ static apr_status_t deliver_all(int *n_sent, hb_op_t *op, const char *from, CURL
     return hb_fail(op, HB_E_UPSTREAM, "the mail server does not take mail");
 }
 
-apr_status_t hb_mail_deliver(int *n_sent, hb_op_t *op)
+apr_status_t hb_mail_deliver(int *n_sent, hb_op_t *op, int lock)
 {
     const hb_settings_t *settings = op->site->settings;
     char problem[CURL_ERROR_SIZE] = "";
     const char *url, *from;
+    int is_local = 0;
     apr_status_t rv;
-    int lock, is_local = 0;
     CURL *curl;
 
-    *n_sent = 0;
-    if (*settings->smtp_url == '\0' || is_stopped()) {
-        return APR_SUCCESS;
-    }
     url = server_url(&is_local, settings->smtp_url, op->pool);
-    from = hb_mail_address(settings->mail_from, op->pool);
+    from = hb_mail_sender(op);
     if (url == NULL || from == NULL) {
-        hb_log(op, HB_LOG_ERR, 0, HBLOGNO(00161) "mail is not delivered: %s", url == NULL
-               ? "HaloBuzzSMTP is not smtp://host:port or smtps://host:port (the account "
-                 "belongs into HaloBuzzSMTPUser)"
-               : "HaloBuzzMailFrom is neither name@host nor Name <name@host>");
+        hb_mail_complain(op, 0, HBLOGNO(00161) "mail is not delivered: HaloBuzzSMTP is not "
+                         "smtp://host:port or smtps://host:port (the account belongs into "
+                         "HaloBuzzSMTPUser)");
         return hb_fail(op, HB_E_CONFIG, NULL);
-    }
-    lock = open(apr_pstrcat(op->pool, settings->mail_spool, "/" HB_MAIL_LOCK, NULL),
-                O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (lock < 0) {
-        rv = APR_FROM_OS_ERROR(errno);
-        hb_log(op, HB_LOG_ERR, rv, HBLOGNO(00162) "the mail spool %s cannot be used",
-               settings->mail_spool);
-        return hb_fail(op, HB_E_UNAVAILABLE, NULL);
-    }
-    if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
-        close(lock);
-        return APR_SUCCESS;     /* another process is at it */
     }
     curl = curl_make(op, url, is_local, problem);
     rv = curl == NULL ? hb_fail(op, HB_E_INTERNAL, NULL)
         : deliver_all(n_sent, op, from, curl, problem, lock);
     curl_easy_cleanup(curl);
     ERR_clear_error();
-    close(lock);
     return rv;
 }

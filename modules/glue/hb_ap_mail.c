@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A thread in each child that hands spooled mail to SMTP. All children try; the spool's own
- * lock lets one of them work at a time. The thread ends with the child: it is told when the
- * child starts to stop, and waited for when its pool goes.
+ * A thread in each child that gets mail out: from the outbox into the spool, from there to SMTP.
+ * All children try; the spool's own lock lets one of them work at a time. The thread ends
+ * with the child: it is told when the child starts to stop, and waited for when its pool goes.
  */
 #include "mod_halobuzz.h"
 
-#include <apr_strings.h>
-#include <apr_thread_cond.h>
-#include <apr_thread_mutex.h>
 #include <apr_thread_proc.h>
 #include <signal.h>
 
@@ -16,34 +13,17 @@
 
 APLOG_USE_MODULE(halobuzz);
 
-#define EVERY_USEC apr_time_from_sec(3)
+/* Mail of this child wakes the thread. This is for what another process wrote and died over, or
+ * the operator's command; a look at an empty outbox costs next to nothing. */
+#define EVERY_USEC apr_time_from_sec(1)
 
-static struct {
-    apr_thread_t *thread;       /* NULL when this child has none */
-    apr_thread_mutex_t *mutex;
-    apr_thread_cond_t *cond;
-    int stops;
-} mailer;
+static apr_thread_t *mailer;    /* NULL when this child has none */
 
-/* 1 when it is time to end. */
-static int rest(void)
+static void * APR_THREAD_FUNC work(apr_thread_t *thread, void *baton)
 {
-    int stops;
-
-    apr_thread_mutex_lock(mailer.mutex);
-    if (!mailer.stops) {
-        apr_thread_cond_timedwait(mailer.cond, mailer.mutex, EVERY_USEC);
-    }
-    stops = mailer.stops;
-    apr_thread_mutex_unlock(mailer.mutex);
-    return stops;
-}
-
-static void * APR_THREAD_FUNC deliver(apr_thread_t *thread, void *baton)
-{
+    hb_mail_run_t run = { 0, 0, 0 };
     apr_allocator_t *allocator;
     apr_pool_t *pool;
-    int n_sent;
 
     (void)thread;
     (void)baton;
@@ -53,11 +33,11 @@ static void * APR_THREAD_FUNC deliver(apr_thread_t *thread, void *baton)
         return NULL;
     }
     apr_allocator_owner_set(allocator, pool);
-    while (!rest()) {
+    while (!hb_mail_wait(run.is_more ? 0 : EVERY_USEC)) {
         hb_op_t *op = hb_op_make(hb_ap_state.site, pool);
 
         op->actor.is_system = 1;
-        hb_mail_deliver(&n_sent, op);   /* it logs and keeps what failed */
+        hb_mail_run(&run, op);  /* it logs and keeps what failed */
         apr_pool_clear(pool);
     }
     apr_pool_destroy(pool);
@@ -66,12 +46,8 @@ static void * APR_THREAD_FUNC deliver(apr_thread_t *thread, void *baton)
 
 void hb_ap_mail_stop(void)
 {
-    if (mailer.thread != NULL) {
+    if (mailer != NULL) {
         hb_mail_stop();
-        apr_thread_mutex_lock(mailer.mutex);
-        mailer.stops = 1;
-        apr_thread_cond_signal(mailer.cond);
-        apr_thread_mutex_unlock(mailer.mutex);
     }
 }
 
@@ -81,8 +57,8 @@ static apr_status_t join(void *unused)
 
     (void)unused;
     hb_ap_mail_stop();
-    apr_thread_join(&rv, mailer.thread);
-    mailer.thread = NULL;
+    apr_thread_join(&rv, mailer);
+    mailer = NULL;
     return APR_SUCCESS;
 }
 
@@ -91,28 +67,17 @@ void hb_ap_mail_child_init(apr_pool_t *pchild, server_rec *s)
     sigset_t all, before;
     apr_status_t rv;
 
-    mailer.thread = NULL;
-    mailer.stops = 0;
-    if (*hb_ap_state.settings->smtp_url == '\0') {
-        return;
-    }
-    rv = apr_thread_mutex_create(&mailer.mutex, APR_THREAD_MUTEX_DEFAULT, pchild);
-    if (rv == APR_SUCCESS) {
-        rv = apr_thread_cond_create(&mailer.cond, pchild);
-    }
-    if (rv == APR_SUCCESS) {
-        /* The MPM's signals are its own threads' business. */
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        rv = apr_thread_create(&mailer.thread, NULL, deliver, NULL, pchild);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-    }
+    /* The MPM's signals are its own threads' business. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rv = apr_thread_create(&mailer, NULL, work, NULL, pchild);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (rv != APR_SUCCESS) {
-        mailer.thread = NULL;
+        mailer = NULL;
         ap_log_error(APLOG_MARK, APLOG_ERR, rv, s, HBLOGNO(02050) "no thread for mail: this "
-                     "process delivers none");
+                     "process sends none");
         return;
     }
-    /* Before the pool's own things (mutex, site) go. */
+    /* Before the pool's own things (site) go. */
     apr_pool_pre_cleanup_register(pchild, NULL, join);
 }

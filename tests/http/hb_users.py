@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accounts on a server under test, and the mail it would have sent."""
 
+import contextlib
 import email
 import email.policy
 import itertools
 import os
 import re
+import sqlite3
 import time
 
 from hb_client import Client
 
 PASSWORD = "Kathmandu-26!"
-MAIL_WAIT_SEC = 5
+MAIL_WAIT_SEC = 15
 
 
 class User(Client):
@@ -65,9 +67,21 @@ class Mails:
 
     def __init__(self, server):
         self.folder = os.path.join(server.state, "mail")
+        self.records = os.path.join(server.state, "halobuzz.db")
+
+    def settle(self):
+        """Wait until every mail written so far is a file: rows go after their files came."""
+        until = time.monotonic() + MAIL_WAIT_SEC
+        # What an earlier reply told of is committed, so it is a row or a file by now.
+        with contextlib.closing(sqlite3.connect("file:%s?mode=ro" % self.records,
+                                                uri=True, timeout=5)) as db:
+            while db.execute("SELECT count(*) FROM outbox").fetchone()[0] > 0:
+                assert time.monotonic() < until, "mail stays in the outbox"
+                time.sleep(0.05)
+        return self
 
     def all(self):
-        """[(path, message)] oldest first."""
+        """[(path, message)] oldest first: names begin with the time."""
         found = []
         for folder, _, names in os.walk(self.folder):
             for name in names:
@@ -77,7 +91,7 @@ class Mails:
                 try:
                     with open(path, "rb") as f:
                         message = email.message_from_binary_file(f, policy=email.policy.default)
-                    found.append((os.stat(path).st_mtime_ns, path, message))
+                    found.append((name, path, message))
                 except FileNotFoundError:
                     continue    # renamed meanwhile
         return [(path, message) for _, path, message in sorted(found, key=lambda m: m[:2])]

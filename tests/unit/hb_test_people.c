@@ -10,6 +10,7 @@
 #include <apr_strings.h>
 
 #include "hb_account.h"
+#include "hb_mail.h"
 #include "hb_session.h"
 #include "hb_test.h"
 
@@ -92,19 +93,23 @@ apr_status_t hb_test_check(hb_test_site_t *ts, const char *access_token)
     return rv;
 }
 
-/* Calls fn with the text of each mail to an address and the time of its file. */
+/* Calls fn with the text of each mail to an address and its file's name. */
 static void each_mail(hb_test_site_t *ts, const char *email,
-                      void (*fn)(void *baton, const char *text, apr_time_t at), void *baton)
+                      void (*fn)(void *baton, const char *text, const char *name), void *baton)
 {
     const char *folder = ts->site->settings->mail_spool;
     const char *to = apr_pstrcat(hb_test_pool, "To: ", email, NULL);
+    hb_mail_run_t did = { 0, 0, 1 };
     apr_finfo_t entry;
     apr_dir_t *dir;
 
+    while (did.is_more) {
+        ck_assert_int_eq(hb_mail_run(&did, hb_test_site_op(ts)), APR_SUCCESS);
+    }
     if (apr_dir_open(&dir, folder, hb_test_pool) != APR_SUCCESS) {
         return;
     }
-    while (apr_dir_read(&entry, APR_FINFO_NAME | APR_FINFO_TYPE | APR_FINFO_MTIME, dir)
+    while (apr_dir_read(&entry, APR_FINFO_NAME | APR_FINFO_TYPE, dir)
            == APR_SUCCESS) {
         char *text = apr_pcalloc(hb_test_pool, MAIL_MAX_BYTES + 1);
         apr_size_t n = MAIL_MAX_BYTES;
@@ -118,7 +123,7 @@ static void each_mail(hb_test_site_t *ts, const char *email,
         apr_file_read(file, text, &n);
         apr_file_close(file);
         if (strstr(text, to) != NULL) {
-            fn(baton, text, entry.mtime);
+            fn(baton, text, entry.name);
         }
     }
     apr_dir_close(dir);
@@ -126,18 +131,18 @@ static void each_mail(hb_test_site_t *ts, const char *email,
 
 typedef struct newest_t {
     const char *text;
-    apr_time_t at;
+    const char *name;           /* names sort by age */
     int n;
 } newest_t;
 
-static void keep_newest(void *baton, const char *text, apr_time_t at)
+static void keep_newest(void *baton, const char *text, const char *name)
 {
     newest_t *newest = baton;
 
     newest->n++;
-    if (newest->text == NULL || at >= newest->at) {
+    if (newest->text == NULL || strcmp(name, newest->name) > 0) {
         newest->text = text;
-        newest->at = at;
+        newest->name = apr_pstrdup(hb_test_pool, name);
     }
 }
 

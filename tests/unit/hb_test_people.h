@@ -39,7 +39,7 @@ apr_status_t hb_test_check(hb_test_site_t *ts, const char *access_token);
 /** The code in the newest mail to an address, NULL when there is none. */
 const char *hb_test_mailed_code(hb_test_site_t *ts, const char *email);
 
-/** How many mails to an address wait in the spool. */
+/** How many mails to an address were written, by what is in the outbox and the spool. */
 int hb_test_mails(hb_test_site_t *ts, const char *email);
 
 #endif /* HB_TEST_PEOPLE_H */

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
@@ -15,25 +14,29 @@
 #include <apr_strings.h>
 
 #include "hb_mail_spool.h"
+#include "hb_metrics.h"
+#include "hb_store.h"
 #include "hb_test.h"
-#include "hb_test_op.h"
+#include "hb_test_site.h"
 #include "hb_test_smtp.h"
 
-static hb_test_desk_t *mail_desk(void)
-{
-    hb_test_desk_t *desk = hb_test_desk_make(hb_test_pool);
-    char *dir = apr_pstrdup(hb_test_pool, "/tmp/hb_mail.XXXXXX");
+/* A site whose settings a case may turn. */
+typedef struct desk_t {
+    hb_test_site_t *ts;
+    hb_settings_t *settings;
+} desk_t;
 
-    ck_assert_ptr_nonnull(mkdtemp(dir));
-    desk->settings.mail_spool = dir;
+static desk_t *mail_desk(void)
+{
+    desk_t *desk = apr_pcalloc(hb_test_pool, sizeof(*desk));
+
+    desk->ts = hb_test_site_make(hb_test_pool);
+    hb_test_site_open(desk->ts);
+    desk->settings = apr_pmemdup(hb_test_pool, desk->ts->site->settings,
+                                 sizeof(*desk->settings));
+    desk->settings->mail_from = "no-reply@example.com";
+    desk->ts->site->settings = desk->settings;
     return desk;
-}
-
-static void clean_up(hb_test_desk_t *desk)
-{
-    ck_assert_int_eq(chmod(desk->settings.mail_spool, 0700), 0);
-    ck_assert_int_eq(system(apr_pstrcat(hb_test_pool, "rm -r ", desk->settings.mail_spool, NULL)),
-                     0);
 }
 
 /* Names in a directory that start with a prefix (NULL for dot files), in order. */
@@ -58,20 +61,20 @@ static apr_array_header_t *names(const char *dir, int dots)
     return list;
 }
 
-static int waiting(hb_test_desk_t *desk)
+static int waiting(desk_t *desk)
 {
-    return names(desk->settings.mail_spool, 0)->nelts;
+    return names(desk->settings->mail_spool, 0)->nelts;
 }
 
-static int failed(hb_test_desk_t *desk)
+static int failed(desk_t *desk)
 {
-    return names(apr_pstrcat(hb_test_pool, desk->settings.mail_spool, "/" HB_MAIL_FAILED, NULL),
+    return names(apr_pstrcat(hb_test_pool, desk->settings->mail_spool, "/" HB_MAIL_FAILED, NULL),
                  0)->nelts;
 }
 
-static hb_mail_name_t only_name(hb_test_desk_t *desk)
+static hb_mail_name_t only_name(desk_t *desk)
 {
-    apr_array_header_t *list = names(desk->settings.mail_spool, 0);
+    apr_array_header_t *list = names(desk->settings->mail_spool, 0);
     hb_mail_name_t name;
 
     ck_assert_int_eq(list->nelts, 1);
@@ -79,52 +82,107 @@ static hb_mail_name_t only_name(hb_test_desk_t *desk)
     return name;
 }
 
-static const char *only_text(hb_test_desk_t *desk)
+static const char *only_text(desk_t *desk)
 {
-    apr_array_header_t *list = names(desk->settings.mail_spool, 0);
+    apr_array_header_t *list = names(desk->settings->mail_spool, 0);
     char *text = apr_pcalloc(hb_test_pool, 65536);
     apr_size_t len = 65535;
     apr_file_t *file;
 
     ck_assert_int_eq(list->nelts, 1);
-    ck_assert_int_eq(apr_file_open(&file, apr_pstrcat(hb_test_pool, desk->settings.mail_spool,
+    ck_assert_int_eq(apr_file_open(&file, apr_pstrcat(hb_test_pool, desk->settings->mail_spool,
         "/", APR_ARRAY_IDX(list, 0, const char *), NULL), APR_FOPEN_READ, 0, hb_test_pool), 0);
     apr_file_read_full(file, text, len, &len);
     apr_file_close(file);
     return text;
 }
 
-static apr_status_t write_mail(hb_test_desk_t *desk, const char *to, const char *subject,
-                               const char *text)
+static apr_int64_t in_outbox(desk_t *desk)
 {
-    hb_op_t *op = hb_test_op_make(desk, hb_test_pool);
+    const hb_query_t all = { .in = HB_C_OUTBOX };
+    apr_int64_t n;
+
+    ck_assert_int_eq(hb_store_count(&n, hb_test_site_op(desk->ts), &all), APR_SUCCESS);
+    return n;
+}
+
+static apr_status_t send_mail(desk_t *desk, const char *to, const char *subject,
+                              const char *text)
+{
+    hb_op_t *op = hb_test_site_op(desk->ts);
     apr_status_t rv = hb_mail_send(op, to, subject, text);
 
     ck_assert_int_eq(op->problem.status, rv);
     return rv;
 }
 
-static apr_status_t deliver(hb_test_desk_t *desk, int *n_sent)
+static apr_status_t run(desk_t *desk, hb_mail_run_t *did)
 {
-    return hb_mail_deliver(n_sent, hb_test_op_make(desk, hb_test_pool));
+    return hb_mail_run(did, hb_test_site_op(desk->ts));
+}
+
+static apr_status_t deliver(desk_t *desk, int *n_sent)
+{
+    hb_mail_run_t did;
+    apr_status_t rv = run(desk, &did);
+
+    *n_sent = did.n_sent;
+    return rv;
+}
+
+/* As far as the spool, whatever the case says of SMTP. */
+static apr_status_t spool(desk_t *desk)
+{
+    const char *smtp = desk->settings->smtp_url;
+    hb_mail_run_t did;
+    apr_status_t rv;
+
+    desk->settings->smtp_url = "";
+    rv = run(desk, &did);
+    desk->settings->smtp_url = smtp;
+    return rv;
+}
+
+static apr_status_t write_mail(desk_t *desk, const char *to, const char *subject,
+                               const char *text)
+{
+    apr_status_t rv = send_mail(desk, to, subject, text);
+
+    return rv == APR_SUCCESS ? spool(desk) : rv;
+}
+
+static void put_file(desk_t *desk, const char *name, const char *text)
+{
+    apr_file_t *file;
+
+    ck_assert_int_eq(apr_file_open(&file, apr_pstrcat(hb_test_pool, desk->settings->mail_spool, "/",
+        name, NULL), APR_FOPEN_CREATE | APR_FOPEN_WRITE, APR_FPROT_OS_DEFAULT, hb_test_pool), 0);
+    apr_file_write_full(file, text, strlen(text), NULL);
+    apr_file_close(file);
 }
 
 START_TEST(a_mail_is_one_whole_file)
 {
-    hb_test_desk_t *desk = mail_desk();
-    hb_op_t *op = hb_test_op_make(desk, hb_test_pool);
+    desk_t *desk = mail_desk();
+    hb_op_t *op = hb_test_site_op(desk->ts);
     hb_mail_name_t name;
     struct stat st;
     const char *text;
 
     ck_assert_int_eq(hb_mail_send(op, "test@halobuzz.com", "Your code", "Hello,\nthe code = 7.\n"),
                      APR_SUCCESS);
+    ck_assert_int_eq(in_outbox(desk), 1);
+    ck_assert_int_eq(waiting(desk), 0);
+    ck_assert_int_eq(hb_metric_value(op->site->metrics, HB_M_MAIL_SPOOLED), 0);
+    ck_assert_int_eq(spool(desk), APR_SUCCESS);
+    ck_assert_int_eq(in_outbox(desk), 0);
+    ck_assert_int_eq(hb_metric_value(op->site->metrics, HB_M_MAIL_SPOOLED), 1);
     name = only_name(desk);
-    ck_assert_int_eq(name.written_at, desk->now);
+    ck_assert_int_eq(name.written_at, desk->ts->now);
     ck_assert_int_eq(name.tries, 0);
     text = only_text(desk);
     ck_assert_str_eq(text, apr_pstrcat(hb_test_pool,
-        "Date: Tue, 14 Nov 2023 22:13:20 +0000\r\n"
+        "Date: Wed, 01 Jul 2026 09:30:00 +0000\r\n"
         "From: no-reply@example.com\r\n"
         "To: test@halobuzz.com\r\n"
         "Subject: Your code\r\n"
@@ -135,22 +193,21 @@ START_TEST(a_mail_is_one_whole_file)
         "Content-Transfer-Encoding: quoted-printable\r\n"
         "\r\n"
         "Hello,\r\nthe code =3D 7.\r\n", NULL));
-    ck_assert_int_eq(names(desk->settings.mail_spool, 1)->nelts, 0);
-    ck_assert_int_eq(stat(apr_pstrcat(hb_test_pool, desk->settings.mail_spool, "/",
+    ck_assert_int_eq(names(desk->settings->mail_spool, 1)->nelts, 0);
+    ck_assert_int_eq(stat(apr_pstrcat(hb_test_pool, desk->settings->mail_spool, "/",
         hb_mail_name_text(&name, hb_test_pool), NULL), &st), 0);
     ck_assert_int_eq(st.st_mode & 07777, 0600);
-    clean_up(desk);
 }
 END_TEST
 
 START_TEST(any_script_and_length_is_coded)
 {
-    hb_test_desk_t *desk = mail_desk();
+    desk_t *desk = mail_desk();
     const char *line, *text, *end;
     char *longest = apr_pcalloc(hb_test_pool, 3001);
     int words = 0;
 
-    desk->settings.mail_from = "Halo Buzz \xe2\x98\x83 <buzz@example.com>";
+    desk->settings->mail_from = "Halo Buzz \xe2\x98\x83 <buzz@example.com>";
     memset(longest, 'x', 3000);
     memcpy(longest + 1000, "\xe0\xa4\xa8 \n.\nFrom me\t\n", 17);
     ck_assert_int_eq(write_mail(desk, "a@b.example", "\xe0\xa4\xa8\xe0\xa5\x87\xe0\xa4\xaa\xe0\xa4\xbe"
@@ -170,7 +227,6 @@ START_TEST(any_script_and_length_is_coded)
     }
     ck_assert_int_ge(words, 1);
     ck_assert_ptr_nonnull(strstr(text, "=E0=A4=A8=20\r\n.\r\nFrom me=09\r\n"));
-    clean_up(desk);
 }
 END_TEST
 
@@ -181,7 +237,7 @@ START_TEST(nothing_is_smuggled_into_a_header)
         "a@b>", "-f@b", "\xc3\xa9@b", "a@b\n", "\"a\"@b"
     };
     static const char *const subjects[] = { "x\nBcc: c@d", "x\r\n\r\nbody", "x\x7f", "\xff" };
-    hb_test_desk_t *desk = mail_desk();
+    desk_t *desk = mail_desk();
     apr_size_t i;
 
     for (i = 0; i < sizeof(to) / sizeof(to[0]); i++) {
@@ -191,48 +247,178 @@ START_TEST(nothing_is_smuggled_into_a_header)
         ck_assert_int_eq(write_mail(desk, "a@b", subjects[i], "t"), HB_E_INPUT_INVALID);
     }
     ck_assert_int_eq(write_mail(desk, "a@b", "s", "\xff"), HB_E_INPUT_INVALID);
-    desk->settings.mail_from = "a@b\r\nBcc: c@d";
+    desk->settings->mail_from = "a@b\r\nBcc: c@d";
     ck_assert_int_eq(write_mail(desk, "a@b", "s", "t"), HB_E_CONFIG);
     ck_assert_int_eq(waiting(desk), 0);
-    clean_up(desk);
 }
 END_TEST
 
-START_TEST(a_spool_that_cannot_be_written_is_told)
+START_TEST(a_spool_that_cannot_be_written_loses_nothing)
 {
-    hb_test_desk_t *desk = mail_desk();
-    const char *dir = desk->settings.mail_spool;
+    desk_t *desk = mail_desk();
+    const char *dir = desk->settings->mail_spool;
     char *large = apr_pcalloc(hb_test_pool, 60001);
     struct rlimit before, full;
     apr_status_t rv;
 
-    desk->settings.mail_spool = apr_pstrcat(hb_test_pool, dir, "/missing", NULL);
-    ck_assert_int_eq(write_mail(desk, "a@b", "s", "t"), HB_E_UNAVAILABLE);
-    desk->settings.mail_spool = dir;
-    /* A full disk shows itself in the middle of a write: nothing may stay behind. */
+    desk->settings->mail_spool = apr_pstrcat(hb_test_pool, dir, "/missing", NULL);
+    ck_assert_int_eq(write_mail(desk, "a@b.c", "s", "t"), HB_E_UNAVAILABLE);
+    ck_assert(hb_test_site_logged(desk->ts, "HB00162"));
+    hb_test_site_forget_log(desk->ts);
+    ck_assert_int_eq(spool(desk), HB_E_UNAVAILABLE);
+    ck_assert(!hb_test_site_logged(desk->ts, "HB00162"));   /* it was said */
+    desk->settings->mail_spool = dir;
+    /* A full disk shows itself in the middle of a write: what fits comes, the rest waits. */
     memset(large, 'x', 60000);
+    ck_assert_int_eq(send_mail(desk, "a@b.c", "s", large), 0);
+    ck_assert_int_eq(send_mail(desk, "a@b.c", "s", "t"), 0);
     signal(SIGXFSZ, SIG_IGN);
     ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
     full = before;
     full.rlim_cur = 4096;
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &full), 0);
-    rv = write_mail(desk, "a@b", "s", large);
+    rv = spool(desk);
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
-    ck_assert_int_eq(rv, HB_E_UNAVAILABLE);
-    ck_assert_int_eq(waiting(desk), 0);
+    /* Records cannot grow either, so the row of the first may have to wait too. */
+    ck_assert_int_ne(rv, APR_SUCCESS);
+    ck_assert_int_le(waiting(desk), 1);
+    ck_assert_int_ge(in_outbox(desk), 2);
     ck_assert_int_eq(names(dir, 1)->nelts, 0);
-    clean_up(desk);
+    ck_assert_int_eq(spool(desk), APR_SUCCESS);
+    ck_assert_int_eq(waiting(desk), 3);
+    ck_assert_int_eq(in_outbox(desk), 0);
+}
+END_TEST
+
+typedef struct deed_t {
+    hb_json_t *mail;
+    apr_status_t rv;
+} deed_t;
+
+static apr_status_t do_with_mail(hb_op_t *op, void *baton)
+{
+    deed_t *deed = baton;
+    apr_status_t rv = hb_mail_add(op, deed->mail);
+
+    return rv == APR_SUCCESS ? deed->rv : rv;
+}
+
+START_TEST(a_mail_comes_with_its_transaction_or_not)
+{
+    desk_t *desk = mail_desk();
+    hb_op_t *op = hb_test_site_op(desk->ts);
+    deed_t deed = { NULL, HB_E_STORE_GUARD };
+
+    ck_assert_int_eq(hb_mail_prepare(&deed.mail, op, "a@example.com", "s", "the code"), 0);
+    ck_assert_int_eq(hb_store_transact(op, do_with_mail, &deed), HB_E_STORE_GUARD);
+    ck_assert_int_eq(spool(desk), APR_SUCCESS);
+    ck_assert_int_eq(waiting(desk), 0);
+    deed.rv = APR_SUCCESS;
+    ck_assert_int_eq(hb_store_transact(op, do_with_mail, &deed), APR_SUCCESS);
+    /* Records tell no code. */
+    ck_assert_ptr_null(strstr(hb_json_text(deed.mail, hb_test_pool, NULL), "the code"));
+    ck_assert_int_eq(spool(desk), APR_SUCCESS);
+    ck_assert_int_eq(waiting(desk), 1);
+    deed.mail = NULL;
+    ck_assert_int_eq(hb_store_transact(op, do_with_mail, &deed), APR_SUCCESS);
+    ck_assert_int_eq(in_outbox(desk), 0);
+}
+END_TEST
+
+START_TEST(a_round_that_died_makes_no_second_mail)
+{
+    desk_t *desk = mail_desk();
+    hb_test_smtp_t *smtp = hb_test_smtp_start(hb_test_pool);
+    hb_op_t *op = hb_test_site_op(desk->ts);
+    hb_json_t *row;
+    int n;
+
+    ck_assert_int_eq(hb_mail_prepare(&row, op, "a@example.com", "s", "t"), 0);
+    ck_assert_int_eq(hb_mail_add(op, row), 0);
+    ck_assert_int_eq(spool(desk), APR_SUCCESS);
+    ck_assert_int_eq(waiting(desk), 1);
+    /* As if it had died before it removed the row, with half a file on top. */
+    ck_assert_int_eq(hb_mail_add(op, row), 0);
+    put_file(desk, apr_pstrcat(hb_test_pool, ".", APR_ARRAY_IDX(
+        names(desk->settings->mail_spool, 0), 0, const char *), NULL), "Date: much more than");
+    ck_assert_int_eq(spool(desk), APR_SUCCESS);
+    ck_assert_int_eq(waiting(desk), 1);
+    ck_assert_int_eq(names(desk->settings->mail_spool, 1)->nelts, 0);
+    ck_assert_int_eq(in_outbox(desk), 0);
+    desk->settings->smtp_url = hb_test_smtp_url(smtp);
+    ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
+    ck_assert_int_eq(n, 1);
+    hb_test_smtp_stop(smtp);
+}
+END_TEST
+
+START_TEST(a_round_takes_so_many)
+{
+    desk_t *desk = mail_desk();
+    hb_mail_run_t did;
+    int i;
+
+    for (i = 0; i < 70; i++) {
+        ck_assert_int_eq(send_mail(desk, "a@example.com", "s", "t"), 0);
+    }
+    ck_assert_int_eq(run(desk, &did), APR_SUCCESS);
+    ck_assert_int_eq(did.n_spooled, 64);
+    ck_assert_int_eq(did.is_more, 1);
+    ck_assert_int_eq(run(desk, &did), APR_SUCCESS);
+    ck_assert_int_eq(did.n_spooled, 6);
+    ck_assert_int_eq(did.is_more, 0);
+    ck_assert_int_eq(waiting(desk), 70);
+    ck_assert_int_eq(run(desk, &did), APR_SUCCESS);
+    ck_assert_int_eq(did.n_spooled, 0);
+}
+END_TEST
+
+START_TEST(a_row_that_cannot_be_read_holds_up_no_other)
+{
+    desk_t *desk = mail_desk();
+    hb_op_t *op = hb_test_site_op(desk->ts);
+    hb_json_t *row;
+
+    ck_assert_int_eq(hb_mail_prepare(&row, op, "a@example.com", "s", "t"), 0);
+    hb_json_set_string(row, "to", "thief@example.com");
+    ck_assert_int_eq(hb_mail_add(op, row), 0);
+    ck_assert_int_eq(write_mail(desk, "b@example.com", "s", "t"), APR_SUCCESS);
+    ck_assert_int_eq(waiting(desk), 1);
+    ck_assert_ptr_nonnull(strstr(only_text(desk), "To: b@example.com"));
+    ck_assert_int_eq(in_outbox(desk), 0);
+    ck_assert(hb_test_site_logged(desk->ts, "HB00169"));
+    ck_assert_int_eq(hb_metric_value(op->site->metrics, HB_M_MAIL_FAILED), 1);
+    ck_assert_int_eq(hb_metric_value(op->site->metrics, HB_M_MAIL_SPOOLED), 1);
+}
+END_TEST
+
+START_TEST(the_thread_sleeps_until_there_is_mail)
+{
+    desk_t *desk = mail_desk();
+    apr_time_t began = apr_time_now();
+    hb_mail_run_t did;
+
+    ck_assert_int_eq(hb_mail_wait(1000), 0);
+    ck_assert_int_eq(send_mail(desk, "a@example.com", "s", "t"), 0);
+    ck_assert_int_eq(hb_mail_wait(apr_time_from_sec(60)), 0);
+    ck_assert_int_lt(apr_time_now() - began, apr_time_from_sec(30));
+    ck_assert_int_eq(hb_mail_wait(1000), 0);
+    hb_mail_stop();
+    ck_assert_int_eq(hb_mail_wait(apr_time_from_sec(60)), 1);
+    ck_assert_int_lt(apr_time_now() - began, apr_time_from_sec(30));
+    ck_assert_int_eq(run(desk, &did), APR_SUCCESS);
+    ck_assert_int_eq(in_outbox(desk), 1);   /* for the next process */
 }
 END_TEST
 
 START_TEST(what_waits_is_delivered_once_oldest_first)
 {
-    hb_test_desk_t *desk = mail_desk();
+    desk_t *desk = mail_desk();
     hb_test_smtp_t *smtp = hb_test_smtp_start(hb_test_pool);
     int n, i;
 
     ck_assert_int_eq(write_mail(desk, "first@example.com", "s", ".dots\n..and more\n.\nend"), 0);
-    desk->now += APR_USEC_PER_SEC;
+    desk->ts->now += APR_USEC_PER_SEC;
     for (i = 0; i < 5; i++) {
         ck_assert_int_eq(write_mail(desk, "other@example.com", "s", "t"), 0);
     }
@@ -241,7 +427,7 @@ START_TEST(what_waits_is_delivered_once_oldest_first)
     ck_assert_int_eq(n, 0);
     ck_assert_int_eq(waiting(desk), 6);
 
-    desk->settings.smtp_url = hb_test_smtp_url(smtp);
+    desk->settings->smtp_url = hb_test_smtp_url(smtp);
     ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
     ck_assert_int_eq(n, 6);
     ck_assert_int_eq(waiting(desk), 0);
@@ -253,18 +439,17 @@ START_TEST(what_waits_is_delivered_once_oldest_first)
     ck_assert_ptr_nonnull(strstr(hb_test_smtp_mail(smtp, 0)->text,
                                  "\r\n\r\n.dots\r\n..and more\r\n.\r\nend\r\n"));
     hb_test_smtp_stop(smtp);
-    clean_up(desk);
 }
 END_TEST
 
 START_TEST(a_refusal_for_good_is_set_aside)
 {
     static const char *const to[] = { "gone@example.com", "spam@example.com" };
-    hb_test_desk_t *desk = mail_desk();
+    desk_t *desk = mail_desk();
     hb_test_smtp_t *smtp = hb_test_smtp_start(hb_test_pool);
     int n, i;
 
-    desk->settings.smtp_url = hb_test_smtp_url(smtp);
+    desk->settings->smtp_url = hb_test_smtp_url(smtp);
     for (i = 0; i < 2; i++) {
         ck_assert_int_eq(write_mail(desk, to[i], "s", "t"), 0);
         ck_assert_int_eq(write_mail(desk, "ok@example.com", "s", "t"), 0);
@@ -275,19 +460,18 @@ START_TEST(a_refusal_for_good_is_set_aside)
         ck_assert_int_eq(failed(desk), i + 1);
     }
     hb_test_smtp_stop(smtp);
-    clean_up(desk);
 }
 END_TEST
 
 START_TEST(a_refusal_for_now_is_tried_again_later)
 {
     static const int waits_min[] = { 1, 2, 4, 8, 16, 32, 64, 64 };
-    hb_test_desk_t *desk = mail_desk();
+    desk_t *desk = mail_desk();
     hb_test_smtp_t *smtp = hb_test_smtp_start(hb_test_pool);
     hb_mail_name_t name;
     int n, i;
 
-    desk->settings.smtp_url = hb_test_smtp_url(smtp);
+    desk->settings->smtp_url = hb_test_smtp_url(smtp);
     ck_assert_int_eq(write_mail(desk, "later@example.com", "s", "t"), 0);
     for (i = 0; i < 8; i++) {
         ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
@@ -295,30 +479,29 @@ START_TEST(a_refusal_for_now_is_tried_again_later)
         ck_assert_int_eq(hb_test_smtp_attempts(smtp), i + 1);
         name = only_name(desk);
         ck_assert_int_eq(name.tries, i + 1);
-        ck_assert_int_eq(name.not_before, desk->now + apr_time_from_sec(60 * waits_min[i]));
+        ck_assert_int_eq(name.not_before, desk->ts->now + apr_time_from_sec(60 * waits_min[i]));
         /* Not before its time, whoever asks. */
         ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
-        desk->now = name.not_before - APR_USEC_PER_SEC;
+        desk->ts->now = name.not_before - APR_USEC_PER_SEC;
         ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
         ck_assert_int_eq(hb_test_smtp_attempts(smtp), i + 1);
-        desk->now = name.not_before;
+        desk->ts->now = name.not_before;
     }
-    desk->now += apr_time_from_sec(6 * 86400);
+    desk->ts->now += apr_time_from_sec(6 * 86400);
     ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
     ck_assert_int_eq(waiting(desk), 0);
     ck_assert_int_eq(failed(desk), 1);
     hb_test_smtp_stop(smtp);
-    clean_up(desk);
 }
 END_TEST
 
 START_TEST(a_server_that_refuses_us_costs_no_mail)
 {
-    hb_test_desk_t *desk = mail_desk();
+    desk_t *desk = mail_desk();
     hb_test_smtp_t *smtp = hb_test_smtp_start(hb_test_pool);
     int n;
 
-    desk->settings.smtp_url = hb_test_smtp_url(smtp);
+    desk->settings->smtp_url = hb_test_smtp_url(smtp);
     ck_assert_int_eq(write_mail(desk, "a@example.com", "s", "t"), 0);
     hb_test_smtp_greet(smtp, "554 go away");
     ck_assert_int_eq(deliver(desk, &n), HB_E_UPSTREAM);
@@ -328,16 +511,16 @@ START_TEST(a_server_that_refuses_us_costs_no_mail)
     /* It wants an account now: first without one, then with wrong words, then right. */
     hb_test_smtp_greet(smtp, NULL);
     hb_test_smtp_account(smtp, "user", "secret");
-    desk->now += apr_time_from_sec(86400);
+    desk->ts->now += apr_time_from_sec(86400);
     ck_assert_int_eq(deliver(desk, &n), HB_E_UPSTREAM);
-    desk->settings.smtp_user = "user";
-    desk->site.smtp_password = "wrong";
-    desk->now += apr_time_from_sec(86400);
+    desk->settings->smtp_user = "user";
+    desk->ts->site->smtp_password = "wrong";
+    desk->ts->now += apr_time_from_sec(86400);
     ck_assert_int_eq(deliver(desk, &n), HB_E_UPSTREAM);
     ck_assert_int_eq(waiting(desk), 1);
     ck_assert_int_eq(failed(desk), 0);
-    desk->site.smtp_password = "secret";
-    desk->now += apr_time_from_sec(86400);
+    desk->ts->site->smtp_password = "secret";
+    desk->ts->now += apr_time_from_sec(86400);
     ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
     ck_assert_int_eq(n, 1);
     ck_assert_int_eq(waiting(desk), 0);
@@ -348,26 +531,25 @@ START_TEST(a_server_that_refuses_us_costs_no_mail)
     ck_assert_int_eq(write_mail(desk, "b@example.com", "s", "t"), 0);
     ck_assert_int_eq(deliver(desk, &n), HB_E_UPSTREAM);
     ck_assert_int_eq(waiting(desk), 2);
-    clean_up(desk);
 }
 END_TEST
 
 START_TEST(a_server_that_is_away_is_asked_now_and_then)
 {
     static const int holds_sec[] = { 30, 60, 120, 240, 300, 300 };
-    hb_test_desk_t *desk = mail_desk();
+    desk_t *desk = mail_desk();
     hb_test_smtp_t *smtp = hb_test_smtp_start(hb_test_pool);
     hb_mail_name_t name;
     int n, i;
 
-    desk->settings.smtp_url = hb_test_smtp_url(smtp);
+    desk->settings->smtp_url = hb_test_smtp_url(smtp);
     ck_assert_int_eq(write_mail(desk, "a@example.com", "s", "t"), 0);
     hb_test_smtp_greet(smtp, "421 not now");
     for (i = 0; i < 6; i++) {
         ck_assert_int_eq(deliver(desk, &n), HB_E_UPSTREAM);
-        desk->now += apr_time_from_sec(holds_sec[i]) - 1;
+        desk->ts->now += apr_time_from_sec(holds_sec[i]) - 1;
         ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);   /* not asked */
-        desk->now += 1;
+        desk->ts->now += 1;
     }
     name = only_name(desk);
     ck_assert_int_eq(name.tries, 0);
@@ -380,33 +562,32 @@ START_TEST(a_server_that_is_away_is_asked_now_and_then)
     ck_assert_int_eq(write_mail(desk, "a@example.com", "s", "t"), 0);
     ck_assert_int_eq(deliver(desk, &n), HB_E_UPSTREAM);
     hb_test_smtp_greet(smtp, NULL);
-    desk->now += apr_time_from_sec(30);
+    desk->ts->now += apr_time_from_sec(30);
     ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
     ck_assert_int_eq(n, 1);
     /* A clock that was wrong for a while holds nothing up. */
     hb_test_smtp_greet(smtp, "421 not now");
-    desk->now += apr_time_from_sec(86400 * 365);
+    desk->ts->now += apr_time_from_sec(86400 * 365);
     ck_assert_int_eq(write_mail(desk, "later@example.com", "s", "t"), 0);
     ck_assert_int_eq(deliver(desk, &n), HB_E_UPSTREAM);
-    desk->now -= apr_time_from_sec(86400 * 365);
+    desk->ts->now -= apr_time_from_sec(86400 * 365);
     hb_test_smtp_greet(smtp, NULL);
     n = hb_test_smtp_attempts(smtp);
     ck_assert_int_eq(deliver(desk, &i), APR_SUCCESS);
     ck_assert_int_eq(hb_test_smtp_attempts(smtp), n + 1);
     hb_test_smtp_stop(smtp);
-    clean_up(desk);
 }
 END_TEST
 
 START_TEST(a_mail_that_breaks_the_server_holds_up_no_other)
 {
-    hb_test_desk_t *desk = mail_desk();
+    desk_t *desk = mail_desk();
     hb_test_smtp_t *smtp = hb_test_smtp_start(hb_test_pool);
     int n, i;
 
-    desk->settings.smtp_url = hb_test_smtp_url(smtp);
+    desk->settings->smtp_url = hb_test_smtp_url(smtp);
     ck_assert_int_eq(write_mail(desk, "drop@example.com", "s", "t"), 0);
-    desk->now += APR_USEC_PER_SEC;
+    desk->ts->now += APR_USEC_PER_SEC;
     ck_assert_int_eq(write_mail(desk, "a@example.com", "s", "t"), 0);
     ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
     ck_assert_int_eq(n, 1);
@@ -420,19 +601,18 @@ START_TEST(a_mail_that_breaks_the_server_holds_up_no_other)
     ck_assert_int_eq(hb_test_smtp_attempts(smtp), n + 3);
     ck_assert_int_eq(waiting(desk), 5);
     hb_test_smtp_stop(smtp);
-    clean_up(desk);
 }
 END_TEST
 
 START_TEST(one_process_delivers_at_a_time)
 {
-    hb_test_desk_t *desk = mail_desk();
+    desk_t *desk = mail_desk();
     hb_test_smtp_t *smtp = hb_test_smtp_start(hb_test_pool);
     int n, fd;
 
-    desk->settings.smtp_url = hb_test_smtp_url(smtp);
+    desk->settings->smtp_url = hb_test_smtp_url(smtp);
     ck_assert_int_eq(write_mail(desk, "a@example.com", "s", "t"), 0);
-    fd = open(apr_pstrcat(hb_test_pool, desk->settings.mail_spool, "/" HB_MAIL_LOCK, NULL),
+    fd = open(apr_pstrcat(hb_test_pool, desk->settings->mail_spool, "/" HB_MAIL_LOCK, NULL),
               O_RDWR | O_CREAT, 0600);
     ck_assert_int_eq(flock(fd, LOCK_EX), 0);
     ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
@@ -442,43 +622,30 @@ START_TEST(one_process_delivers_at_a_time)
     ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
     ck_assert_int_eq(n, 1);
     hb_test_smtp_stop(smtp);
-    clean_up(desk);
 }
 END_TEST
 
-static void put_file(hb_test_desk_t *desk, const char *name, const char *text)
-{
-    apr_file_t *file;
-
-    ck_assert_int_eq(apr_file_open(&file, apr_pstrcat(hb_test_pool, desk->settings.mail_spool, "/",
-        name, NULL), APR_FOPEN_CREATE | APR_FOPEN_WRITE, APR_FPROT_OS_DEFAULT, hb_test_pool), 0);
-    apr_file_write_full(file, text, strlen(text), NULL);
-    apr_file_close(file);
-}
-
 START_TEST(foreign_and_orphaned_files_do_no_harm)
 {
-    hb_test_desk_t *desk = mail_desk();
+    desk_t *desk = mail_desk();
     hb_test_smtp_t *smtp = hb_test_smtp_start(hb_test_pool);
     int n;
 
-    desk->settings.smtp_url = hb_test_smtp_url(smtp);
+    desk->settings->smtp_url = hb_test_smtp_url(smtp);
     put_file(desk, "README", "not a mail");
-    put_file(desk, "0001700000000000-damaged.0.0.eml", "no header\r\n");
-    put_file(desk, "0001700000000000-unsynced.0.0.eml", "");    /* after a power failure */
+    put_file(desk, "0001780000000000-damaged.0.0.eml", "no header\r\n");
+    put_file(desk, "0001780000000000-unsynced.0.0.eml", "");    /* after a power failure */
     put_file(desk, ".0001600000000000-half.0.0.eml", "Date: ");
-    put_file(desk, apr_psprintf(hb_test_pool, ".%016" APR_INT64_T_FMT "-new.0.0.eml", desk->now),
+    put_file(desk, apr_psprintf(hb_test_pool, ".%016" APR_INT64_T_FMT "-new.0.0.eml", desk->ts->now),
              "Date: ");
-    ck_assert_int_eq(hb_mail_send_unsynced(hb_test_op_make(desk, hb_test_pool),
-                                           "a@example.com", "s", "t"), APR_SUCCESS);
+    ck_assert_int_eq(send_mail(desk, "a@example.com", "s", "t"), APR_SUCCESS);
     ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
     ck_assert_int_eq(n, 1);
     ck_assert_int_eq(failed(desk), 2);
     ck_assert_int_eq(waiting(desk), 1);
     /* One is being written just now, the other's writer is gone. */
-    ck_assert_int_eq(names(desk->settings.mail_spool, 1)->nelts, 1);
+    ck_assert_int_eq(names(desk->settings->mail_spool, 1)->nelts, 1);
     hb_test_smtp_stop(smtp);
-    clean_up(desk);
 }
 END_TEST
 
@@ -486,22 +653,21 @@ START_TEST(server_addresses_are_checked)
 {
     static const char *const bad[] = { "http://127.0.0.1:1", "smtp://user:pass@127.0.0.1:1",
                                        "smtp://", "://", "file:///etc/passwd" };
-    hb_test_desk_t *desk = mail_desk();
+    desk_t *desk = mail_desk();
     hb_test_smtp_t *smtp = hb_test_smtp_start(hb_test_pool);
     apr_size_t i;
     int n;
 
     ck_assert_int_eq(write_mail(desk, "a@example.com", "s", "t"), 0);
     for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        desk->settings.smtp_url = bad[i];
+        desk->settings->smtp_url = bad[i];
         ck_assert_msg(deliver(desk, &n) == HB_E_CONFIG, "%s", bad[i]);
     }
     /* SMTP_HOST of the seeds is a bare name. */
-    desk->settings.smtp_url = hb_test_smtp_url(smtp) + strlen("smtp://");
+    desk->settings->smtp_url = hb_test_smtp_url(smtp) + strlen("smtp://");
     ck_assert_int_eq(deliver(desk, &n), APR_SUCCESS);
     ck_assert_int_eq(n, 1);
     hb_test_smtp_stop(smtp);
-    clean_up(desk);
 }
 END_TEST
 
@@ -509,13 +675,17 @@ int main(void)
 {
     const TTest *const cases[] = {
         a_mail_is_one_whole_file, any_script_and_length_is_coded,
-        nothing_is_smuggled_into_a_header, a_spool_that_cannot_be_written_is_told,
+        nothing_is_smuggled_into_a_header, a_spool_that_cannot_be_written_loses_nothing,
+        a_mail_comes_with_its_transaction_or_not, a_round_that_died_makes_no_second_mail,
+        a_round_takes_so_many, a_row_that_cannot_be_read_holds_up_no_other,
         what_waits_is_delivered_once_oldest_first, a_refusal_for_good_is_set_aside,
         a_refusal_for_now_is_tried_again_later, a_server_that_refuses_us_costs_no_mail,
         a_server_that_is_away_is_asked_now_and_then,
         a_mail_that_breaks_the_server_holds_up_no_other,
         one_process_delivers_at_a_time, foreign_and_orphaned_files_do_no_harm,
-        server_addresses_are_checked, NULL
+        server_addresses_are_checked,
+        the_thread_sleeps_until_there_is_mail,  /* the last: it stops all of it */
+        NULL
     };
     return hb_test_main("hb_mail", cases);
 }
