@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mail goes from the spool to SMTP when that is set, and never holds a child back."""
+"""Mail goes from the outbox to the spool and to SMTP when that is set, and holds nobody back."""
 
 import socketserver
 import threading
@@ -75,6 +75,19 @@ def test_spooled_mail_is_delivered_once(make_server):
 def test_without_smtp_it_waits_in_the_spool(server, users, mails):
     user = users.make()
     assert user.email in mails.newest(user.email)["To"]
+
+
+def test_a_killed_server_loses_no_mail(make_server, claims):
+    claims("~HB01113", "AH00098")   # a writer died; the pid file of an unclean end
+    server = make_server()
+    users = [Users(server).make() for _ in range(5)]
+    server.kill()               # as a rule before the first of them is a file
+    server.start_again()
+    mails = Mails(server)
+    for user in users:
+        mails.newest(user.email)
+    mails.settle()
+    assert [len(mails.to(user.email)) for user in users] == [1] * 5
 
 
 def test_a_mail_server_that_hangs_does_not_hold_up_a_stop(make_server):
