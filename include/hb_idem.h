@@ -26,6 +26,12 @@ apr_status_t hb_idem_transact(hb_json_t **answer, hb_op_t *op, const char *actio
                               const hb_json_t *body, hb_idem_fn *fn, void *baton);
 
 /**
+ * "<action>:<64 digits>", one for the actor, action and op->idem_key: a ledger entry's key.
+ * NULL without an Idempotency-Key.
+ */
+const char *hb_idem_event(hb_op_t *op, const char *action);
+
+/**
  * The two halves, for who has a transaction already. First thing in it: was this done before?
  * @param answer  the first answer when it was; NULL when the work is to be done now
  */

@@ -45,6 +45,13 @@ static const char *fingerprint(hb_op_t *op, const hb_json_t *body)
     return hb_hex(op->pool, digest, sizeof(digest));
 }
 
+const char *hb_idem_event(hb_op_t *op, const char *action)
+{
+    const char *id = op->idem_key != NULL ? record_id(op, action) : NULL;
+
+    return id != NULL ? apr_pstrcat(op->pool, action, ":", id, NULL) : NULL;
+}
+
 apr_status_t hb_idem_begin(hb_json_t **answer, hb_op_t *op, const char *action,
                            const hb_json_t *body)
 {
