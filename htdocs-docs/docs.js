@@ -163,7 +163,7 @@ function curlText(path, method, operation) {
   }
   for (const parameter of operation.parameters || []) {
     if (parameter.in === 'header') {
-      words.push('-H', `"${parameter.name}: $(uuidgen)"`);
+      words.push('-H', `"${parameter.name}: $(openssl rand -hex 16)"`);
     }
   }
   const body = operation.requestBody && operation.requestBody.content['application/json'];
