@@ -20,6 +20,11 @@ int hb_user_has_totp(const hb_json_t *user);
 hb_roles_t hb_user_roles(const hb_json_t *user);
 /** Roles as a record keeps them: names of those beyond user, in op->pool. */
 hb_json_t *hb_user_role_names(const hb_op_t *op, hb_roles_t roles);
+/**
+ * The record as a reader may see it (hb_schema_view), with the OG tier that runs now. In
+ * op->pool. Does not wait.
+ */
+hb_json_t *hb_user_view(hb_op_t *op, const hb_json_t *user, unsigned int who);
 /** What the user sees of it, in op->pool. */
 hb_json_t *hb_user_to_self_json(hb_op_t *op, const hb_json_t *user);
 

@@ -178,7 +178,7 @@ apr_status_t hb_block_list(hb_json_t **list, hb_op_t *op, int limit, const char 
     for (i = 0; i < page.n_items; i++) {
         rv = hb_user_load(&user, op, hb_json_string(page.items[i], "blockedId"));
         if (rv == APR_SUCCESS) {
-            hb_json_push(items, hb_schema_view(op, HB_C_USERS, user, HB_ALL));
+            hb_json_push(items, hb_user_view(op, user, HB_ALL));
         } else if (rv == HB_E_USER_UNKNOWN) {
             hb_op_recover(op);  /* deleted since */
         } else {

@@ -14,6 +14,7 @@
 #include "hb_cache.h"
 #include "hb_secret.h"
 #include "hb_store.h"
+#include "hb_time.h"
 
 /* --- numbers with units --- */
 
@@ -299,6 +300,15 @@ static const char *read_secret(const char **value, apr_pool_t *pool)
 }
 
 /* Checks of single settings; none of them sees an empty value. */
+static const char *read_zone(const char **value, apr_pool_t *pool)
+{
+    if (!hb_zone_is_valid(*value)) {
+        return apr_psprintf(pool, "\"%s\" is no time zone of the IANA list, such as "
+                            "Asia/Kathmandu or UTC", shown(*value, pool));
+    }
+    return NULL;
+}
+
 static const struct {
     const char *member;
     const char *(*read)(const char **value, apr_pool_t *pool);
@@ -311,6 +321,7 @@ static const struct {
     { "agora_app_id", read_agora_app_id },
     { "store_url",    read_store_url },
     { "cache_url",    read_cache_url },
+    { "zone",         read_zone },
 };
 
 static const char *read_text(const char **kept, const hb_setting_row_t *row,

@@ -9,9 +9,11 @@
 #include <apr_strings.h>
 
 #include "hb_cache.h"
+#include "hb_og.h"
 #include "hb_role.h"
 #include "hb_social.h"
 #include "hb_store.h"
+#include "hb_time.h"
 #include "hb_username.h"
 
 /* How long the own view may come from the cache: a bound for a process that dies between a
@@ -73,9 +75,20 @@ hb_json_t *hb_user_role_names(const hb_op_t *op, hb_roles_t roles)
     return names;
 }
 
+/* Nothing runs when a tier ends, so a record may name one that is over. */
+hb_json_t *hb_user_view(hb_op_t *op, const hb_json_t *user, unsigned int who)
+{
+    hb_json_t *view = hb_schema_view(op, HB_C_USERS, user, who);
+
+    if (hb_json_has(view, "ogLevel")) {
+        hb_json_set_int(view, "ogLevel", hb_og_level(user, op->now));
+    }
+    return view;
+}
+
 hb_json_t *hb_user_to_self_json(hb_op_t *op, const hb_json_t *user)
 {
-    return hb_schema_view(op, HB_C_USERS, user, HB_ALL | HB_SELF);
+    return hb_user_view(op, user, HB_ALL | HB_SELF);
 }
 
 static apr_status_t unknown(hb_op_t *op)
@@ -121,6 +134,14 @@ apr_status_t hb_user_load_named(hb_json_t **user, hb_op_t *op, const char *name)
 
 /* --- showing --- */
 
+/* How long a view made now stays true: not beyond the end of an OG tier. */
+static apr_interval_time_t me_life(const hb_op_t *op, const hb_json_t *user)
+{
+    apr_interval_time_t left = hb_time_from_msec(hb_json_int(user, "ogExpiresAt", 0)) - op->now;
+
+    return left > 0 && left < ME_LIFE ? left : ME_LIFE;
+}
+
 static const char *me_key(const hb_op_t *op, const char *id)
 {
     return apr_pstrcat(op->pool, "cache:user:me:", id, NULL);
@@ -141,7 +162,7 @@ apr_status_t hb_user_me_text(const char **text, apr_size_t *len, hb_op_t *op)
         return rv;
     }
     *text = hb_json_text(hb_user_to_self_json(op, user), op->pool, len);
-    hb_cache_fill(op, &lease, key, *text, *len, ME_LIFE);
+    hb_cache_fill(op, &lease, key, *text, *len, me_life(op, user));
     return APR_SUCCESS;
 }
 
@@ -168,7 +189,7 @@ apr_status_t hb_user_show(hb_json_t **view, hb_op_t *op, const char *id_or_name)
     }
     rv = hb_block_check(op, hb_user_id(user));
     if (rv == APR_SUCCESS) {
-        *view = hb_schema_view(op, HB_C_USERS, user, HB_ALL);
+        *view = hb_user_view(op, user, HB_ALL);
     }
     return rv;
 }
@@ -187,7 +208,7 @@ static apr_status_t push_views(hb_json_t *items, hb_op_t *op, hb_json_t *const *
     rv = hb_block_mark(is_blocked, op, ids, n);
     for (i = 0; rv == APR_SUCCESS && i < n; i++) {
         if (!is_blocked[i]) {
-            hb_json_push(items, hb_schema_view(op, HB_C_USERS, users[i], HB_ALL));
+            hb_json_push(items, hb_user_view(op, users[i], HB_ALL));
         }
     }
     return rv;
@@ -284,7 +305,7 @@ apr_status_t hb_user_list(hb_json_t **list, hb_op_t *op, int only_staff, int lim
         return rv;
     }
     for (i = 0; i < page.n_items; i++) {
-        hb_json_push(items, hb_schema_view(op, HB_C_USERS, page.items[i], HB_ALL | HB_STAFF));
+        hb_json_push(items, hb_user_view(op, page.items[i], HB_ALL | HB_STAFF));
     }
     *list = list_json(op, items, page.next);
     return APR_SUCCESS;
