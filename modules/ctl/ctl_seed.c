@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Filling a new store. The layout is made when a store is first opened; the platform has no other
- * data it cannot do without yet. --demo adds people and streams through the same core
+ * Filling a new store. The layout is made when a store is first opened; the gift catalogue and the
+ * OG tiers come from conf/seed, which travels inside this command. --demo adds people and streams through the same core
  * functions as requests do, so that lists and counts have something to show. Nobody can
  * sign in as a demo account until `user password` gives it one that is known.
  */
 #include "ctl.h"
 
+#include <apr_file_io.h>
 #include <apr_strings.h>
 
 #include "hb_account.h"
 #include "hb_crypto.h"
+#include "hb_gift.h"
+#include "hb_og.h"
 #include "hb_schema.h"
 #include "hb_store.h"
 #include "hb_stream.h"
 #include "hb_viewer.h"
+#include "seed_files.h"
 
 typedef struct demo_t {
     const char *username, *name, *country;
@@ -33,6 +37,9 @@ static const demo_t demos[] = {
     { "demo.watch2", "Ben",    "AU", NULL, NULL, HB_STREAM_GONE },
     { "demo.watch3", "Chen",   "SG", NULL, NULL, HB_STREAM_GONE },
 };
+
+/* Largest file of rows that is read. */
+#define SEED_MAX_BYTES (1024 * 1024)
 
 #define N_DEMOS ((int)(sizeof(demos) / sizeof(demos[0])))
 
@@ -112,19 +119,82 @@ static int stream(ctl_t *ctl, const demo_t *demo, const char *host_id,
     return rv == APR_SUCCESS ? CTL_OK : ctl_fail_op(ctl, op, rv);
 }
 
+/* Rows of a file of conf/seed, or of one like it. */
+static int rows_read(hb_json_t **rows, ctl_t *ctl, const char *path,
+                     const unsigned char *own, apr_size_t own_bytes)
+{
+    const char *text = (const char *)own, *why;
+    apr_size_t len = own_bytes;
+
+    if (path != NULL) {
+        apr_file_t *file;
+        apr_status_t rv = apr_file_open(&file, path, APR_FOPEN_READ, 0, ctl->pool);
+        char *bytes = apr_palloc(ctl->pool, SEED_MAX_BYTES + 1), buf[120];
+
+        if (rv == APR_SUCCESS) {
+            rv = apr_file_read_full(file, bytes, SEED_MAX_BYTES + 1, &len);
+            apr_file_close(file);
+        }
+        if (rv != APR_SUCCESS && rv != APR_EOF) {
+            return ctl_fail(ctl, "%s: %s", path, apr_strerror(rv, buf, sizeof(buf)));
+        }
+        if (len > SEED_MAX_BYTES) {
+            return ctl_fail(ctl, "%s is larger than %d bytes", path, SEED_MAX_BYTES);
+        }
+        text = bytes;
+    }
+    if (hb_json_parse(rows, &why, text, len, ctl->pool) != APR_SUCCESS) {
+        return ctl_fail(ctl, "%s: %s", path, why);
+    }
+    if (hb_json_type(*rows) != HB_JSON_ARRAY) {
+        return ctl_fail(ctl, "%s is no array of rows, as conf/seed has", path);
+    }
+    return CTL_OK;
+}
+
+/* What the platform sells, as far as it is not there. */
+static int catalogue(ctl_t *ctl, hb_op_t *op, const hb_json_t *gifts, const hb_json_t *tiers)
+{
+    int n_gifts, n_tiers = 0;
+    apr_status_t rv = hb_gift_seed(&n_gifts, op, gifts);
+
+    if (rv == APR_SUCCESS) {
+        rv = hb_og_seed(&n_tiers, op, tiers);
+    }
+    if (rv != APR_SUCCESS) {
+        return ctl_fail_op(ctl, op, rv);
+    }
+    ctl_say(ctl, "added %d gifts and %d OG tiers", n_gifts, n_tiers);
+    return CTL_OK;
+}
+
 int ctl_seed(ctl_t *ctl, int argc, const char *const *argv)
 {
     const char *ids[N_DEMOS] = { NULL };
+    const char *gifts_path = NULL, *tiers_path = NULL;
+    hb_json_t *gifts, *tiers;
     int wants_demo = 0, n_people = 0, n_streams = 0, i;
     const ctl_option_t options[] = {
         { "demo", NULL, &wants_demo },
+        { "gifts", &gifts_path, NULL },
+        { "og-tiers", &tiers_path, NULL },
         { NULL, NULL, NULL }
     };
     hb_op_t *op;
     int rc = ctl_options(ctl, argc, argv, options, NULL, 0, 0);
 
     if (rc == CTL_OK) {
+        rc = rows_read(&gifts, ctl, gifts_path, bytes_gifts_json, sizeof(bytes_gifts_json));
+    }
+    if (rc == CTL_OK) {
+        rc = rows_read(&tiers, ctl, tiers_path, bytes_og_tiers_json,
+                       sizeof(bytes_og_tiers_json));
+    }
+    if (rc == CTL_OK) {
         rc = ctl_site(&op, ctl);
+    }
+    if (rc == CTL_OK) {
+        rc = catalogue(ctl, op, gifts, tiers);
     }
     for (i = 0; rc == CTL_OK && wants_demo && i < N_DEMOS; i++) {
         rc = person(&ids[i], ctl, &demos[i]);

@@ -9,13 +9,13 @@ _halobuzzctl()
 
     COMPREPLY=()
     case $prev in
-    --settings|--password-file)
+    --settings|--password-file|--gifts|--og-tiers)
         COMPREPLY=( $(compgen -f -- "$cur") ); return ;;
     --role)
         COMPREPLY=( $(compgen -W "$roles" -- "$cur") ); return ;;
     esac
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=( $(compgen -W "check health status routes smoke seed user store version help" -- "$cur") )
+        COMPREPLY=( $(compgen -W "check health status routes smoke seed og user store version help" -- "$cur") )
         return
     fi
     case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
@@ -35,10 +35,14 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "create role list show disable enable password" -- "$cur") ) ;;
     "store "*)
         COMPREPLY=( $(compgen -W "backup verify stats" -- "$cur") ) ;;
+    "og bonus")
+        COMPREPLY=( $(compgen -W "--date $common" -- "$cur") ) ;;
+    "og "*)
+        COMPREPLY=( $(compgen -W "bonus" -- "$cur") ) ;;
     "seed "*)
-        COMPREPLY=( $(compgen -W "--demo $common" -- "$cur") ) ;;
+        COMPREPLY=( $(compgen -W "--demo --gifts --og-tiers $common" -- "$cur") ) ;;
     "help "*)
-        COMPREPLY=( $(compgen -W "check health status routes smoke seed user store version" -- "$cur") ) ;;
+        COMPREPLY=( $(compgen -W "check health status routes smoke seed og user store version" -- "$cur") ) ;;
     *)
         COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
     esac

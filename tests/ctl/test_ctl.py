@@ -43,7 +43,7 @@ def test_usage(ctl):
     ("fly",), ("user",), ("user", "fly"), ("check", "--fly"), ("check", "extra"),
     ("user", "create"), ("user", "create", "--email"), ("user", "role", "x"),
     ("user", "role", "x", "king"), ("user", "list", "--limit", "0"), ("user", "list", "--limit=x"),
-    ("seed", "--demo=yes"), ("store", "backup"), ("help", "fly"),
+    ("seed", "--demo=yes"), ("og", "bonus"), ("og", "bonus", "--date", "2026-02-30"), ("store", "backup"), ("help", "fly"),
 ])
 def test_wrong_command_lines(ctl, place, args):
     done = ctl(*args, place=place)
@@ -162,7 +162,9 @@ def test_others_are_told_whom_to_be(ctl, place, as_root):
 # --- the store
 
 def test_seed(ctl, place):
-    assert ctl("seed", place=place).code == OK
+    done = ctl("seed", place=place)
+    assert done.code == OK and "added 16 gifts and 5 OG tiers" in done.out
+    assert "added 0 gifts and 0 OG tiers" in ctl("seed", place=place).out
     assert ctl("user", "list", "--json", place=place).json["items"] == []
     done = ctl("seed", "--demo", place=place)
     assert done.code == OK and "9 demo accounts" in done.out and "6 streams" in done.out
@@ -171,6 +173,26 @@ def test_seed(ctl, place):
     stats = ctl("store", "stats", "--json", place=place).json
     assert stats["collections"]["users"]["records"] == 9
     assert stats["collections"]["liveStreams"]["records"] == 6
+
+
+def test_seed_with_rows_of_ones_own(ctl, place):
+    rows = place.file("gifts.json", '[{"code": "a", "name": "A", "priceCoins": 1}]', mode=0o644)
+    for wrong, why in (('[{"code": "a"}]', "name"), ("{}", "no array"), ("[", "gifts.json")):
+        done = ctl("seed", "--gifts", place.file("wrong-gifts.json", wrong, mode=0o644),
+                   place=place)
+        assert done.code == FAILED and why in done.err
+    assert ctl("seed", "--gifts", place.root + "/none", place=place).code == FAILED
+    done = ctl("seed", "--gifts", rows, place=place)
+    assert done.code == OK and "added 1 gifts and 5 OG tiers" in done.out
+
+
+def test_og_bonus(ctl, place):
+    assert ctl("seed", place=place).code == OK
+    done = ctl("og", "bonus", "--date", "2026-01-02", "--json", place=place)
+    assert done.code == OK
+    assert done.json == {"date": "2026-01-02", "entitled": 0, "paid": 0, "coins": 0}
+    done = ctl("og", "bonus", "--date", "9999-01-01", place=place)
+    assert done.code == FAILED and "has not begun in Australia/Sydney" in done.err
 
 
 def test_store_commands(ctl, place):
