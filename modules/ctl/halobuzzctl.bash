@@ -15,7 +15,7 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "$roles" -- "$cur") ); return ;;
     esac
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=( $(compgen -W "check health status routes smoke seed og user store version help" -- "$cur") )
+        COMPREPLY=( $(compgen -W "check health status routes smoke seed og user ledger store version help" -- "$cur") )
         return
     fi
     case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
@@ -27,12 +27,18 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "--staff --limit --after $common" -- "$cur") ) ;;
     "user password")
         COMPREPLY=( $(compgen -W "--password-file $common" -- "$cur") ) ;;
-    "user show"|"user disable"|"user enable"|"store verify"|"store stats")
+    "ledger balance")
+        COMPREPLY=( $(compgen -W "--at $common" -- "$cur") ) ;;
+    "ledger statement")
+        COMPREPLY=( $(compgen -W "--limit --after $common" -- "$cur") ) ;;
+    "ledger verify"|"ledger circulation"|"user show"|"user disable"|"user enable"|"store verify"|"store stats")
         COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
     "store backup")
         COMPREPLY=( $(compgen -f -- "$cur") ) ;;
     "user "*)
         COMPREPLY=( $(compgen -W "create role list show disable enable password" -- "$cur") ) ;;
+    "ledger "*)
+        COMPREPLY=( $(compgen -W "verify balance statement circulation" -- "$cur") ) ;;
     "store "*)
         COMPREPLY=( $(compgen -W "backup verify stats" -- "$cur") ) ;;
     "og bonus")
@@ -42,7 +48,7 @@ _halobuzzctl()
     "seed "*)
         COMPREPLY=( $(compgen -W "--demo --gifts --og-tiers $common" -- "$cur") ) ;;
     "help "*)
-        COMPREPLY=( $(compgen -W "check health status routes smoke seed og user store version" -- "$cur") ) ;;
+        COMPREPLY=( $(compgen -W "check health status routes smoke seed og user ledger store version" -- "$cur") ) ;;
     *)
         COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
     esac

@@ -42,6 +42,10 @@ static const ctl_command_t commands[] = {
   { "user disable",  "USER",                                                                  ctl_user_disable,  "lock an account out; its sessions and its stream end" },
   { "user enable",   "USER",                                                                  ctl_user_enable,   "let a disabled account in again" },
   { "user password", "USER [--password-file FILE]",                                           ctl_user_password, "set a password; all sessions of the account end" },
+  { "ledger verify", "[--json]",                                                              ctl_ledger_verify, "recompute every entry, account and balance; name the first wrong entry" },
+  { "ledger balance", "ACCOUNT [--at TIME] [--json]",                                         ctl_ledger_balance, "what an account holds, or held" },
+  { "ledger statement", "ACCOUNT [--limit N] [--after CURSOR] [--json]",                      ctl_ledger_statement, "an account's entries, newest first" },
+  { "ledger circulation", "[--json]",                                                         ctl_ledger_circulation, "coins made, unmade and with somebody, by kind of entry" },
   { "store backup",  "FILE",                                                                  ctl_store_backup,  "copy the live store into a new file" },
   { "store verify",  "[--json]",                                                              ctl_store_verify,  "check structure, indexes and every record" },
   { "store stats",   "[--json]",                                                              ctl_store_stats,   "driver, size and records of each collection" },
@@ -57,7 +61,7 @@ static void usage(FILE *out)
 
     fputs("usage: halobuzzctl COMMAND [ARGUMENTS] [--settings FILE] [--json] [-k] [-v]\n\n", out);
     for (i = 0; i < N_COMMANDS; i++) {
-        fprintf(out, "  %-14s %s\n", commands[i].name, commands[i].sentence);
+        fprintf(out, "  %-18s %s\n", commands[i].name, commands[i].sentence);
     }
     fputs("\nhalobuzzctl help COMMAND tells the arguments; man halobuzzctl tells the rest.\n", out);
 }
