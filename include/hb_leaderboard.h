@@ -23,6 +23,9 @@ apr_status_t hb_leaderboard_gifters(hb_json_t **board, hb_op_t *op, const char *
 /** Inside the transaction of a gift: add it to what the user gave today and this week. */
 apr_status_t hb_leaderboard_note(hb_op_t *op, const char *user_id, apr_int64_t coins);
 
+/** Add coins to a sum in a document. HB_E_INPUT_INVALID beyond 64 bits. Does not wait. */
+apr_status_t hb_leaderboard_add(hb_json_t *doc, const char *field, apr_int64_t coins);
+
 /** The Monday of the week of a moment, YYYY-MM-DD in UTC, in pool. */
 const char *hb_leaderboard_week(apr_pool_t *pool, apr_time_t when);
 

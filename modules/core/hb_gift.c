@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sending a gift. All it changes is one transaction: the ledger's entry, the gift's record, the
- * room's total and score, what the sender gave there and in this day and week. That bonus coins
- * buy no gift is not checked here: the ledger's table of kinds has no way for them.
+ * room's total and score, what the sender gave there and in this day and week. What need not
+ * be read in it (the catalogue, blocks) is read before, because other writers wait for its end; what
+ * that says is judged inside, behind the look for an earlier answer, so that a call which
+ * is repeated gets its answer whatever has changed since.
+ * That bonus coins buy no gift is not checked here: the ledger's table of kinds has no way for
+ * them.
  */
 #include "hb_gift.h"
 
@@ -27,9 +31,11 @@ typedef struct send_t {
     const char *stream_id;
     const char *gift_id;
     apr_int64_t quantity;
+    /* as it was before the transaction */
+    hb_json_t *gift;            /* NULL: none of this id */
+    int has_block;              /* either way */
     /* as the transaction found and left it */
     hb_json_t *stream;
-    hb_json_t *gift;
     const char *host_id;
     apr_int64_t coins, host_coins, combo;
 } send_t;
@@ -40,6 +46,37 @@ apr_int64_t hb_gift_share(apr_int64_t coins, apr_int64_t percent)
 }
 
 /* --- may it be sent? --- */
+
+static apr_status_t get_or_null(hb_json_t **doc, hb_op_t *op, hb_collection_e in,
+                                const char *id)
+{
+    apr_status_t rv = hb_store_get(doc, op, in, id);
+
+    if (rv != APR_SUCCESS) {
+        *doc = NULL;
+    }
+    return rv == HB_E_STORE_MISSING ? APR_SUCCESS : rv;
+}
+
+/* Read what the transaction need not; fails only when the store does. */
+static apr_status_t look(send_t *send, hb_op_t *op)
+{
+    hb_json_t *stream = NULL;
+    apr_status_t rv = get_or_null(&send->gift, op, HB_C_GIFT_CATALOG, send->gift_id);
+
+    if (rv == APR_SUCCESS && hb_id_is_valid(send->stream_id)) {
+        rv = get_or_null(&stream, op, HB_C_STREAMS, send->stream_id);
+    }
+    if (rv == APR_SUCCESS && stream != NULL) {
+        rv = hb_viewer_check_blocks(op, hb_json_string(stream, "hostId"), op->actor.user_id);
+        if (rv == HB_E_USER_BLOCKED) {
+            hb_op_recover(op);
+            send->has_block = 1;
+            rv = APR_SUCCESS;
+        }
+    }
+    return rv;
+}
 
 static apr_status_t check_room(send_t *send, hb_op_t *op)
 {
@@ -55,21 +92,20 @@ static apr_status_t check_room(send_t *send, hb_op_t *op)
     if (hb_stream_is_host(op, send->stream)) {
         return hb_fail(op, HB_E_USER_SELF, "a host gives no gifts to themselves");
     }
-    return hb_viewer_check_blocks(op, send->host_id, op->actor.user_id);
+    if (send->has_block) {
+        return hb_fail(op, HB_E_USER_BLOCKED, "you and this host are not in each other's rooms");
+    }
+    return APR_SUCCESS;
 }
 
 static apr_status_t check_gift(send_t *send, hb_op_t *op)
 {
-    apr_status_t rv = hb_store_get(&send->gift, op, HB_C_GIFT_CATALOG, send->gift_id);
     apr_int64_t level_min, price;
     hb_json_t *sender;
+    apr_status_t rv;
 
-    if (rv == HB_E_STORE_MISSING
-        || (rv == APR_SUCCESS && !hb_json_bool(send->gift, "isActive", 0))) {
+    if (send->gift == NULL || !hb_json_bool(send->gift, "isActive", 0)) {
         return hb_fail(op, HB_E_GIFT_UNKNOWN, "the catalogue has no gift with this id");
-    }
-    if (rv != APR_SUCCESS) {
-        return rv;
     }
     level_min = hb_json_int(send->gift, "ogLevelMin", 0);
     if (level_min > 0) {
@@ -143,27 +179,25 @@ static apr_status_t note_giver(send_t *send, hb_op_t *op)
         }
     }
     if (rv == APR_SUCCESS) {
-        const hb_edit_t edits[] = {
-            { "coins", HB_INC, HB_INT(send->coins) },
-            { "lastGiftId", HB_SET, HB_STR(send->gift_id) },
-            { "lastAt", HB_SET, HB_INT(now_msec) },
-            { "combo", HB_SET, HB_INT(send->combo) },
-        };
-
-        rv = hb_store_change(NULL, NULL, op, HB_C_ROOM_GIVERS, id, NULL, 0, edits, 4);
+        rv = hb_leaderboard_add(giver, "coins", send->coins);
+    }
+    if (rv == APR_SUCCESS) {
+        hb_json_set_string(giver, "lastGiftId", send->gift_id);
+        hb_json_set_int(giver, "lastAt", now_msec);
+        hb_json_set_int(giver, "combo", send->combo);
+        rv = hb_store_replace(NULL, op, HB_C_ROOM_GIVERS, giver);
     }
     return rv;
 }
 
 static apr_status_t note_room(send_t *send, hb_op_t *op)
 {
-    const hb_edit_t edits[] = {
-        { "totalCoins", HB_INC, HB_INT(send->coins) },
-        { "score", HB_INC, HB_INT(send->coins * HB_SCORE_COIN) },
-    };
+    apr_status_t rv = hb_leaderboard_add(send->stream, "totalCoins", send->coins);
 
-    return hb_store_change(&send->stream, NULL, op, HB_C_STREAMS, send->stream_id, NULL, 0,
-                           edits, 2);
+    if (rv == APR_SUCCESS) {
+        rv = hb_leaderboard_add(send->stream, "score", send->coins * HB_SCORE_COIN);
+    }
+    return rv == APR_SUCCESS ? hb_store_replace(NULL, op, HB_C_STREAMS, send->stream) : rv;
 }
 
 static apr_status_t keep_gift(hb_json_t **record, send_t *send, hb_op_t *op)
@@ -240,6 +274,10 @@ apr_status_t hb_gift_send(hb_json_t **reply, hb_op_t *op, const char *stream_id,
     hb_json_set_string(body, "streamId", stream_id);
     hb_json_set_string(body, "giftId", send.gift_id);
     hb_json_set_int(body, "quantity", send.quantity);
+    rv = look(&send, op);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
     do {
         rv = hb_idem_transact(reply, op, "gift", body, send_work, &send);
         /* A store whose writers do not queue tells two first gifts at once by this. */

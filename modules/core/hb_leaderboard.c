@@ -34,45 +34,54 @@ const char *hb_leaderboard_week(apr_pool_t *pool, apr_time_t when)
     return day_of(pool, (day - (day + 3) % 7) * DAY_USEC);  /* day 0 was a Thursday */
 }
 
+apr_status_t hb_leaderboard_add(hb_json_t *doc, const char *field, apr_int64_t coins)
+{
+    apr_int64_t sum = hb_json_int(doc, field, 0);
+
+    if (__builtin_add_overflow(sum, coins, &sum)) {
+        return HB_E_INPUT_INVALID;
+    }
+    hb_json_set_int(doc, field, sum);
+    return APR_SUCCESS;
+}
+
 /* One sum of a giver's record: go on with it, or start it. */
-static int sum_edits(hb_edit_t *edits, const hb_json_t *giver, const char *period_field,
-                     const char *period, const char *coins_field, apr_int64_t coins)
+static apr_status_t note_period(hb_json_t *giver, const char *period_field,
+                                const char *period, const char *coins_field,
+                                apr_int64_t coins)
 {
     const char *last = hb_json_string(giver, period_field);
 
-    if (last != NULL && strcmp(last, period) == 0) {
-        edits[0] = (hb_edit_t){ coins_field, HB_INC, HB_INT(coins) };
-        return 1;
+    if (last == NULL || strcmp(last, period) != 0) {
+        hb_json_set_string(giver, period_field, period);
+        hb_json_set_int(giver, coins_field, 0);
     }
-    edits[0] = (hb_edit_t){ period_field, HB_SET, HB_STR(period) };
-    edits[1] = (hb_edit_t){ coins_field, HB_SET, HB_INT(coins) };
-    return 2;
+    return hb_leaderboard_add(giver, coins_field, coins);
 }
 
 apr_status_t hb_leaderboard_note(hb_op_t *op, const char *user_id, apr_int64_t coins)
 {
-    const char *day = day_of(op->pool, op->now);
-    const char *week = hb_leaderboard_week(op->pool, op->now);
     hb_json_t *giver;
-    hb_edit_t edits[4];
     apr_status_t rv = hb_store_get(&giver, op, HB_C_GIVERS, user_id);
-    int n;
+    int is_new = rv == HB_E_STORE_MISSING;
 
-    if (rv == HB_E_STORE_MISSING) {
+    if (is_new) {
         giver = hb_json_object_make(op->pool);
         hb_json_set_string(giver, "_id", user_id);
-        hb_json_set_string(giver, "day", day);
-        hb_json_set_int(giver, "dayCoins", coins);
-        hb_json_set_string(giver, "week", week);
-        hb_json_set_int(giver, "weekCoins", coins);
-        return hb_store_insert(NULL, op, HB_C_GIVERS, giver);
+        rv = APR_SUCCESS;
+    }
+    if (rv == APR_SUCCESS) {
+        rv = note_period(giver, "day", day_of(op->pool, op->now), "dayCoins", coins);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = note_period(giver, "week", hb_leaderboard_week(op->pool, op->now), "weekCoins",
+                         coins);
     }
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    n = sum_edits(edits, giver, "day", day, "dayCoins", coins);
-    n += sum_edits(edits + n, giver, "week", week, "weekCoins", coins);
-    return hb_store_change(NULL, NULL, op, HB_C_GIVERS, user_id, NULL, 0, edits, n);
+    return is_new ? hb_store_insert(NULL, op, HB_C_GIVERS, giver)
+                  : hb_store_replace(NULL, op, HB_C_GIVERS, giver);
 }
 
 /* --- reading --- */
