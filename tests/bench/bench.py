@@ -7,7 +7,7 @@ in turn, A B A B ..., and the median of the pairwise ratios is printed with its 
 
     bench.py --build DIR [--rounds 5] [--seconds 3] [--json FILE] [CASE ...]
 
-CASE: me limiter streams register million storm start. Needs wrk. Loopback only.
+CASE: me limiter streams register ledger million storm start. Needs wrk. Loopback only.
 """
 import argparse
 import contextlib
@@ -286,6 +286,42 @@ def case_register(f, o):
                 f"(groups of {o.group})")
 
 
+def run_ledger(o, state, *args):
+    """What bench_ledger prints, by what each figure is of."""
+    out = subprocess.run([os.path.join(o.build, "tests/bench/bench_ledger"), "--dir", state, *args],
+                         capture_output=True, text=True, check=True).stdout
+    if "proved" in out and out.count("(clean)") != out.count("proved"):
+        raise SystemExit("ledger: " + out)
+    return [(float(line.split()[0]), line) for line in out.splitlines()]
+
+
+def case_ledger(f, o):
+    def fresh(*args):
+        state = tempfile.mkdtemp(prefix="hbledger")
+        try:
+            return run_ledger(o, state, *args)
+        finally:
+            shutil.rmtree(state, ignore_errors=True)
+
+    def loop():
+        state = tempfile.mkdtemp(prefix="hbinsert")
+        try:
+            out = subprocess.run([os.path.join(o.build, "tests/bench/bench_insert"), "--dir",
+                                  state, "--seconds", str(o.seconds), "--group", str(o.group)],
+                                 capture_output=True, text=True, check=True).stdout
+            return float(out.split()[0])
+        finally:
+            shutil.rmtree(state, ignore_errors=True)
+
+    f.ratio("gift's entry : plain insert loop", None,
+            lambda: fresh("--threads", "32", "--seconds", str(o.seconds))[0][0], loop, o.rounds,
+            f"(groups of {o.group})")
+    for size in o.ledger.split(","):
+        rate = fresh("--seconds", "0", "--verify", size)[-1][0]
+        f.value(f"prove {size} entries", 1e6 / rate, "us an entry", below=5,
+                note=f"{rate:.0f} entries/s")
+
+
 def case_million(f, o):
     small, large = tempfile.mkdtemp(prefix="hbs"), tempfile.mkdtemp(prefix="hbl")
     try:
@@ -355,7 +391,7 @@ def case_start(f, o):
 
 
 CASES = {"me": case_me, "limiter": case_limiter, "streams": case_streams, "register": case_register,
-         "million": case_million, "storm": case_storm, "start": case_start}
+         "ledger": case_ledger, "million": case_million, "storm": case_storm, "start": case_start}
 
 
 def main():
@@ -365,6 +401,7 @@ def main():
     p.add_argument("--seconds", type=int, default=3)
     p.add_argument("--users", type=int, default=1000000)
     p.add_argument("--group", type=int, default=16)
+    p.add_argument("--ledger", default="100000,1000000", help="sizes of ledgers to prove")
     p.add_argument("--json")
     p.add_argument("cases", nargs="*", metavar="CASE")
     o = p.parse_args()
