@@ -311,8 +311,11 @@ static void refused(hb_op_t *op, const char *action, const hb_json_t *user,
 apr_status_t hb_account_prove(hb_op_t *op, const hb_json_t *user, const char *password)
 {
     const char *id = hb_user_id(user);
-    apr_status_t rv = try_password(op, id, password, hb_json_string(user, "passwordHash"));
+    apr_status_t rv;
 
+    /* None given proves nothing, and is one more wrong one. */
+    rv = try_password(op, id, password != NULL ? password : "",
+                      hb_json_string(user, "passwordHash"));
     if (rv == APR_SUCCESS) {
         hb_lockout_passed(op, id);
     } else if (rv == HB_E_AUTH_CREDENTIALS) {
@@ -529,25 +532,27 @@ static apr_status_t password_in_store(hb_op_t *op, void *baton)
     return rv == APR_SUCCESS ? hb_mail_add(op, change->mail) : rv;
 }
 
-/* @param current  NULL when the operator asks, who need not know it */
-static apr_status_t password_change(hb_op_t *op, const char *id, const char *field,
-                                    const char *current, const char *password)
+/* The account, when it may have this password. */
+static apr_status_t load_for_password(hb_json_t **user, hb_op_t *op, const char *id,
+                                      const char *field, const char *password)
 {
+    apr_status_t rv = hb_user_load(user, op, id);
+
+    if (rv == APR_SUCCESS) {
+        rv = hb_password_check(op, field, password, hb_json_string(*user, "username"),
+                               hb_json_string(*user, "email"));
+    }
+    return rv;
+}
+
+/* Whoever calls has made sure that it may be. */
+static apr_status_t password_replace(hb_op_t *op, const hb_json_t *user, const char *password)
+{
+    const char *id = hb_user_id(user);
     password_t change = { NULL };
-    hb_json_t *user;
     apr_status_t rv;
 
-    rv = hb_user_load(&user, op, id);
-    if (rv == APR_SUCCESS) {
-        rv = hb_password_check(op, field, password, hb_json_string(user, "username"),
-                               hb_json_string(user, "email"));
-    }
-    if (rv == APR_SUCCESS && current != NULL) {
-        rv = hb_account_prove(op, user, current);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = hb_password_hash(&change.hash, op, password);
-    }
+    rv = hb_password_hash(&change.hash, op, password);
     if (rv != APR_SUCCESS) {
         return rv;
     }
@@ -566,10 +571,27 @@ static apr_status_t password_change(hb_op_t *op, const char *id, const char *fie
 apr_status_t hb_account_password_change(hb_op_t *op, const char *current,
                                         const char *password)
 {
-    return password_change(op, op->actor.user_id, "newPassword", current, password);
+    hb_json_t *user;
+    apr_status_t rv;
+
+    rv = load_for_password(&user, op, op->actor.user_id, "newPassword", password);
+    if (rv == APR_SUCCESS) {
+        rv = hb_account_prove(op, user, current);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = password_replace(op, user, password);
+    }
+    return rv;
 }
 
 apr_status_t hb_account_password_set(hb_op_t *op, const char *user_id, const char *password)
 {
-    return password_change(op, user_id, "password", NULL, password);
+    hb_json_t *user;
+    apr_status_t rv;
+
+    rv = load_for_password(&user, op, user_id, "password", password);
+    if (rv == APR_SUCCESS) {
+        rv = password_replace(op, user, password);
+    }
+    return rv;
 }

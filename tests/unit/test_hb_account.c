@@ -259,6 +259,8 @@ START_TEST(a_new_password_ends_other_sessions)
     ck_assert_int_eq(hb_test_login(&other, ts, HB_TEST_PASSWORD, NULL), APR_SUCCESS);
     ck_assert_int_eq(hb_account_password_change(hb_test_op_of(ts, maya), "wrong", NEW_PASSWORD),
                      HB_E_AUTH_CREDENTIALS);
+    ck_assert_int_eq(hb_account_password_change(hb_test_op_of(ts, maya), NULL, NEW_PASSWORD),
+                     HB_E_AUTH_CREDENTIALS);
     ck_assert_int_eq(hb_account_password_change(hb_test_op_of(ts, maya), HB_TEST_PASSWORD,
                                                 "maya@example.com"), HB_E_INPUT_INVALID);
     ck_assert_int_eq(hb_test_check(ts, other.access), APR_SUCCESS);
