@@ -3,9 +3,16 @@ dnl What the suite needs, what it found, and what a missing option costs.
 
 AC_DEFUN([HB_PROBE_HTTPD], [
     AC_ARG_WITH([apxs], [AS_HELP_STRING([--with-apxs=FILE], [apxs of the httpd to build for])],
-        [APXS=$withval], [AC_PATH_PROGS([APXS], [apxs apxs2])])
+        [], [with_apxs=yes])
+    AS_CASE([$with_apxs],
+        [yes], [AC_PATH_PROGS([APXS], [apxs apxs2])],
+        [no], [AC_MSG_ERROR([these are modules of httpd: they cannot be built --without-apxs])],
+        [*/*], [APXS=$with_apxs],
+        [AC_PATH_PROG([APXS], [$with_apxs])])
     AS_IF([test -z "$APXS" || ! test -x "$APXS"],
         [AC_MSG_ERROR([apxs not found: install apache2-dev, or name it by --with-apxs=FILE])])
+    AS_IF([test ! -f "`$APXS -q INCLUDEDIR 2>/dev/null`/httpd.h"],
+        [AC_MSG_ERROR([$APXS is no apxs, or httpd's headers are missing: install apache2-dev, or name the right one by --with-apxs=FILE])])
     HTTPD=`$APXS -q SBINDIR`/`$APXS -q PROGNAME`
     HTTPD_CPPFLAGS="-I`$APXS -q INCLUDEDIR` `$APXS -q EXTRA_CPPFLAGS`"
     AC_ARG_WITH([apache-libexecdir],
@@ -47,15 +54,23 @@ AC_DEFUN([HB_PROBE_CHECK], [
     AM_CONDITIONAL([HAVE_CHECK], [test "x$hb_have_check" = xyes])
 ])
 
+dnl What was found, and what is lost without the rest.
 AC_DEFUN([HB_PROBE_SUMMARY], [
+    hb_sqlite_version=`$PKG_CONFIG --modversion sqlite3`
+    hb_check_version=`$PKG_CONFIG --modversion check 2>/dev/null`
     AC_MSG_NOTICE([])
     AC_MSG_NOTICE([HaloBuzz $PACKAGE_VERSION])
     AC_MSG_NOTICE([  httpd              $HTTPD])
     AC_MSG_NOTICE([  modules go to      $apachelibexecdir])
     AC_MSG_NOTICE([  .load and .conf    $apacheconfdir])
-    AC_MSG_NOTICE([  SQLite             `$PKG_CONFIG --modversion sqlite3`])
+    AC_MSG_NOTICE([  records            SQLite $hb_sqlite_version])
+    AC_MSG_NOTICE([  shared state       shared memory])
     AS_IF([test "x$hb_have_check" = xyes],
-        [AC_MSG_NOTICE([  unit tests         yes (Check `$PKG_CONFIG --modversion check`)])],
-        [AC_MSG_NOTICE([  unit tests         no: install check; without it make check runs no C tests])])
+        [AC_MSG_NOTICE([  unit tests         yes, Check $hb_check_version])],
+        [AC_MSG_NOTICE([  unit tests         no: make check proves nothing in C; install check])])
+    AS_IF([test "x$enable_sanitizers" = xyes],
+        [AC_MSG_NOTICE([  sanitizers         yes: slow, and httpd needs the tests' way of starting it])])
+    AS_IF([test "x$enable_werror" = xyes],
+        [AC_MSG_NOTICE([  warnings           stop the build; --disable-werror for an unknown compiler])])
     AC_MSG_NOTICE([])
 ])
