@@ -7,6 +7,7 @@ import pwd
 import random
 import signal
 import sqlite3
+import subprocess
 import threading
 import time
 
@@ -96,47 +97,95 @@ def test_a_killed_child_is_replaced(make_server, claims):
     assert_problem(Client(server).get("/o/x"), 404)
 
 
+class Registering:
+    """Callers that register one account after the other; made holds what was acknowledged."""
+
+    def __init__(self, server, callers=4):
+        self.server, self.made, self.stops = server, [], threading.Event()
+        self.threads = [threading.Thread(target=self.run, args=(n,)) for n in range(callers)]
+
+    def run(self, who):
+        n = 0
+        while not self.stops.is_set():
+            name = "w%dn%d" % (who, n)
+            n += 1
+            try:
+                reply = Client(self.server).post("/api/v1/auth/register", timeout=5, json={
+                    "email": name + "@halobuzz.test", "username": name, "password": PASSWORD})
+                if reply.status_code == 201:
+                    self.made.append((name, reply.json()["accessToken"]))
+            except requests.RequestException:
+                pass            # the child that had it is gone
+
+    def __enter__(self):
+        for t in self.threads:
+            t.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.stops.set()
+        for t in self.threads:
+            t.join()
+
+
+def assert_kept(server, made):
+    """What was acknowledged is there."""
+    for name, token in made[::max(1, len(made) // 40)]:
+        assert Client(server, token).get("/api/v1/users/me").status_code == 200, name
+        reply = Client(server).post("/api/v1/auth/login", json={
+            "username": name, "password": PASSWORD})
+        assert reply.status_code == 200, (name, reply.text)
+
+
+def verify_store(server):
+    """halobuzzctl store verify, as the operator calls it; (exit status, what it says)"""
+    env = {"PATH": os.environ["PATH"], "LD_LIBRARY_PATH": server.libs,
+           "HALOBUZZ_SETTINGS": os.path.join(server.root, "run", "halobuzz-settings")}
+    done = subprocess.run([os.path.join(server.libs, "halobuzzctl"), "store", "verify"], env=env,
+                          capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
 @pytest.mark.slow
 def test_children_killed_in_the_middle_of_writes(make_server, claims):
     """What was acknowledged is there, what was not is absent or whole, and the file is sound."""
     claims("AH00052", "~HB01")
     server = make_server()
-    made, stops = [], threading.Event()
-
-    def register(who):
-        n = 0
-        while not stops.is_set():
-            name = "w%dn%d" % (who, n)
-            n += 1
-            try:
-                reply = Client(server).post("/api/v1/auth/register", timeout=5, json={
-                    "email": name + "@halobuzz.test", "username": name, "password": PASSWORD})
-                if reply.status_code == 201:
-                    made.append(name)
-            except requests.RequestException:
-                pass            # the child that had it is gone
-
-    threads = [threading.Thread(target=register, args=(n,)) for n in range(4)]
-    for t in threads:
-        t.start()
-    for _ in range(6):
-        time.sleep(0.5)
-        os.kill(random.choice(server.children()), signal.SIGKILL)
-    time.sleep(1)
-    stops.set()
-    for t in threads:
-        t.join()
-    assert len(made) > 20
+    with Registering(server) as writers:
+        for _ in range(6):
+            time.sleep(0.5)
+            os.kill(random.choice(server.children()), signal.SIGKILL)
+        time.sleep(1)
+    assert len(writers.made) > 20
     until = time.monotonic() + 15
     while not server.answers():
         assert time.monotonic() < until
-    for name in made[::max(1, len(made) // 40)]:
-        reply = Client(server).post("/api/v1/auth/login", json={
-            "username": name, "password": PASSWORD})
-        assert reply.status_code == 200, (name, reply.text)
+    assert_kept(server, writers.made)
     server.stop()
     with contextlib.closing(sqlite3.connect(os.path.join(server.state, "halobuzz.db"))) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_all_killed_in_the_middle_of_writes(make_server, claims):
+    """As conf/ says: records and sessions stay, also ended ones; counts of a window begin anew."""
+    claims("AH00098")
+    server = make_server(settings={"HaloBuzzRateLimit health": "3/600s"})
+    user, ended = Users(server).make(), Users(server).make()
+    assert ended.post("/api/v1/auth/logout").status_code == 204
+    assert [Client(server).get("/health").status_code for _ in range(4)] == [200] * 3 + [429]
+    with Registering(server) as writers:
+        time.sleep(1.5)
+        server.kill()
+    assert len(writers.made) > 10
+    code, text = verify_store(server)
+    assert code == 0, text
+    server.start_again()
+    assert_kept(server, writers.made)
+    assert user.get("/api/v1/users/me").status_code == 200
+    assert_problem(ended.get("/api/v1/users/me"), 401)
+    assert [Client(server).get("/health").status_code for _ in range(4)] == [200] * 3 + [429]
+    code, text = verify_store(server)
+    assert code == 0, text
 
 
 def test_after_the_parent_was_killed(make_server, claims):
