@@ -91,6 +91,9 @@ typedef struct hb_page_t {
     const char *next;           /* cursor, NULL when this was the last page */
 } hb_page_t;
 
+/** What every list of the API answers: {"items": items, "next": next or null}. */
+hb_json_t *hb_page_json(hb_op_t *op, hb_json_t *items, const char *next);
+
 /** One document by id. HB_E_STORE_MISSING when there is none. */
 apr_status_t hb_store_get(hb_json_t **doc, hb_op_t *op, hb_collection_e in, const char *id);
 

@@ -185,8 +185,6 @@ apr_status_t hb_block_list(hb_json_t **list, hb_op_t *op, int limit, const char 
             return rv;
         }
     }
-    *list = hb_json_object_make(op->pool);
-    hb_json_set(*list, "items", items);
-    hb_json_set_string(*list, "next", page.next);
+    *list = hb_page_json(op, items, page.next);
     return APR_SUCCESS;
 }

@@ -218,9 +218,7 @@ static apr_status_t list_side(hb_json_t **list, hb_op_t *op, const char *id_or_n
     }
     rv = hb_user_views(&items, op, ids, page.n_items);
     if (rv == APR_SUCCESS) {
-        *list = hb_json_object_make(op->pool);
-        hb_json_set(*list, "items", items);
-        hb_json_set_string(*list, "next", page.next);
+        *list = hb_page_json(op, items, page.next);
     }
     return rv;
 }

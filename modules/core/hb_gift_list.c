@@ -11,16 +11,13 @@
 static hb_json_t *page_to_json(hb_op_t *op, hb_collection_e in, const hb_page_t *page,
                                unsigned int who)
 {
-    hb_json_t *list = hb_json_object_make(op->pool);
     hb_json_t *items = hb_json_array_make(op->pool);
     int i;
 
     for (i = 0; i < page->n_items; i++) {
         hb_json_push(items, hb_schema_view(op, in, page->items[i], who));
     }
-    hb_json_set(list, "items", items);
-    hb_json_set_string(list, "next", page->next);
-    return list;
+    return hb_page_json(op, items, page->next);
 }
 
 apr_status_t hb_gift_catalog(hb_json_t **list, hb_op_t *op, int limit, const char *after)

@@ -22,6 +22,7 @@
 
 #include "hb_crypto.h"
 #include "hb_error.h"
+#include "hb_file.h"
 #include "hb_secret.h"
 
 #define KID_MIN 1
@@ -135,24 +136,6 @@ static apr_status_t ring_parse(hb_keyring_t *ring, const char **why, const char 
     return APR_SUCCESS;
 }
 
-static int write_all(int fd, const char *text, apr_size_t len)
-{
-    ssize_t n;
-
-    while (len > 0) {
-        n = write(fd, text, len);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            return errno != 0 ? errno : EIO;
-        }
-        text += n;
-        len -= n;
-    }
-    return 0;
-}
-
 /* A new ring of one key under a temporary name, then its real one. Gives an errno. */
 static int file_make(const char *path, const char *temporary, const struct stat *directory,
                      int directory_fd, apr_pool_t *pool)
@@ -177,7 +160,7 @@ static int file_make(const char *path, const char *temporary, const struct stat 
     if (fd < 0) {
         return errno;
     }
-    problem = write_all(fd, text, strlen(text));
+    problem = hb_file_write(fd, text, strlen(text));
     if (problem == 0 && fchmod(fd, 0640) != 0) {
         problem = errno;
     }

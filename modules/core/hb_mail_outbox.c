@@ -23,6 +23,7 @@
 
 #include <apr_strings.h>
 
+#include "hb_file.h"
 #include "hb_mail.h"
 #include "hb_metrics.h"
 #include "hb_store.h"
@@ -137,24 +138,6 @@ static void content(void)
 
 /* --- a batch --- */
 
-static int write_all(int fd, const char *text, apr_size_t len)
-{
-    ssize_t n;
-
-    while (len > 0) {
-        n = write(fd, text, len);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            return n < 0 ? errno : ENOSPC;
-        }
-        text += n;
-        len -= n;
-    }
-    return 0;
-}
-
 /* What a round left that died may lie there under the same name: it is written over. */
 static int write_one(letter_t *letter, const char *message)
 {
@@ -165,7 +148,7 @@ static int write_one(letter_t *letter, const char *message)
     if (letter->fd < 0) {
         return errno;
     }
-    problem = write_all(letter->fd, message, strlen(message));
+    problem = hb_file_write(letter->fd, message, strlen(message));
     if (problem != 0) {
         close(letter->fd);
         letter->fd = -1;

@@ -404,8 +404,6 @@ apr_status_t hb_session_list(hb_json_t **list, hb_op_t *op, int limit, const cha
             hb_json_push(items, session_json(op, page.items[i]));
         }
     }
-    *list = hb_json_object_make(op->pool);
-    hb_json_set(*list, "items", items);
-    hb_json_set_string(*list, "next", page.next);
+    *list = hb_page_json(op, items, page.next);
     return APR_SUCCESS;
 }

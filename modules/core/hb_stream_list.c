@@ -130,16 +130,13 @@ static const char *ask_text(hb_op_t *op, const ask_t *ask)
 
 static hb_json_t *page_to_json(hb_op_t *op, const hb_page_t *page)
 {
-    hb_json_t *list = hb_json_object_make(op->pool);
     hb_json_t *items = hb_json_array_make(op->pool);
     int i;
 
     for (i = 0; i < page->n_items; i++) {
         hb_json_push(items, hb_stream_to_public_json(op, page->items[i]));
     }
-    hb_json_set(list, "items", items);
-    hb_json_set_string(list, "next", page->next);
-    return list;
+    return hb_page_json(op, items, page->next);
 }
 
 static apr_status_t page_find(hb_page_t *page, hb_op_t *op, const ask_t *ask,

@@ -248,15 +248,6 @@ apr_status_t hb_user_views(hb_json_t **items, hb_op_t *op, const char *const *id
     return push_views(*items, op, users, n);
 }
 
-static hb_json_t *list_json(hb_op_t *op, hb_json_t *items, const char *next)
-{
-    hb_json_t *list = hb_json_object_make(op->pool);
-
-    hb_json_set(list, "items", items);
-    hb_json_set_string(list, "next", next);
-    return list;
-}
-
 apr_status_t hb_user_search(hb_json_t **list, hb_op_t *op, const char *q, int limit,
                             const char *after)
 {
@@ -281,7 +272,7 @@ apr_status_t hb_user_search(hb_json_t **list, hb_op_t *op, const char *q, int li
         rv = push_views(items, op, page.items, page.n_items);
     }
     if (rv == APR_SUCCESS) {
-        *list = list_json(op, items, page.next);
+        *list = hb_page_json(op, items, page.next);
     }
     return rv;
 }
@@ -307,6 +298,6 @@ apr_status_t hb_user_list(hb_json_t **list, hb_op_t *op, int only_staff, int lim
     for (i = 0; i < page.n_items; i++) {
         hb_json_push(items, hb_user_view(op, page.items[i], HB_ALL | HB_STAFF));
     }
-    *list = list_json(op, items, page.next);
+    *list = hb_page_json(op, items, page.next);
     return APR_SUCCESS;
 }

@@ -90,9 +90,7 @@ apr_status_t hb_wallet_list(hb_json_t **list, hb_op_t *op, const char *user_id,
     for (i = 0; i < n; i++) {
         hb_json_push(items, line_json(op, &lines[i]));
     }
-    *list = hb_json_object_make(op->pool);
-    hb_json_set(*list, "items", items);
-    hb_json_set_string(*list, "next", next);
+    *list = hb_page_json(op, items, next);
     return APR_SUCCESS;
 }
 

@@ -281,6 +281,15 @@ static hb_query_t tidy(const hb_query_t *query)
     return q;
 }
 
+hb_json_t *hb_page_json(hb_op_t *op, hb_json_t *items, const char *next)
+{
+    hb_json_t *json = hb_json_object_make(op->pool);
+
+    hb_json_set(json, "items", items);
+    hb_json_set_string(json, "next", next);
+    return json;
+}
+
 apr_status_t hb_store_get(hb_json_t **doc, hb_op_t *op, hb_collection_e in, const char *id)
 {
     apr_status_t rv = hb_store_check_collection(op, "get", in);

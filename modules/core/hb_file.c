@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writing small files whole. */
+#include "hb_file.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+int hb_file_write(int fd, const char *text, apr_size_t len)
+{
+    ssize_t n;
+
+    while (len > 0) {
+        n = write(fd, text, len);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return n < 0 ? errno : ENOSPC;
+        }
+        text += n;
+        len -= (apr_size_t)n;
+    }
+    return 0;
+}
