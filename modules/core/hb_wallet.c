@@ -9,6 +9,7 @@
 #include "hb_audit.h"
 #include "hb_idem.h"
 #include "hb_ledger.h"
+#include "hb_store.h"
 #include "hb_time.h"
 #include "hb_user.h"
 
