@@ -256,8 +256,8 @@ static void add_success(doc_t *doc, hb_json_t *responses, const hb_route_t *row)
         return;
     }
     if (row->output == NULL || *row->output == '\0') {
-        media = object_at(object_at(response, "content", doc->pool), "text/plain",
-                          doc->pool);
+        media = object_at(object_at(response, "content", doc->pool),
+                          row->media != NULL ? row->media : "text/plain", doc->pool);
         hb_json_set_string(object_at(media, "schema", doc->pool), "type", "string");
         return;
     }

@@ -53,7 +53,7 @@ static const hb_route_t rows[] = {
     { .method = M_HB_GET, .path = "/wallet/statement.csv", .rate = "api",
       .action = statement, .needs = HB_NEED_USER,
       .sentence = "the same as CSV, oldest first, with the running balance",
-      .query = HB_F_WALLET_STATEMENT, .tag = "money" },
+      .query = HB_F_WALLET_STATEMENT, .media = "text/csv", .tag = "money" },
     { .method = M_HB_POST, .path = "/admin/adjustments", .rate = "api", .action = adjust,
       .needs = HB_NEED_USER | HB_NEED_BODY | HB_NEED_IDEM_KEY | HB_GIVES_CREATED,
       .roles = HB_ROLE_FINANCE,

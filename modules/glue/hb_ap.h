@@ -116,6 +116,7 @@ typedef struct hb_route_t {
     hb_shape_e input;           /* form of the body */
     hb_shape_e query;           /* form of the query string */
     const char *output;         /* reply shape or view ("users:self"); "[x]" is a list of x */
+    const char *media;          /* without output: the type of the answer; NULL: text/plain */
     const char *errors;         /* codes worth telling in the docs, separated by blanks */
     const char *tag;            /* group in the docs: accounts, users, streams, operations */
 } hb_route_t;
