@@ -46,6 +46,7 @@ typedef struct hb_problem_t {
 } hb_problem_t;
 
 struct hb_store_tx_t;
+struct hb_bus_kept_t;
 
 typedef struct hb_op_t {
     apr_pool_t *pool;           /* everything a domain function returns lives here */
@@ -60,6 +61,7 @@ typedef struct hb_op_t {
     hb_log_t log;
     hb_problem_t problem;
     struct hb_store_tx_t *tx;   /* inside hb_store_transact only; the store's own */
+    struct hb_bus_kept_t *kept; /* events to tell of after the commit; the bus' own */
 } hb_op_t;
 
 /**

@@ -16,6 +16,7 @@
 
 struct hb_store_t;
 struct hb_cache_t;
+struct hb_bus_t;
 struct hb_limit_t;
 struct hb_keyring_t;
 struct hb_metrics_t;
@@ -26,6 +27,7 @@ typedef struct hb_site_t {
     apr_pool_t *pool;               /* lives as long as the site */
     struct hb_store_t *store;       /* NULL until hb_site_open */
     struct hb_cache_t *cache;       /* never NULL after hb_site_open */
+    struct hb_bus_t *bus;           /* never NULL after hb_site_open */
     struct hb_limit_t *limit;       /* shared by all processes of the host */
     struct hb_metrics_t *metrics;   /* shared by all processes of the host */
     struct hb_keyring_t *access_keys;   /* signing keys of access tokens */

@@ -16,6 +16,7 @@
 #include <openssl/err.h>
 #include <openssl/rand.h>
 
+#include "hb_bus.h"
 #include "hb_cache.h"
 #include "hb_error.h"
 #include "hb_hashgate.h"
@@ -239,6 +240,9 @@ apr_status_t hb_site_open(hb_site_t *site, const hb_site_memory_t *memory, apr_p
     }
     if (rv == APR_SUCCESS) {
         open_cache(site, given, pool);
+        rv = hb_bus_open(&site->bus, site, site->settings->bus_url, pool);
+    }
+    if (rv == APR_SUCCESS) {
         rv = hb_store_open(&site->store, site, site->settings->store_url, pool);
     }
     return rv;

@@ -16,6 +16,7 @@
 #include <http_config.h>
 #include <http_core.h>
 
+#include "hb_bus.h"
 #include "hb_cache.h"
 #include "hb_keyring.h"
 #include "hb_secret.h"
@@ -208,6 +209,10 @@ static void check_values(check_t *check)
     why = hb_cache_url_check(settings->cache_url, check->pool);
     if (why != NULL) {
         wrong(check, "HaloBuzzCache", why);
+    }
+    why = hb_bus_url_check(settings->bus_url, check->pool);
+    if (why != NULL) {
+        wrong(check, "HaloBuzzBus", why);
     }
     check_networks(check);
     check_secrets(check);

@@ -12,6 +12,7 @@
 
 #include <apr_strings.h>
 
+#include "hb_bus.h"
 #include "hb_metrics.h"
 
 extern const hb_store_driver_t store_sqlite_driver;
@@ -524,15 +525,39 @@ apr_status_t hb_store_remove_all(apr_int64_t *n, hb_op_t *op, const hb_query_t *
     return end(&call, call.store->driver->remove_all(call.self, n, op, query), query);
 }
 
+/* A caller's work, and the events that were kept when it began. */
+typedef struct work_t {
+    hb_store_tx_fn *fn;
+    void *baton;
+    int n_kept;
+} work_t;
+
+/* It may run again: what an earlier run told of did not happen. */
+static apr_status_t run_work(hb_op_t *op, void *baton)
+{
+    const work_t *work = baton;
+
+    hb_bus_forget(op, work->n_kept);
+    return work->fn(op, work->baton);
+}
+
 apr_status_t hb_store_transact(hb_op_t *op, hb_store_tx_fn *fn, void *baton)
 {
+    work_t work = { fn, baton, hb_bus_kept(op) };
     call_t call;
     apr_status_t rv = begin(&call, op, "transact", HB_SHAPE_NONE, HB_M_STORE_WRITES);
 
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    return end(&call, call.store->driver->transact(call.self, op, fn, baton), NULL);
+    rv = end(&call, call.store->driver->transact(call.self, op, run_work, &work), NULL);
+    if (rv != APR_SUCCESS) {
+        hb_bus_forget(op, work.n_kept);
+    }
+    else if (op->tx == NULL) {
+        hb_bus_tell(op);        /* the outermost one: all of it is committed */
+    }
+    return rv;
 }
 
 apr_status_t hb_store_ping(hb_op_t *op)
