@@ -3,10 +3,7 @@
  * Memory that all processes of the server share: limits, cache, counters, switches. One
  * memory file, mapped by the parent and inherited by fork, so nothing of it has a name that a
  * crash could leave behind. What survives a reload is in httpd's retained data, since
- * statics may not (the modules are unloaded and loaded again).
- *
- *     0       header_t
- *     4096    control | limit | cache | metrics, each on a page of its own
+ * statics may not (the modules are unloaded and loaded again). hb_share.h has the layout.
  */
 #include "mod_halobuzz.h"
 
@@ -21,26 +18,15 @@
 #include <apr_strings.h>
 #include <http_config.h>
 
+#include "hb_share.h"
+
 APLOG_USE_MODULE(halobuzz);
 
 #define RETAINED "halobuzz"
-#define PAGE_BYTES 4096
-#define CONTROL_BYTES PAGE_BYTES
-
-/* Changes with the layout of what is inside, so that a newer module does not go on
- * with an older one's bytes. */
-#define MAGIC 0x48425a31u       /* "HBZ1" */
-#define LAYOUT 1
-
-typedef struct header_t {
-    apr_uint32_t magic, layout;
-    apr_uint64_t bytes;
-    apr_uint64_t limit_bytes, cache_bytes, metrics_bytes;
-} header_t;
 
 typedef struct retained_t {
     apr_time_t started_at;
-    header_t *base;             /* NULL until made */
+    hb_share_head_t *base;      /* NULL until made */
     int fd;
     int lock_fd;                /* -1: not locked */
     dev_t lock_dev;
@@ -65,19 +51,12 @@ apr_time_t hb_ap_started_at(void)
     return retained()->started_at;
 }
 
-static apr_uint64_t pages(apr_uint64_t bytes)
+static int fits(const hb_share_head_t *base, const hb_share_head_t *want)
 {
-    return (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    return base != NULL && memcmp(base, want, sizeof(*want)) == 0;
 }
 
-static int fits(const header_t *base, const header_t *want)
-{
-    return base != NULL && base->magic == want->magic && base->layout == want->layout
-        && base->limit_bytes == want->limit_bytes && base->cache_bytes == want->cache_bytes
-        && base->metrics_bytes == want->metrics_bytes;
-}
-
-static apr_status_t make(retained_t *kept, const header_t *want)
+static apr_status_t make(retained_t *kept, const hb_share_head_t *want)
 {
     int fd = memfd_create("halobuzz", MFD_CLOEXEC);
     void *base;
@@ -113,12 +92,9 @@ apr_status_t hb_ap_memory_get(hb_site_memory_t *memory, int *was_replaced,
                               const hb_ap_wants_t *wants)
 {
     retained_t *kept = retained();
-    header_t want = { MAGIC, LAYOUT, 0, wants->limit_bytes, wants->cache_bytes,
-                      wants->metrics_bytes };
-    char *at;
+    hb_share_head_t want = hb_share_head(wants->limit_bytes, wants->cache_bytes,
+                                         wants->metrics_bytes);
 
-    want.bytes = PAGE_BYTES + CONTROL_BYTES + pages(want.limit_bytes)
-        + pages(want.cache_bytes) + pages(want.metrics_bytes);
     *was_replaced = 0;
     if (!fits(kept->base, &want)) {
         apr_status_t rv;
@@ -130,19 +106,13 @@ apr_status_t hb_ap_memory_get(hb_site_memory_t *memory, int *was_replaced,
             return rv;
         }
     }
-    at = (char *)kept->base + PAGE_BYTES;
-    memory->control = at;
-    memory->control_bytes = CONTROL_BYTES;
-    at += CONTROL_BYTES;
-    memory->limit = at;
-    memory->limit_bytes = wants->limit_bytes;
-    at += pages(want.limit_bytes);
-    memory->cache = wants->cache_bytes > 0 ? at : NULL;
-    memory->cache_bytes = wants->cache_bytes;
-    at += pages(want.cache_bytes);
-    memory->metrics = at;
-    memory->metrics_bytes = wants->metrics_bytes;
+    hb_share_parts(memory, kept->base);
     return APR_SUCCESS;
+}
+
+int hb_ap_memory_fd(void)
+{
+    return retained()->fd;
 }
 
 /*

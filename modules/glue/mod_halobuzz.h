@@ -82,6 +82,9 @@ typedef struct hb_ap_wants_t {
  */
 apr_status_t hb_ap_memory_get(hb_site_memory_t *memory, int *was_replaced,
                               const hb_ap_wants_t *wants);
+/** The file behind it, for the programs beside httpd (hb_share.h); close-on-exec. One that was
+ * started before *was_replaced has the old one, and is started again. */
+int hb_ap_memory_fd(void);
 /** When this server was started first; reloads do not change it. */
 apr_time_t hb_ap_started_at(void);
 /** One server for a state directory: HB_E_CONFIG with *why when another one holds it. */
