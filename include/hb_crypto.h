@@ -39,6 +39,13 @@ apr_status_t hb_sha256(unsigned char digest[32], const void *a, apr_size_t a_len
 /** For formats that others define. HB_E_INTERNAL when OpenSSL fails. */
 apr_status_t hb_hmac_sha256(unsigned char mac[32], const void *key, apr_size_t key_len,
                             const void *text, apr_size_t text_len);
+/** The same over several pieces, as if they were one text. */
+typedef struct hb_bytes_t {
+    const void *bytes;
+    apr_size_t len;
+} hb_bytes_t;
+apr_status_t hb_hmac_sha256_parts(unsigned char mac[32], const void *key, apr_size_t key_len,
+                                  const hb_bytes_t *parts, int n_parts);
 apr_status_t hb_hmac_sha1(unsigned char mac[20], const void *key, apr_size_t key_len,
                           const void *text, apr_size_t text_len);
 

@@ -21,6 +21,8 @@ struct hb_limit_t;
 struct hb_keyring_t;
 struct hb_metrics_t;
 struct hb_hashgate_t;
+struct hb_fetch_pool_t;
+struct hb_pay_keys_t;
 
 typedef struct hb_site_t {
     const hb_settings_t *settings;
@@ -35,6 +37,8 @@ typedef struct hb_site_t {
     struct hb_hashgate_t *hashgate; /* caps password hashes at once in this process */
     const char *agora_certificate;  /* secrets are read as root; NULL when not set */
     const char *smtp_password;      /* NULL when not set */
+    struct hb_pay_keys_t *pay_keys; /* secrets of the payment providers */
+    struct hb_fetch_pool_t *fetch;  /* connections to other services; NULL until hb_site_open */
     hb_log_t log;                   /* for what happens outside an op */
     apr_time_t started_at;
     apr_time_t (*clock)(void *baton);       /* UTC; tests put their own */

@@ -125,7 +125,7 @@ apr_status_t hb_sha256(unsigned char digest[32], const void *a, apr_size_t a_len
 
 static apr_status_t mac_make(unsigned char *mac, apr_size_t mac_len, const char *digest,
                              const void *key, apr_size_t key_len,
-                             const void *text, apr_size_t text_len)
+                             const hb_bytes_t *parts, int n_parts)
 {
     OSSL_PARAM params[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)digest, 0),
@@ -133,15 +133,15 @@ static apr_status_t mac_make(unsigned char *mac, apr_size_t mac_len, const char 
     };
     EVP_MAC_CTX *context;
     size_t len = 0;
-    int ok;
+    int ok, i;
 
     begin();
     context = EVP_MAC_CTX_new(hmac);
-    ok = context != NULL
-        && EVP_MAC_init(context, key, key_len, params)
-        && EVP_MAC_update(context, text, text_len)
-        && EVP_MAC_final(context, mac, &len, mac_len)
-        && len == mac_len;
+    ok = context != NULL && EVP_MAC_init(context, key, key_len, params);
+    for (i = 0; ok && i < n_parts; i++) {
+        ok = EVP_MAC_update(context, parts[i].bytes, parts[i].len);
+    }
+    ok = ok && EVP_MAC_final(context, mac, &len, mac_len) && len == mac_len;
     EVP_MAC_CTX_free(context);
     ERR_clear_error();
     return ok ? APR_SUCCESS : HB_E_INTERNAL;
@@ -150,13 +150,23 @@ static apr_status_t mac_make(unsigned char *mac, apr_size_t mac_len, const char 
 apr_status_t hb_hmac_sha256(unsigned char mac[32], const void *key, apr_size_t key_len,
                             const void *text, apr_size_t text_len)
 {
-    return mac_make(mac, 32, "SHA256", key, key_len, text, text_len);
+    const hb_bytes_t whole = { text, text_len };
+
+    return mac_make(mac, 32, "SHA256", key, key_len, &whole, 1);
+}
+
+apr_status_t hb_hmac_sha256_parts(unsigned char mac[32], const void *key, apr_size_t key_len,
+                                  const hb_bytes_t *parts, int n_parts)
+{
+    return mac_make(mac, 32, "SHA256", key, key_len, parts, n_parts);
 }
 
 apr_status_t hb_hmac_sha1(unsigned char mac[20], const void *key, apr_size_t key_len,
                           const void *text, apr_size_t text_len)
 {
-    return mac_make(mac, 20, "SHA1", key, key_len, text, text_len);
+    const hb_bytes_t whole = { text, text_len };
+
+    return mac_make(mac, 20, "SHA1", key, key_len, &whole, 1);
 }
 
 /* HMAC under a ring key of a label, a 0 byte and text, so that no use of a key meets another. */

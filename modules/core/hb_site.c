@@ -19,10 +19,12 @@
 #include "hb_bus.h"
 #include "hb_cache.h"
 #include "hb_error.h"
+#include "hb_fetch.h"
 #include "hb_hashgate.h"
 #include "hb_keyring.h"
 #include "hb_limit.h"
 #include "hb_metrics.h"
+#include "hb_pay.h"
 #include "hb_secret.h"
 #include "hb_store.h"
 
@@ -167,6 +169,9 @@ apr_status_t hb_site_make(hb_site_t **made, const char **why, const hb_settings_
                          settings->smtp_password, pool);
     }
     if (rv == APR_SUCCESS) {
+        rv = hb_pay_keys_make(&site->pay_keys, why, settings, pool);
+    }
+    if (rv == APR_SUCCESS) {
         rv = hb_hashgate_make(&site->hashgate, (int)settings->password_hashes,
                               (int)settings->password_queue, pool);
     }
@@ -237,6 +242,9 @@ apr_status_t hb_site_open(hb_site_t *site, const hb_site_memory_t *memory, apr_p
     rv = open_limit(site, given, pool);
     if (rv == APR_SUCCESS) {
         rv = open_metrics(site, given, pool);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = hb_fetch_open(&site->fetch, pool);
     }
     if (rv == APR_SUCCESS) {
         open_cache(site, given, pool);

@@ -23,9 +23,6 @@ static const char *const spellings[] = {
 static const struct {
     const char *part, *names;
 } unread[] = {
-    { "payments",              "STRIPE_SECRET_KEY STRIPE_PUBLISHABLE_KEY STRIPE_WEBHOOK_SECRET "
-                               "ESEWA_MERCHANT_ID ESEWA_SECRET KHALTI_PUBLIC_KEY KHALTI_SECRET_KEY "
-                               "ENABLE_PAYMENTS" },
     { "object storage",        "S3_BUCKET S3_REGION S3_ACCESS_KEY S3_SECRET_KEY AWS_S3_BUCKET "
                                "AWS_REGION AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY" },
     { "moderation and the AI engine", "OPENAI_API_KEY AI_ENGINE_URL AI_ENGINE_SECRET BACKEND_URL "

@@ -306,14 +306,14 @@ def test_check_of_the_environment(ctl, place):
     done = ctl("check", "--json", place=place,
                environment={"AGORA_APP_CERT": "one", "AGORA_APP_CERTIFICATE": "two",
                             "S3_BUCKET": "a", "AWS_S3_BUCKET": "b", "AWS_REGION": "same",
-                            "S3_REGION": "same", "STRIPE_SECRET_KEY": "sk_live_secret",
+                            "S3_REGION": "same", "OPENAI_API_KEY": "sk-live_secret",
                             "NODE_OPTIONS": "--inspect", "PORT": "5010"})
     bad = [f["finding"] for f in findings(done, "bad")]
     assert "AGORA_APP_CERT" in bad[0] and "AWS_S3_BUCKET" in bad[1] and "REGION" not in bad[1]
     notes = " ".join(f["finding"] for f in findings(done, "note"))
-    for name in ("STRIPE_SECRET_KEY", "NODE_OPTIONS", "PORT"):
+    for name in ("OPENAI_API_KEY", "NODE_OPTIONS", "PORT"):
         assert name in notes
-    assert "sk_live_secret" not in done.out
+    assert "sk-live_secret" not in done.out
 
 
 def test_check_of_broken_settings(ctl, place):

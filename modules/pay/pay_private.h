@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file pay_private.h
+ * What the providers share: secrets, signatures, small texts. Only modules/pay includes it.
+ */
+#ifndef PAY_PRIVATE_H
+#define PAY_PRIVATE_H
+
+#include "hb_fetch.h"
+#include "hb_order.h"
+#include "hb_pay.h"
+
+/** Lists end with NULL and are never NULL themselves; the first one is what we send with. */
+typedef struct hb_pay_keys_t {
+    const char *const *stripe_key;
+    const char *const *stripe_webhook;
+    const char *const *esewa;
+    const char *const *khalti;
+    const char *const *sandbox;
+} hb_pay_keys_t;
+
+extern const hb_pay_provider_t pay_sandbox;
+
+/** Oldest and newest a signed message may be. */
+#define PAY_TOLERANCE_SEC 300
+
+/* --- signatures of the form t=SECONDS,v1=HEX (pay_signature.c) --- */
+
+/**
+ * Is this header the signature of these bytes under one of the secrets, made no more than
+ * PAY_TOLERANCE_SEC away from now? Compares with every v1 and every secret, in constant
+ * time each. Gives NULL when it is, else a sentence without anything secret.
+ */
+const char *pay_signature_check(const char *header, const char *body, apr_size_t len,
+                                const char *const *secrets, apr_time_t now);
+
+/** The header for these bytes; NULL when OpenSSL fails. */
+const char *pay_signature_make(const char *secret, apr_time_t when, const char *body,
+                               apr_size_t len, apr_pool_t *pool);
+
+/* --- texts (hb_pay.c) --- */
+
+/** The value of a query parameter, decoded; NULL without one or when it is not UTF-8 text. */
+const char *pay_query_value(const char *query, const char *name, apr_pool_t *pool);
+
+/** Where the payer's browser comes back to. @param tail "" or "/failure" */
+const char *pay_return_url(const hb_op_t *op, const char *provider, const char *order_id,
+                           const char *tail);
+
+/** An id for a message that has none: the same bytes give the same id. */
+const char *pay_content_id(hb_op_t *op, const char *prefix, const char *a, const char *b);
+
+/** 12345 as "123.45", 12300 as "123". */
+const char *pay_major_text(apr_pool_t *pool, apr_int64_t minor);
+
+/** "123.45", "123", "123.4" to 12345, 12300, 12340; 0 when it is anything else. */
+int pay_major_read(apr_int64_t *minor, const char *text);
+
+/** Fill a fact with "nothing said". */
+void pay_fact_clear(hb_pay_fact_t *fact);
+
+/** Judge: no id, no fact. Give APR_SUCCESS, for `return`. */
+apr_status_t pay_forged(hb_pay_event_t *event, const char *why);
+apr_status_t pay_malformed(hb_pay_event_t *event, const char *why);
+
+/** The same text, when it is 1 to 255 printable ASCII characters; else NULL. */
+const char *pay_plain(const char *text);
+
+#endif /* PAY_PRIVATE_H */
