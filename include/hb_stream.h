@@ -105,6 +105,14 @@ const char *hb_stream_category(apr_pool_t *pool, const char *category);
  */
 void hb_stream_changed(hb_op_t *op, const hb_json_t *stream);
 
+/**
+ * Tell the room (hb_event.def): the stream went live; it ended; its counts changed. Inside a
+ * transaction, after its commit. Does not wait for the store.
+ */
+void hb_stream_tell_started(hb_op_t *op, const hb_json_t *stream);
+void hb_stream_tell_ended(hb_op_t *op, const hb_json_t *stream);
+void hb_stream_tell_metrics(hb_op_t *op, const hb_json_t *stream);
+
 /** Bring the gauge STREAMS_ACTIVE in line with the store; for whoever serves the metrics. */
 apr_status_t hb_stream_gauge(hb_op_t *op);
 

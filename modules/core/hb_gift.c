@@ -14,6 +14,7 @@
 
 #include <apr_strings.h>
 
+#include "hb_bus.h"
 #include "hb_idem.h"
 #include "hb_leaderboard.h"
 #include "hb_ledger.h"
@@ -33,6 +34,7 @@ typedef struct send_t {
     apr_int64_t quantity;
     /* as it was before the transaction */
     hb_json_t *gift;            /* NULL: none of this id */
+    hb_json_t *sender;
     int has_block;              /* either way */
     /* as the transaction found and left it */
     hb_json_t *stream;
@@ -58,12 +60,15 @@ static apr_status_t get_or_null(hb_json_t **doc, hb_op_t *op, hb_collection_e in
     return rv == HB_E_STORE_MISSING ? APR_SUCCESS : rv;
 }
 
-/* Read what the transaction need not; fails only when the store does. */
+/* Read what the transaction need not; fails only when the store does, or the sender is gone. */
 static apr_status_t look(send_t *send, hb_op_t *op)
 {
     hb_json_t *stream = NULL;
     apr_status_t rv = get_or_null(&send->gift, op, HB_C_GIFT_CATALOG, send->gift_id);
 
+    if (rv == APR_SUCCESS) {
+        rv = hb_user_load(&send->sender, op, op->actor.user_id);
+    }
     if (rv == APR_SUCCESS && hb_id_is_valid(send->stream_id)) {
         rv = get_or_null(&stream, op, HB_C_STREAMS, send->stream_id);
     }
@@ -257,6 +262,17 @@ static apr_status_t send_work(hb_json_t **answer, hb_op_t *op, void *baton)
     return rv;
 }
 
+static void tell(hb_op_t *op, const send_t *send, const hb_json_t *reply)
+{
+    hb_json_t *news = hb_json_object_make(op->pool);
+
+    hb_json_set(news, "gift", hb_json_get(reply, "gift"));
+    hb_json_set(news, "sender", hb_user_view(op, send->sender, HB_ALL));
+    hb_json_set_int(news, "totalCoins", hb_json_int(send->stream, "totalCoins", 0));
+    hb_bus_publish(op, HB_EV_GIFT_SENT, send->stream_id, news);
+    hb_stream_tell_metrics(op, send->stream);
+}
+
 apr_status_t hb_gift_send(hb_json_t **reply, hb_op_t *op, const char *stream_id,
                           const hb_json_t *input)
 {
@@ -286,6 +302,7 @@ apr_status_t hb_gift_send(hb_json_t **reply, hb_op_t *op, const char *stream_id,
         hb_user_changed(op, op->actor.user_id);
         hb_user_changed(op, send.host_id);
         hb_stream_rank(op, send.stream);
+        tell(op, &send, *reply);
         hb_metric_add(op->site->metrics, HB_M_GIFTS, send.quantity);
         hb_metric_add(op->site->metrics, HB_M_GIFT_COINS, send.coins);
     }

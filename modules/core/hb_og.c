@@ -7,6 +7,7 @@
 
 #include <apr_strings.h>
 
+#include "hb_bus.h"
 #include "hb_idem.h"
 #include "hb_ledger.h"
 #include "hb_metrics.h"
@@ -199,6 +200,16 @@ static apr_status_t step_make(hb_og_step_t *step, hb_op_t *op, const hb_json_t *
     return APR_SUCCESS;
 }
 
+static void tell(hb_op_t *op, const char *user_id, const hb_og_step_t *step)
+{
+    hb_json_t *news = hb_json_object_make(op->pool);
+
+    hb_json_set_string(news, "userId", user_id);
+    hb_json_set_int(news, "ogLevel", step->level);
+    hb_json_set_time(news, "ogExpiresAt", step->expires_at);
+    hb_bus_publish(op, HB_EV_OG_CHANGED, user_id, news);
+}
+
 apr_status_t hb_og_activate(hb_og_step_t *step, hb_op_t *op, const char *user_id,
                             const hb_og_terms_t *terms)
 {
@@ -217,6 +228,9 @@ apr_status_t hb_og_activate(hb_og_step_t *step, hb_op_t *op, const char *user_id
 
         rv = hb_store_change(NULL, NULL, op, HB_C_USERS, user_id, NULL, 0, edits,
                              hb_og_level(user, op->now) > 0 ? 2 : 3);
+    }
+    if (rv == APR_SUCCESS) {
+        tell(op, user_id, step);
     }
     return rv;
 }

@@ -13,6 +13,7 @@
 #include <apr_strings.h>
 
 #include "hb_audit.h"
+#include "hb_bus.h"
 #include "hb_cache.h"
 #include "hb_metrics.h"
 #include "hb_role.h"
@@ -206,10 +207,15 @@ void hb_session_hold_all(hb_op_t *op, const char *user_id)
     each_session(op, user_id, hb_session_hold);
 }
 
-/* Ended ones as well: their entries may still say that they live. */
+/* Ended ones as well: their entries may still say that they live. Whatever the change was, it
+ * is in the store now, so connections that are open are checked against that. */
 void hb_session_release_all(hb_op_t *op, const char *user_id)
 {
+    hb_json_t *news = hb_json_object_make(op->pool);
+
     each_session(op, user_id, hb_session_release);
+    hb_json_set_string(news, "userId", user_id);
+    hb_bus_publish(op, HB_EV_USER_CHANGED, user_id, news);
 }
 
 /* --- ending --- */
@@ -283,6 +289,16 @@ static apr_status_t end_in_store(hb_op_t *op, void *baton)
     return hb_audit_add(op, ending->user_id, "auth.session_end", resource, 1, details);
 }
 
+/* Also when it had ended before: its connections may have missed that. */
+static void tell_ended(hb_op_t *op, const ending_t *ending)
+{
+    hb_json_t *news = hb_json_object_make(op->pool);
+
+    hb_json_set_string(news, "userId", ending->user_id);
+    hb_json_set_string(news, "reason", ending->reason);
+    hb_bus_publish(op, HB_EV_SESSION_ENDED, ending->session_id, news);
+}
+
 apr_status_t hb_session_end(hb_op_t *op, const char *session_id, const char *reason)
 {
     ending_t ending = { session_id, NULL, NULL, reason, 0 };
@@ -308,7 +324,10 @@ apr_status_t hb_session_end(hb_op_t *op, const char *session_id, const char *rea
     hb_session_hold(op, session_id);
     rv = hb_store_transact(op, end_in_store, &ending);
     hb_session_release(op, session_id);
-    hb_metric_add(op->site->metrics, HB_M_SESSIONS_ENDED, rv == APR_SUCCESS ? ending.n : 0);
+    if (rv == APR_SUCCESS) {
+        hb_metric_add(op->site->metrics, HB_M_SESSIONS_ENDED, ending.n);
+        tell_ended(op, &ending);
+    }
     return rv;
 }
 

@@ -288,6 +288,9 @@ static apr_status_t start_tx(hb_op_t *op, void *baton)
         rv = hb_store_change(&step->stream, NULL, op, HB_C_STREAMS, step->id, NULL, 0,
                              edits, 2);
     }
+    if (rv == APR_SUCCESS) {
+        hb_stream_tell_started(op, step->stream);
+    }
     return rv;
 }
 
@@ -368,6 +371,9 @@ static apr_status_t finish(hb_json_t **after, hb_op_t *op, hb_json_t *stream,
 
         rv = hb_store_change(after, NULL, op, HB_C_STREAMS, id, NULL, 0, edits,
                              sizeof(edits) / sizeof(edits[0]));
+    }
+    if (rv == APR_SUCCESS) {
+        hb_stream_tell_ended(op, *after);
     }
     return rv;
 }

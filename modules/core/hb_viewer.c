@@ -150,6 +150,7 @@ apr_status_t hb_viewer_join(hb_json_t **stream, hb_op_t *op, const char *stream_
     } while (rv == HB_E_STORE_DUPLICATE && --tries > 0);
     if (rv == APR_SUCCESS && visit.did_change) {
         hb_stream_rank(op, visit.stream);
+        hb_stream_tell_metrics(op, visit.stream);
         hb_metric_add(op->site->metrics, HB_M_VIEWER_JOINS, 1);
     }
     *stream = visit.stream;
@@ -218,6 +219,7 @@ apr_status_t hb_viewer_leave(hb_op_t *op, const char *stream_id)
     rv = hb_store_transact(op, leave_tx, &visit);
     if (rv == APR_SUCCESS && visit.did_change) {
         hb_stream_rank(op, visit.stream);
+        hb_stream_tell_metrics(op, visit.stream);
     }
     return rv;
 }
