@@ -73,7 +73,7 @@ apr_status_t hb_og_activate(hb_og_step_t *step, hb_op_t *op, const char *user_id
  * The actor buys a tier with coins; repeated with its Idempotency-Key it gives the first answer.
  * @param reply  HB_R_OG_SUBSCRIBED
  * @param input  fits HB_F_OG_SUBSCRIBE
- * @return as hb_og_activate; HB_E_WALLET_SHORT, HB_E_IDEM_MISMATCH
+ * @return as hb_og_activate; HB_E_WALLET_SHORT, HB_E_WALLET_DEBT, HB_E_IDEM_MISMATCH
  */
 apr_status_t hb_og_subscribe(hb_json_t **reply, hb_op_t *op, const hb_json_t *input);
 

@@ -94,6 +94,13 @@ typedef struct hb_page_t {
 /** What every list of the API answers: {"items": items, "next": next or null}. */
 hb_json_t *hb_page_json(hb_op_t *op, hb_json_t *items, const char *next);
 
+/**
+ * What a query finds, as the API lists it: {items, next} of views.
+ * @param who  as for hb_schema_view(): HB_ALL | HB_STAFF ...
+ */
+apr_status_t hb_store_list(hb_json_t **list, hb_op_t *op, const hb_query_t *query,
+                           unsigned int who);
+
 /** One document by id. HB_E_STORE_MISSING when there is none. */
 apr_status_t hb_store_get(hb_json_t **doc, hb_op_t *op, hb_collection_e in, const char *id);
 

@@ -86,7 +86,7 @@ static const hb_route_t rows[] = {
       .sentence = "buy an OG tier with coins, bonus coins first; extends the tier that runs, and "
                   "credits what is left of a lower one",
       .input = HB_F_OG_SUBSCRIBE, .output = "ogSubscribed",
-      .errors = "input.invalid idempotency.missing idempotency.mismatch og.unknown og.lower "
+      .errors = "input.invalid idempotency.missing idempotency.mismatch og.unknown og.lower wallet.debt "
                 "og.too_long wallet.short", .tag = "og" },
 };
 

@@ -15,6 +15,7 @@
 #include <apr_strings.h>
 
 #include "hb_bus.h"
+#include "hb_debt.h"
 #include "hb_idem.h"
 #include "hb_leaderboard.h"
 #include "hb_ledger.h"
@@ -149,7 +150,10 @@ static apr_status_t move_coins(send_t *send, hb_op_t *op)
     if (rv == APR_SUCCESS) {
         rv = hb_entry_add(&entry, HB_ACCOUNT_REVENUE, HB_COIN, send->coins - send->host_coins);
     }
-    return rv == APR_SUCCESS ? hb_ledger_post(NULL, op, &entry) : rv;
+    if (rv == APR_SUCCESS) {
+        rv = hb_ledger_post(NULL, op, &entry);
+    }
+    return rv == APR_SUCCESS ? hb_debt_settle(op, send->host_id, entry.key) : rv;
 }
 
 /* What the sender gave in this room, and the combo they are in. */

@@ -8,6 +8,7 @@
 #include <apr_strings.h>
 
 #include "hb_bus.h"
+#include "hb_debt.h"
 #include "hb_idem.h"
 #include "hb_ledger.h"
 #include "hb_metrics.h"
@@ -281,6 +282,9 @@ static apr_status_t subscribe_work(hb_json_t **answer, hb_op_t *op, void *baton)
     apr_status_t rv;
 
     rv = hb_og_terms(&terms, op, buy->tier);
+    if (rv == APR_SUCCESS) {
+        rv = hb_debt_check(op, user_id);
+    }
     if (rv == APR_SUCCESS) {
         rv = hb_og_activate(&step, op, user_id, &terms);
     }

@@ -7,6 +7,8 @@
 #include <apr_strings.h>
 
 #include "hb_audit.h"
+#include "hb_csv.h"
+#include "hb_debt.h"
 #include "hb_idem.h"
 #include "hb_ledger.h"
 #include "hb_store.h"
@@ -97,36 +99,12 @@ apr_status_t hb_wallet_list(hb_json_t **list, hb_op_t *op, const char *user_id,
 
 /* --- CSV --- */
 
-/* A text as a field: quoted, and no formula. */
-static const char *quoted(apr_pool_t *pool, const char *text)
-{
-    apr_size_t n = strlen(text);
-    char *out, *to;
-
-    to = out = apr_palloc(pool, 2 * n + 4);
-    *to++ = '"';
-    if (*text != '\0' && strchr("=+-@\t\r\n", *text) != NULL) {
-        *to++ = '\'';
-    }
-    for (; *text != '\0'; text++) {
-        if (*text == '"') {
-            *to++ = '"';
-        }
-        *to++ = *text;
-    }
-    *to++ = '"';
-    *to = '\0';
-    return out;
-}
-
 static const char *csv_line(apr_pool_t *pool, const hb_statement_line_t *line)
 {
     return apr_psprintf(pool, "%s,%s,%s,%s,%s,%" APR_INT64_T_FMT ",%" APR_INT64_T_FMT "\r\n",
                         hb_time_text(pool, line->posted_at), line->entry_id,
-                        quoted(pool, line->kind),
-                        quoted(pool, line->reference != NULL ? line->reference : ""),
-                        quoted(pool, line->reason != NULL ? line->reason : ""), line->coins,
-                        line->balance);
+                        hb_csv_text(pool, line->kind), hb_csv_text(pool, line->reference),
+                        hb_csv_text(pool, line->reason), line->coins, line->balance);
 }
 
 /* Midnight at which a day starts. */
@@ -256,6 +234,9 @@ static apr_status_t adjust_in_store(hb_json_t **answer, hb_op_t *op, void *baton
     }
     if (rv == APR_SUCCESS) {
         rv = hb_ledger_post(&id, op, &entry);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = hb_debt_settle(op, user_id, entry.key);
     }
     if (rv == APR_SUCCESS) {
         rv = hb_audit_add(op, NULL, "ledger.adjustment", user_id, 1, input);

@@ -291,6 +291,24 @@ hb_json_t *hb_page_json(hb_op_t *op, hb_json_t *items, const char *next)
     return json;
 }
 
+apr_status_t hb_store_list(hb_json_t **list, hb_op_t *op, const hb_query_t *query,
+                           unsigned int who)
+{
+    hb_json_t *items = hb_json_array_make(op->pool);
+    hb_page_t page;
+    apr_status_t rv = hb_store_find(&page, op, query);
+    int i;
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    for (i = 0; i < page.n_items; i++) {
+        hb_json_push(items, hb_schema_view(op, query->in, page.items[i], who));
+    }
+    *list = hb_page_json(op, items, page.next);
+    return APR_SUCCESS;
+}
+
 apr_status_t hb_store_get(hb_json_t **doc, hb_op_t *op, hb_collection_e in, const char *id)
 {
     apr_status_t rv = hb_store_check_collection(op, "get", in);

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A server with members of finance on it, and coins that hosts have earned."""
+
+import contextlib
+import os
+import subprocess
+
+from hb_users import Users
+
+
+@contextlib.contextmanager
+def bank_with(settings=None, **more):
+    """A server on which staff need no second factor, for cases of a whole module."""
+    from conftest import alive, judge
+    from hb_httpd import Httpd
+    one = Httpd(settings={"HaloBuzzAuthStaffTOTP": "off", **(settings or {})}, **more)
+    try:
+        one.start()
+        alive.append(one)
+        yield one
+        alive.remove(one)
+        one.stop()
+        judge(one, ())
+    finally:
+        if one in alive:
+            alive.remove(one)
+        one.kill()
+        one.remove()
+
+
+def ctl(server, *args):
+    """halobuzzctl on the server's records, as the operator calls it."""
+    env = {**os.environ, "LD_LIBRARY_PATH": server.libs,
+           "HALOBUZZ_SETTINGS": os.path.join(server.root, "run", "halobuzz-settings")}
+    done = subprocess.run([os.path.join(server.libs, "halobuzzctl"), *args], env=env,
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def finance(server, name):
+    """Somebody of finance, signed in."""
+    one = Users(server).make(username=name, email_address=name + "@halobuzz.test")
+    ctl(server, "user", "role", name, "finance")
+    return one.login()
+
+
+def key():
+    return {"Idempotency-Key": os.urandom(8).hex()}
+
+
+def give_coins(staff, user, coins):
+    reply = staff.post("/api/v1/admin/adjustments", {"userId": user.id, "coins": coins,
+                                                     "reason": "a test"}, headers=key())
+    assert reply.status_code == 201, reply.text
