@@ -159,4 +159,23 @@ const char *hb_ap_route_path(const char *template_path, apr_pool_t *pool);
 /** "GET", "POST" ... */
 const char *hb_ap_method_name(hb_method_e method);
 
+/* --- programs beside httpd (hb_ap_program.c) --- */
+
+/**
+ * A program that httpd starts, watches, and stops; it survives a graceful reload. What it finds
+ * when it starts is in hb_program.h. A module offers its row by
+ * ap_register_provider(p, HB_AP_PROGRAMS, "realtime", "0", &row).
+ */
+#define HB_AP_PROGRAMS "halobuzz-programs"
+typedef struct hb_ap_program_t {
+    const char *role;           /* names its files in the runtime directory; at most 15 bytes */
+    const char *file;           /* the program, in HaloBuzz' own libexec directory */
+    apr_size_t path_offset;     /* of the setting that names another one, in hb_settings_t */
+    const char *module_file;    /* "mod_halobuzz_realtime.c": whose LogLevel it follows */
+    const char *secrets;        /* members of hb_settings_t that it gets, separated by blanks */
+} hb_ap_program_t;
+
+/** mod_halobuzz: the process that runs in a role; 0 for none. Any process may ask. */
+APR_DECLARE_OPTIONAL_FN(pid_t, hb_ap_program_pid, (const char *role));
+
 #endif /* HB_AP_H */

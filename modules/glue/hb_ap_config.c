@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include <apr_lib.h>
 #include <apr_network_io.h>
@@ -214,6 +215,10 @@ static void check_values(check_t *check)
     if (why != NULL) {
         wrong(check, "HaloBuzzBus", why);
     }
+    if (strlen(settings->realtime_socket) >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
+        wrong(check, "HaloBuzzRealtimeSocket", apr_psprintf(check->pool, "\"%s\" is too long for "
+              "a socket; give a path of at most 107 bytes", settings->realtime_socket));
+    }
     check_networks(check);
     check_secrets(check);
 }
@@ -228,6 +233,11 @@ int hb_ap_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     if (why != NULL) {
         wrong_values(&check, why);
         return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    hb_ap_state.socket_dir = ap_runtime_dir_relative(pconf, "halobuzz");
+    if (*config->draft->values.realtime_socket == '\0') {
+        config->draft->values.realtime_socket = apr_pstrcat(pconf, hb_ap_state.socket_dir,
+                                                            "/realtime.sock", NULL);
     }
     hb_ap_state.settings = &config->draft->values;
     check_values(&check);

@@ -176,6 +176,7 @@ int hb_ap_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, se
     hb_ap_cors_post_config(pconf);
     save_settings(s, ptemp);
     say_hello(s, ptemp);
+    hb_ap_programs_post_config(pconf, ptemp, s);
     return OK;
 }
 
@@ -184,6 +185,7 @@ void hb_ap_child_init(apr_pool_t *pchild, server_rec *s)
     apr_status_t rv;
 
     hb_ap_op_child_init();
+    hb_ap_programs_child_init();
     if (hb_ap_state.site == NULL) {
         return;
     }

@@ -40,6 +40,7 @@ typedef struct hb_ap_state_t {
     hb_site_t *site;                    /* from post_config on */
     hb_site_memory_t memory;
     const char *const *origins;         /* that may call across origins; ends with NULL */
+    const char *socket_dir;             /* the run user's, below the runtime directory */
     int has_unique_id;                  /* mod_unique_id is loaded */
     const hb_route_t *const *routes;
     int n_routes;
@@ -89,6 +90,13 @@ int hb_ap_memory_fd(void);
 apr_time_t hb_ap_started_at(void);
 /** One server for a state directory: HB_E_CONFIG with *why when another one holds it. */
 apr_status_t hb_ap_memory_lock(const char **why, const char *state_dir, apr_pool_t *pool);
+
+/* hb_ap_program.c */
+/** Start the programs that modules registered, or tell those that run of the new settings. */
+void hb_ap_programs_post_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *s);
+/** What belongs to the parent alone; call in child_init. */
+void hb_ap_programs_child_init(void);
+void hb_ap_programs_register(void);
 
 /* hb_ap_life.c */
 /** Everything between the directives and the first request. */

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a program beside httpd finds on disk: its settings, the secrets it needs, and a directory
+ * where it may make its socket. It runs as the run user, who cannot read what only root can:
+ * so secrets are copied into files of the runtime directory, owned by root, readable by the
+ * run user's group. A program gets those it asks for; the rest stays empty.
+ */
+#include "hb_ap_program.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <apr_strings.h>
+#include <unixd.h>
+
+#include "hb_secret.h"
+
+static int is_root(void)
+{
+    return geteuid() == 0;
+}
+
+const char *hb_ap_program_directory(const char *path, apr_pool_t *pool)
+{
+    struct stat info;
+
+    if (mkdir(path, 0750) != 0 && errno != EEXIST) {
+        return apr_psprintf(pool, "the directory %s cannot be made: %s", path, strerror(errno));
+    }
+    /* Never through a link: what root owns behind it is nothing the run user may get. */
+    if (lstat(path, &info) != 0 || !S_ISDIR(info.st_mode)) {
+        return apr_psprintf(pool, "%s is not a directory; remove it", path);
+    }
+    if (is_root() && info.st_uid == 0 && ap_unixd_config.user_id != 0
+        && lchown(path, ap_unixd_config.user_id, ap_unixd_config.group_id) != 0) {
+        return apr_psprintf(pool, "%s cannot be given to the run user: %s", path,
+                            strerror(errno));
+    }
+    return NULL;
+}
+
+/* Whole or not at all, and never over a file that somebody else put there. */
+static const char *write_secret(const char *path, const char *value, apr_pool_t *pool)
+{
+    char *temporary = apr_pstrcat(pool, path, ".XXXXXX", NULL);
+    apr_size_t len = strlen(value);
+    int fd = mkstemp(temporary);
+    int is_good;
+
+    if (fd < 0) {
+        return apr_psprintf(pool, "%s cannot be written: %s", path, strerror(errno));
+    }
+    is_good = (!is_root() || fchown(fd, (uid_t)-1, ap_unixd_config.group_id) == 0)
+        && fchmod(fd, 0640) == 0 && write(fd, value, len) == (ssize_t)len;
+    if (close(fd) != 0) {
+        is_good = 0;
+    }
+    if (!is_good || rename(temporary, path) != 0) {
+        const char *why = apr_psprintf(pool, "%s cannot be written: %s", path, strerror(errno));
+
+        unlink(temporary);
+        return why;
+    }
+    return NULL;
+}
+
+static int is_listed(const char *list, const char *member)
+{
+    apr_size_t len = strlen(member);
+    const char *at;
+
+    for (at = strstr(list, member); at != NULL; at = strstr(at + 1, member)) {
+        if ((at == list || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0')) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static const char *copy_secret(const char **reference, const hb_ap_program_t *row,
+                               const char *member, apr_pool_t *pool)
+{
+    const char *path, *value, *why = NULL;
+
+    if (**reference == '\0') {
+        return NULL;
+    }
+    if (!is_listed(row->secrets, member)) {
+        *reference = "";
+        return NULL;
+    }
+    path = ap_runtime_dir_relative(pool, apr_pstrcat(pool, "halobuzz-", row->role, ".", member,
+                                                     NULL));
+    if (hb_secret_read(&value, &why, *reference, pool) == APR_SUCCESS) {
+        why = write_secret(path, value, pool);
+    }
+    *reference = apr_pstrcat(pool, "file:", path, NULL);
+    return why;
+}
+
+const char *hb_ap_program_settings(const hb_ap_program_t *row, const char *path,
+                                   apr_pool_t *pool)
+{
+    hb_settings_t *settings = apr_pmemdup(pool, hb_ap_state.settings, sizeof(*settings));
+    const hb_setting_row_t *setting;
+    const char *why = NULL;
+    apr_status_t rv;
+    char space[120];
+
+    for (setting = hb_setting_rows(); setting->directive != NULL && why == NULL; setting++) {
+        if (setting->kind == HB_SETTING_SECRET) {
+            why = copy_secret((const char **)((char *)settings + setting->offset), row,
+                              setting->member, pool);
+        }
+    }
+    if (why != NULL) {
+        return why;
+    }
+    rv = hb_settings_save(settings, path, pool);
+    if (rv == APR_SUCCESS && is_root()
+        && lchown(path, (uid_t)-1, ap_unixd_config.group_id) != 0) {
+        rv = errno;
+    }
+    return rv == APR_SUCCESS ? NULL
+        : apr_psprintf(pool, "%s cannot be written: %s", path,
+                       apr_strerror(rv, space, sizeof(space)));
+}
