@@ -70,6 +70,18 @@ apr_status_t hb_og_activate(hb_og_step_t *step, hb_op_t *op, const char *user_id
                             const hb_og_terms_t *terms);
 
 /**
+ * What was paid for a tier went back: its days go too, as far as they lie ahead; days of it that
+ * became days of a higher tier go as those. Inside hb_store_transact, as above.
+ * @param msec  how much was taken; 0 when nothing of it was left, or the account is gone
+ */
+apr_status_t hb_og_shorten(apr_int64_t *msec, hb_op_t *op, const char *user_id,
+                           const hb_og_terms_t *terms);
+
+/** The other way: give so much of a tier again. */
+apr_status_t hb_og_lengthen(hb_op_t *op, const char *user_id, const hb_og_terms_t *terms,
+                            apr_int64_t msec);
+
+/**
  * The actor buys a tier with coins; repeated with its Idempotency-Key it gives the first answer.
  * @param reply  HB_R_OG_SUBSCRIBED
  * @param input  fits HB_F_OG_SUBSCRIBE

@@ -53,6 +53,8 @@ static const hb_ledger_kind_t kinds[] = {
       "coins taken back because their payment was refunded; what is spent becomes a debt" },
     { "dispute",    PURSES | HB_LA_DEBT | HB_LA_USER_HELD, MINTS,                       HB_LK_REASON,
       "coins taken back because the payer's bank did" },
+    { "restitution", MINTS,                           PURSES,                           HB_LK_REASON,
+      "coins given back because a refund failed or a dispute was won" },
     { "debt",       HB_LA_USER | HB_LA_EARNED,        HB_LA_DEBT,                       0,
       "a debt paid from coins" },
     { "payout",     HB_LA_EARNED_HELD,                HB_LA_MINT,                       0,

@@ -17,6 +17,7 @@
 #include "hb_user.h"
 
 #define DAY_USEC (APR_INT64_C(86400) * APR_USEC_PER_SEC)
+#define DAY_MSEC APR_INT64_C(86400000)
 #define TIERS_MAX 5
 #define GIFTS_MAX 1000
 
@@ -232,6 +233,93 @@ apr_status_t hb_og_activate(hb_og_step_t *step, hb_op_t *op, const char *user_id
     }
     if (rv == APR_SUCCESS) {
         tell(op, user_id, step);
+    }
+    return rv;
+}
+
+/* --- taking back --- */
+
+/* Milliseconds of a tier as milliseconds of the one that runs, by whole days. */
+static apr_status_t as_running(apr_int64_t *msec, hb_op_t *op, int level,
+                               const hb_og_terms_t *terms)
+{
+    hb_og_terms_t running;
+    apr_status_t rv;
+
+    if (level == terms->tier) {
+        return APR_SUCCESS;
+    }
+    rv = hb_og_terms(&running, op, level);
+    if (rv == APR_SUCCESS) {
+        *msec = hb_og_credit_days(*msec / DAY_MSEC, terms, &running) * DAY_MSEC;
+    }
+    return rv;
+}
+
+apr_status_t hb_og_shorten(apr_int64_t *msec, hb_op_t *op, const char *user_id,
+                           const hb_og_terms_t *terms)
+{
+    apr_int64_t now = hb_time_to_msec(op->now), expires, left;
+    hb_json_t *user;
+    apr_status_t rv = hb_user_load(&user, op, user_id);
+    int level;
+
+    *msec = 0;
+    if (rv == HB_E_USER_UNKNOWN) {
+        hb_op_recover(op);
+        return APR_SUCCESS;
+    }
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    level = hb_og_level(user, op->now);
+    if (level < terms->tier) {
+        return APR_SUCCESS;
+    }
+    expires = hb_json_int(user, "ogExpiresAt", 0);
+    *msec = terms->duration_days * DAY_MSEC;
+    rv = as_running(msec, op, level, terms);
+    left = expires - *msec > now ? expires - *msec : now;
+    *msec = expires - left;
+    if (rv == APR_SUCCESS) {
+        const hb_edit_t edits[] = { { "ogExpiresAt", HB_SET, HB_INT(left) } };
+
+        rv = hb_store_change(NULL, NULL, op, HB_C_USERS, user_id, NULL, 0, edits, 1);
+    }
+    return rv;
+}
+
+apr_status_t hb_og_lengthen(hb_op_t *op, const char *user_id, const hb_og_terms_t *terms,
+                            apr_int64_t msec)
+{
+    apr_int64_t now = hb_time_to_msec(op->now), from = now;
+    hb_json_t *user;
+    apr_status_t rv = hb_user_load(&user, op, user_id);
+    int level;
+
+    if (rv == HB_E_USER_UNKNOWN) {
+        hb_op_recover(op);
+        return APR_SUCCESS;
+    }
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    level = hb_og_level(user, op->now);
+    if (level > terms->tier) {
+        rv = as_running(&msec, op, level, terms);
+    }
+    if (level >= terms->tier) {
+        from = hb_json_int(user, "ogExpiresAt", 0);
+    }
+    if (rv == APR_SUCCESS) {
+        const hb_edit_t edits[] = {
+            { "ogLevel", HB_SET, HB_INT(level > terms->tier ? level : terms->tier) },
+            { "ogExpiresAt", HB_SET, HB_INT(from + msec) },
+            { "ogStartedAt", HB_SET, HB_INT(now) },
+        };
+
+        rv = hb_store_change(NULL, NULL, op, HB_C_USERS, user_id, NULL, 0, edits,
+                             level > 0 ? 2 : 3);
     }
     return rv;
 }
