@@ -57,6 +57,9 @@ apr_int64_t hb_json_int_value(const hb_json_t *json, apr_int64_t dflt);
 int hb_json_bool_value(const hb_json_t *json, int dflt);
 double hb_json_real_value(const hb_json_t *json, double dflt);  /* of an integer, too */
 
+/** A parsed number as it was written ("1000.0" stays so), for signatures; NULL for others. */
+const char *hb_json_number_text(const hb_json_t *json, apr_pool_t *pool);
+
 /* Writing. A NULL string is written as JSON null. All copy what they are given. */
 void hb_json_set_string(hb_json_t *object, const char *key, const char *value);
 void hb_json_set_int(hb_json_t *object, const char *key, apr_int64_t value);

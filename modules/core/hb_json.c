@@ -12,6 +12,7 @@
 
 #include <string.h>
 
+#include <apr_strings.h>
 #include <json-c/json.h>
 
 #include "hb_json_private.h"
@@ -188,6 +189,14 @@ int hb_json_bool_value(const hb_json_t *json, int dflt)
 {
     return json_object_is_type(as_c(json), json_type_boolean)
            ? json_object_get_boolean(as_c(json)) : dflt;
+}
+
+const char *hb_json_number_text(const hb_json_t *json, apr_pool_t *pool)
+{
+    json_type type = json_object_get_type(as_c(json));
+
+    return type == json_type_int || type == json_type_double
+           ? apr_pstrdup(pool, json_object_get_string(as_c(json))) : NULL;
 }
 
 double hb_json_real_value(const hb_json_t *json, double dflt)

@@ -359,7 +359,7 @@ static int make_real(json_object **value, reader_t *in, const unsigned char *fir
         in->at = first;
         return refuse(in, "the number is too large");
     }
-    *value = json_object_new_double(real);
+    *value = json_object_new_double_s(real, text);
     return 1;
 }
 

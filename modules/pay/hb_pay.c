@@ -16,9 +16,11 @@
 #include "pay_private.h"
 
 #define SECRETS_MAX 8
+#define TEXT_MAX 255
+#define URL_MAX 4096
 
 static const hb_pay_provider_t *const providers[] = {
-    &pay_sandbox, NULL
+    &pay_stripe, &pay_esewa, &pay_khalti, &pay_sandbox, NULL
 };
 
 /* --- the list --- */
@@ -163,16 +165,65 @@ apr_status_t hb_pay_keys_make(struct hb_pay_keys_t **made, const char **why,
 
 /* --- texts --- */
 
-const char *pay_plain(const char *text)
+/* Printable ASCII from `low` on, and not too long to be kept. */
+static const char *printable(const char *text, char low)
 {
     apr_size_t i;
 
     for (i = 0; text != NULL && text[i] != '\0'; i++) {
-        if (text[i] <= ' ' || text[i] > '~') {
+        if (text[i] < low || text[i] > '~') {
             return NULL;
         }
     }
-    return text != NULL && i >= 1 && i <= 255 ? text : NULL;
+    return text != NULL && i >= 1 && i <= TEXT_MAX ? text : NULL;
+}
+
+const char *pay_plain(const char *text)
+{
+    return printable(text, '!');
+}
+
+const char *pay_text(const char *text)
+{
+    return printable(text, ' ');
+}
+
+int pay_is_name(const char *text)
+{
+    for (; apr_isalnum(*text) || *text == '-' || *text == '_'; text++) {
+    }
+    return *text == '\0';
+}
+
+int pay_is_page(const char *url, apr_pool_t *pool)
+{
+    const char *c;
+
+    for (c = url; c != NULL && *c > ' ' && *c <= '~'; c++) {
+    }
+    return c != NULL && c > url && *c == '\0' && c - url <= URL_MAX
+           && hb_fetch_url_check(url, pool) == NULL;
+}
+
+const char *pay_base_url(const hb_op_t *op, const char *setting, const char *live,
+                         const char *test)
+{
+    apr_size_t len = strlen(setting);
+
+    if (len == 0) {
+        return op->site->settings->payments_live ? live : test;
+    }
+    while (len > 0 && setting[len - 1] == '/') {
+        len--;
+    }
+    return apr_pstrmemdup(op->pool, setting, len);
+}
+
+apr_status_t pay_no_answer(hb_op_t *op, const char *title, const hb_fetch_answer_t *answer)
+{
+    int later = answer->retry_after_sec > 0 ? answer->retry_after_sec : 10;
+
+    return hb_fail_later(op, HB_E_PAY_UPSTREAM, later, "%s does not answer just now", title);
 }
 
 const char *pay_query_value(const char *query, const char *name, apr_pool_t *pool)
@@ -216,6 +267,7 @@ const char *pay_major_text(apr_pool_t *pool, apr_int64_t minor)
     int rest = (int)(minor % 100);
 
     return rest == 0 ? apr_psprintf(pool, "%" APR_INT64_T_FMT, minor / 100)
+        : rest % 10 == 0 ? apr_psprintf(pool, "%" APR_INT64_T_FMT ".%d", minor / 100, rest / 10)
         : apr_psprintf(pool, "%" APR_INT64_T_FMT ".%02d", minor / 100, rest);
 }
 

@@ -19,7 +19,7 @@ typedef struct hb_pay_keys_t {
     const char *const *sandbox;
 } hb_pay_keys_t;
 
-extern const hb_pay_provider_t pay_sandbox;
+extern const hb_pay_provider_t pay_stripe, pay_esewa, pay_khalti, pay_sandbox;
 
 /** Oldest and newest a signed message may be. */
 #define PAY_TOLERANCE_SEC 300
@@ -50,7 +50,7 @@ const char *pay_return_url(const hb_op_t *op, const char *provider, const char *
 /** An id for a message that has none: the same bytes give the same id. */
 const char *pay_content_id(hb_op_t *op, const char *prefix, const char *a, const char *b);
 
-/** 12345 as "123.45", 12300 as "123". */
+/** 12345 as "123.45", 12340 as "123.4", 12300 as "123": the forms that eSewa prints. */
 const char *pay_major_text(apr_pool_t *pool, apr_int64_t minor);
 
 /** "123.45", "123", "123.4" to 12345, 12300, 12340; 0 when it is anything else. */
@@ -63,7 +63,23 @@ void pay_fact_clear(hb_pay_fact_t *fact);
 apr_status_t pay_forged(hb_pay_event_t *event, const char *why);
 apr_status_t pay_malformed(hb_pay_event_t *event, const char *why);
 
-/** The same text, when it is 1 to 255 printable ASCII characters; else NULL. */
+/** The same text, when it is 1 to 255 printable ASCII characters without blanks; else NULL. */
 const char *pay_plain(const char *text);
+
+/** The same with blanks inside. */
+const char *pay_text(const char *text);
+
+/** Letters, digits, hyphen and underscore only: may stand in a path as it is. */
+int pay_is_name(const char *text);
+
+/** An address that a payer's browser may be sent to: https, or this host itself. */
+int pay_is_page(const char *url, apr_pool_t *pool);
+
+/** The configured address, else the mode's; without a slash at its end. */
+const char *pay_base_url(const hb_op_t *op, const char *setting, const char *live,
+                         const char *test);
+
+/** Note that a provider did not answer usefully, and when to come back. HB_E_PAY_UPSTREAM. */
+apr_status_t pay_no_answer(hb_op_t *op, const char *title, const hb_fetch_answer_t *answer);
 
 #endif /* PAY_PRIVATE_H */

@@ -7,9 +7,11 @@ import sys
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "sim"))
 
 from hb_client import Client            # noqa: E402
 from hb_httpd import Httpd, is_root     # noqa: E402
+from hb_sim_client import Sim           # noqa: E402
 from hb_users import Mails, Users       # noqa: E402
 
 alive = []                              # servers whose logs the running case answers for
@@ -121,3 +123,24 @@ def mails(server):
 def as_root():
     if not is_root():
         pytest.skip("needs root")
+
+
+@pytest.fixture(scope="session")
+def sim_process():
+    one = Sim()
+    yield one
+    one.stop()
+
+
+@pytest.fixture
+def sim(sim_process):
+    """The payment providers, fresh for this case; tests/sim/README."""
+    sim_process.reset()
+    yield sim_process
+    sim_process.reset()
+
+
+@pytest.fixture
+def sim_settings(sim, tmp_path):
+    """Directives that make a server use the simulator."""
+    return sim.settings(str(tmp_path))
