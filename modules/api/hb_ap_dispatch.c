@@ -183,7 +183,7 @@ static apr_status_t run(hb_ap_call_t *call, const char *const *names,
     }
     if (rv == APR_SUCCESS && (call->route->needs & (HB_NEED_BODY | HB_MAY_BODY)) != 0) {
         rv = read_body(call);
-    } else {
+    } else if ((call->route->needs & HB_RAW_BODY) == 0) {
         hb_ap_leave_body(call->r);      /* nobody asked for one */
     }
     if (rv == APR_SUCCESS) {

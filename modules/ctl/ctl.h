@@ -48,6 +48,7 @@ ctl_run_fn ctl_user_create, ctl_user_role, ctl_user_list, ctl_user_show, ctl_use
            ctl_user_enable, ctl_user_password;
 ctl_run_fn ctl_og_bonus;
 ctl_run_fn ctl_ledger_verify, ctl_ledger_balance, ctl_ledger_statement, ctl_ledger_circulation;
+ctl_run_fn ctl_events_list, ctl_events_show, ctl_events_replay, ctl_webhook_send;
 ctl_run_fn ctl_store_backup, ctl_store_verify, ctl_store_stats;
 
 /* --- options (ctl_options.c) --- */
@@ -122,6 +123,10 @@ typedef struct ctl_reply_t {
  */
 void ctl_http(ctl_reply_t *reply, ctl_t *ctl, const char *method, const char *url,
               const char *token, const char *body);
+
+/** The same without a token, with one header more ("Name: value", or NULL) and any bytes of JSON. */
+void ctl_http_as(ctl_reply_t *reply, ctl_t *ctl, const char *method, const char *url,
+                 const char *header, const char *body);
 
 /** The address of the server without a slash at its end: the argument, or HaloBuzzPublicURL. */
 const char *ctl_base_url(ctl_t *ctl, const char *argument);

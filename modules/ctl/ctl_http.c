@@ -74,6 +74,13 @@ static const char *why_not(ctl_t *ctl, CURLcode code)
 void ctl_http(ctl_reply_t *reply, ctl_t *ctl, const char *method, const char *url,
               const char *token, const char *body)
 {
+    ctl_http_as(reply, ctl, method, url, token == NULL ? NULL
+                : apr_pstrcat(ctl->pool, "Authorization: Bearer ", token, NULL), body);
+}
+
+void ctl_http_as(ctl_reply_t *reply, ctl_t *ctl, const char *method, const char *url,
+                 const char *header, const char *body)
+{
     taken_t taken = { ctl->pool, apr_pcalloc(ctl->pool, 1024), 0, 1024 };
     struct curl_slist *headers = NULL;
     CURL *curl = handle_make(ctl);
@@ -89,9 +96,8 @@ void ctl_http(ctl_reply_t *reply, ctl_t *ctl, const char *method, const char *ur
     }
     headers = curl_slist_append(headers, "Accept: application/json");
     headers = curl_slist_append(headers, "Expect:");
-    if (token != NULL) {
-        headers = curl_slist_append(headers, apr_pstrcat(ctl->pool, "Authorization: Bearer ",
-                                                         token, NULL));
+    if (header != NULL) {
+        headers = curl_slist_append(headers, header);
     }
     if (body != NULL) {
         headers = curl_slist_append(headers, "Content-Type: application/json");

@@ -15,7 +15,7 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "$roles" -- "$cur") ); return ;;
     esac
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=( $(compgen -W "check health status routes smoke seed og user ledger store version help" -- "$cur") )
+        COMPREPLY=( $(compgen -W "check health status routes smoke seed og user ledger events webhook store version help" -- "$cur") )
         return
     fi
     case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
@@ -31,7 +31,13 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "--at $common" -- "$cur") ) ;;
     "ledger statement")
         COMPREPLY=( $(compgen -W "--limit --after $common" -- "$cur") ) ;;
-    "ledger verify"|"ledger circulation"|"user show"|"user disable"|"user enable"|"store verify"|"store stats")
+    "events list")
+        COMPREPLY=( $(compgen -W "--order --pending --refused --limit --after $common" -- "$cur") ) ;;
+    "events replay")
+        COMPREPLY=( $(compgen -W "--pending --refused $common" -- "$cur") ) ;;
+    "webhook send")
+        COMPREPLY=( $(compgen -W "stripe esewa khalti sandbox --order --copies $common" -- "$cur") ) ;;
+    "events show"|"ledger verify"|"ledger circulation"|"user show"|"user disable"|"user enable"|"store verify"|"store stats")
         COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
     "store backup")
         COMPREPLY=( $(compgen -f -- "$cur") ) ;;
@@ -39,6 +45,10 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "create role list show disable enable password" -- "$cur") ) ;;
     "ledger "*)
         COMPREPLY=( $(compgen -W "verify balance statement circulation" -- "$cur") ) ;;
+    "events "*)
+        COMPREPLY=( $(compgen -W "list show replay" -- "$cur") ) ;;
+    "webhook "*)
+        COMPREPLY=( $(compgen -W "send" -- "$cur") ) ;;
     "store "*)
         COMPREPLY=( $(compgen -W "backup verify stats" -- "$cur") ) ;;
     "og bonus")
@@ -48,7 +58,7 @@ _halobuzzctl()
     "seed "*)
         COMPREPLY=( $(compgen -W "--demo --gifts --og-tiers $common" -- "$cur") ) ;;
     "help "*)
-        COMPREPLY=( $(compgen -W "check health status routes smoke seed og user ledger store version" -- "$cur") ) ;;
+        COMPREPLY=( $(compgen -W "check health status routes smoke seed og user ledger events webhook store version" -- "$cur") ) ;;
     *)
         COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
     esac

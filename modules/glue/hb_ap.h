@@ -95,6 +95,7 @@ void hb_ap_leave_body(request_rec *r);
 #define HB_NO_LIMIT       0x0040    /* not counted by the limiter (health) */
 #define HB_IN_MAINTENANCE 0x0080    /* answered during maintenance too */
 #define HB_ANY_TOKEN      0x0100    /* a token that is not accepted makes a stranger: sign-in */
+#define HB_RAW_BODY       0x0400    /* a body of any kind, which the action reads by itself */
 #define HB_GIVES_ACCEPTED 0x0200    /* 202: taken, and done later */
 
 typedef enum hb_method_e { M_HB_GET, M_HB_POST, M_HB_PATCH, M_HB_PUT, M_HB_DELETE } hb_method_e;

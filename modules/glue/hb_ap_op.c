@@ -145,6 +145,8 @@ static struct area_t {
     const char *module_file;
     int module_index;
 } areas[] = {
+    { 9000, "mod_halobuzz_webhooks.c", APLOG_NO_MODULE },
+    { 5000, "mod_halobuzz.c", APLOG_NO_MODULE },     /* programs, and what has no module of its own */
     { 4000, "mod_halobuzz_api.c", APLOG_NO_MODULE },
     { 3500, "mod_halobuzz_ratelimit.c", APLOG_NO_MODULE },
     { 3000, "mod_halobuzz_auth.c", APLOG_NO_MODULE },
@@ -170,9 +172,6 @@ static int area_of(const char *line)
     int number = strncmp(line, "HB", 2) == 0 ? atoi(line + 2) : 0;
     int i = 0;
 
-    if (number >= 5000) {       /* ctl and later: not of a request module */
-        return N_AREAS - 1;
-    }
     while (number < areas[i].from) {
         i++;
     }

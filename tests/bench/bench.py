@@ -64,7 +64,7 @@ class Server:
                   "headers setenvif filter reqtimeout remoteip status").split():
             if f"mod_{m}.c" not in built_in:
                 lines.append(f"LoadModule {m}_module {moddir}/mod_{m}.so")
-        for m in ("", "_auth", "_ratelimit", "_api"):
+        for m in ("", "_auth", "_ratelimit", "_api", "_webhooks"):
             lines.append(f"LoadModule halobuzz{m}_module {self.build}/.libs/mod_halobuzz{m}.so")
         if os.geteuid() == 0:
             lines += ["User www-data", "Group www-data"]

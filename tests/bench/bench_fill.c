@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * NAME
- *     bench_fill - fill a state directory with users and streams
+ *     bench_fill - fill a state directory with users, streams and orders
  *
  * SYNOPSIS
  *     bench_fill --state DIR [--users N] [--streams N] [--live N]
+ *                [--orders N [--provider NAME]]
  *
  * DESCRIPTION
- *     Writes documents as registration and stream creation do, 1 000 a transaction, into
- *     DIR/halobuzz.db. The users share one password hash nobody knows the password of.
+ *     Writes documents as registration, stream creation and buying do, 1 000 a transaction, into
+ *     DIR/halobuzz.db. The users share one password hash nobody knows the password of; user
+ *     number i, from 1, has i as its id. The orders are open, over 500 coins for USD 4.99, and go
+ *     round the users; for each a line "id user amount currency coins" is printed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +30,9 @@
 typedef struct batch_t {
     long first, end;            /* numbers of the records */
     long live;                  /* streams below this number are live */
-    int is_streams;
+    enum { USERS, STREAMS, ORDERS } what;
+    long users;                 /* whose orders */
+    const char *provider;
 } batch_t;
 
 static void complain(void *baton, hb_level_e level, apr_status_t status,
@@ -45,6 +50,7 @@ static hb_json_t *user_make(hb_op_t *op, long i)
     const char *name = apr_psprintf(op->pool, "filled%ld", i);
     apr_int64_t now = op->now / 1000;
 
+    hb_json_set_string(user, "_id", apr_psprintf(op->pool, "%024lx", i + 1));
     hb_json_set_string(user, "email", apr_pstrcat(op->pool, name, "@example.com", NULL));
     hb_json_set_string(user, "username", name);
     hb_json_set_string(user, "usernameKey", name);
@@ -103,6 +109,32 @@ static hb_json_t *stream_make(hb_op_t *op, long i, long live)
     return stream;
 }
 
+static hb_json_t *order_make(hb_op_t *op, const batch_t *batch, long i)
+{
+    hb_json_t *order = hb_json_object_make(op->pool);
+    apr_int64_t now = op->now / 1000;
+
+    hb_json_set_string(order, "_id", apr_psprintf(op->pool, "0d%022lx", i + 1));
+    hb_json_set_string(order, "userId", apr_psprintf(op->pool, "%024lx", i % batch->users + 1));
+    hb_json_set_string(order, "provider", batch->provider);
+    hb_json_set_string(order, "kind", "coins");
+    hb_json_set_string(order, "product", "bench");
+    hb_json_set_string(order, "title", "500 coins");
+    hb_json_set_int(order, "coins", 500);
+    hb_json_set_int(order, "bonus", 0);
+    hb_json_set_int(order, "ogTier", 0);
+    hb_json_set_int(order, "amountMinor", 499);
+    hb_json_set_string(order, "currency", "usd");
+    hb_json_set_bool(order, "isLive", 0);
+    hb_json_set_string(order, "how", "page");
+    hb_json_set_string(order, "state", "open");
+    hb_json_set(order, "steps", hb_json_array_make(op->pool));
+    hb_json_set_int(order, "createdAt", now);
+    hb_json_set_int(order, "expiresAt", now + 3600000);
+    hb_json_set_int(order, "openUntil", now + 3600000);
+    return order;
+}
+
 static apr_status_t write_batch(hb_op_t *op, void *baton)
 {
     const batch_t *batch = baton;
@@ -110,16 +142,17 @@ static apr_status_t write_batch(hb_op_t *op, void *baton)
     long i;
 
     for (i = batch->first; i < batch->end && rv == APR_SUCCESS; i++) {
-        rv = batch->is_streams
+        rv = batch->what == STREAMS
             ? hb_store_insert(NULL, op, HB_C_STREAMS, stream_make(op, i, batch->live))
+            : batch->what == ORDERS
+            ? hb_store_insert(NULL, op, HB_C_ORDERS, order_make(op, batch, i))
             : hb_store_insert(NULL, op, HB_C_USERS, user_make(op, i));
     }
     return rv;
 }
 
-static void fill(hb_site_t *site, const char *what, int is_streams, long n, long live)
+static void fill(hb_site_t *site, const char *what, batch_t batch, long n)
 {
-    batch_t batch = { 0, 0, live, is_streams };
     char text[120];
     apr_status_t rv;
 
@@ -149,7 +182,8 @@ int main(int argc, const char *const *argv)
     hb_settings_draft_t *draft;
     const hb_setting_row_t *row;
     const char *state = NULL, *why;
-    long users = 0, streams = 0, live = 0;
+    long users = 0, streams = 0, live = 0, orders = 0;
+    const char *provider = "stripe";
     hb_site_memory_t none = { 0 };
     apr_pool_t *pool;
     hb_site_t *site;
@@ -170,9 +204,16 @@ int main(int argc, const char *const *argv)
         else if (strcmp(argv[i], "--live") == 0) {
             live = atol(argv[i + 1]);
         }
+        else if (strcmp(argv[i], "--orders") == 0) {
+            orders = atol(argv[i + 1]);
+        }
+        else if (strcmp(argv[i], "--provider") == 0) {
+            provider = argv[i + 1];
+        }
     }
-    if (state == NULL) {
-        fprintf(stderr, "usage: bench_fill --state DIR [--users N] [--streams N] [--live N]\n");
+    if (state == NULL || (orders > 0 && users <= 0)) {
+        fprintf(stderr, "usage: bench_fill --state DIR [--users N] [--streams N] [--live N] "
+                "[--orders N [--provider NAME]]\n");
         return 2;
     }
     draft = hb_settings_draft_make(pool);
@@ -184,8 +225,13 @@ int main(int argc, const char *const *argv)
         fprintf(stderr, "bench_fill: %s\n", why != NULL ? why : "the site cannot be opened");
         return 1;
     }
-    fill(site, "users", 0, users, 0);
-    fill(site, "streams", 1, streams, live);
+    fill(site, "users", (batch_t){ .what = USERS }, users);
+    fill(site, "streams", (batch_t){ .what = STREAMS, .live = live }, streams);
+    fill(site, "orders", (batch_t){ .what = ORDERS, .users = users, .provider = provider },
+         orders);
+    for (i = 0; i < orders; i++) {
+        printf("0d%022lx %024lx 499 usd 500\n", (long)i + 1, i % users + 1);
+    }
     apr_pool_destroy(pool);
     return 0;
 }

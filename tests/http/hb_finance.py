@@ -9,12 +9,17 @@ from hb_users import Users
 
 
 @contextlib.contextmanager
-def bank_with(settings=None, **more):
-    """A server on which staff need no second factor, for cases of a whole module."""
+def bank_with(settings=None, prepare=None, **more):
+    """
+    A server on which staff need no second factor, for cases of a whole module; prepare(server) is
+    called before it starts.
+    """
     from conftest import alive, judge
     from hb_httpd import Httpd
     one = Httpd(settings={"HaloBuzzAuthStaffTOTP": "off", **(settings or {})}, **more)
     try:
+        if prepare is not None:
+            prepare(one)
         one.start()
         alive.append(one)
         yield one

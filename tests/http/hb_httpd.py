@@ -17,7 +17,7 @@ BUILD = os.environ.get("HB_BUILD", os.getcwd())
 MPM = os.environ.get("HB_MPM", "event")
 KEEP = os.environ.get("HB_KEEP")
 RUN_USER = "www-data"
-OWN_MODULES = ("halobuzz", "halobuzz_auth", "halobuzz_ratelimit", "halobuzz_api")
+OWN_MODULES = ("halobuzz", "halobuzz_auth", "halobuzz_ratelimit", "halobuzz_api", "halobuzz_webhooks")
 START_SEC = 20
 STOP_SEC = 20
 
@@ -228,7 +228,7 @@ class Httpd:
         if "halobuzz" in self.own:
             settings = {"HaloBuzzPublicURL": self.url, **self.settings}
             if self.has_own("halobuzz_ratelimit"):
-                for name in ("api", "auth", "health"):
+                for name in ("api", "auth", "health", "webhook"):
                     settings.setdefault("HaloBuzzRateLimit " + name, "1000000/60s")
             for name, value in settings.items():
                 if value is not None:
