@@ -15,6 +15,8 @@
 const char *hb_user_id(const hb_json_t *user);
 /** May the account act: neither disabled nor deleted? */
 int hb_user_is_active(const hb_json_t *user);
+/** Whole years since the declared date of birth, UTC; -1 when none was declared. */
+int hb_user_age(const hb_json_t *user, apr_time_t now);
 int hb_user_has_totp(const hb_json_t *user);
 /** Roles with all they imply. */
 hb_roles_t hb_user_roles(const hb_json_t *user);

@@ -24,7 +24,8 @@
  * The actor enters the room; being inside already is success and changes nothing. The host
  * enters uncounted.
  * @param stream  set to the stream with the new counts
- * @return HB_E_STREAM_UNKNOWN, HB_E_STREAM_STATE, HB_E_STREAM_ENDED, HB_E_USER_BLOCKED. Waits.
+ * @return HB_E_STREAM_UNKNOWN, HB_E_STREAM_STATE, HB_E_STREAM_ENDED, HB_E_USER_BLOCKED,
+ *         HB_E_ROOM_KICKED. Waits.
  */
 apr_status_t hb_viewer_join(hb_json_t **stream, hb_op_t *op, const char *stream_id);
 

@@ -4,6 +4,7 @@
  */
 #include "hb_user.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <apr_strings.h>
@@ -39,6 +40,19 @@ static int has_status(const hb_json_t *user, const char *status)
 int hb_user_is_active(const hb_json_t *user)
 {
     return has_status(user, "active");
+}
+
+int hb_user_age(const hb_json_t *user, apr_time_t now)
+{
+    const char *born = hb_json_string(user, "birthDate");
+    char today[HB_TIME_BYTES];
+
+    if (born == NULL || strlen(born) != 10) {
+        return -1;
+    }
+    hb_time_write(today, now);
+    /* "YYYY-MM-DD": as text, a later day of the year is a greater one. */
+    return atoi(today) - atoi(born) - (strncmp(today + 5, born + 5, 5) < 0);
 }
 
 int hb_user_has_totp(const hb_json_t *user)

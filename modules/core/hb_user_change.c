@@ -11,6 +11,8 @@
 
 #include "hb_account.h"
 #include "hb_audit.h"
+#include "hb_chat.h"
+#include "hb_direct.h"
 #include "hb_metrics.h"
 #include "hb_role.h"
 #include "hb_session.h"
@@ -181,6 +183,12 @@ static apr_status_t erase_traces(hb_op_t *op, const change_t *change)
 
     rv = hb_social_drop_all(op, change->id);    /* those who followed since */
     if (rv == APR_SUCCESS) {
+        rv = hb_chat_drop_all(op, change->id);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = hb_direct_drop_all(op, change->id);
+    }
+    if (rv == APR_SUCCESS) {
         rv = hb_store_change_all(NULL, op, &sessions, no_device, 2);
     }
     if (rv == APR_SUCCESS) {
@@ -251,6 +259,12 @@ apr_status_t hb_user_delete(hb_op_t *op, const char *password)
     if (rv == APR_SUCCESS) {
         /* Most of it in small transactions; the last one only has to catch up. */
         rv = hb_social_drop_all(op, change.id);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = hb_chat_drop_all(op, change.id);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = hb_direct_drop_all(op, change.id);
     }
     if (rv != APR_SUCCESS) {
         return rv;

@@ -9,6 +9,7 @@
 #include <apr_strings.h>
 
 #include "hb_metrics.h"
+#include "hb_room.h"
 #include "hb_schema.h"
 #include "hb_store.h"
 #include "hb_stream.h"
@@ -104,6 +105,9 @@ static apr_status_t join_tx(hb_op_t *op, void *baton)
     }
     rv = hb_viewer_check_blocks(op, hb_json_string(visit->stream, "hostId"),
                                 op->actor.user_id);
+    if (rv == APR_SUCCESS) {
+        rv = hb_room_check_entry(op, hb_json_string(visit->stream, "hostId"));
+    }
     if (rv != APR_SUCCESS) {
         return rv;
     }

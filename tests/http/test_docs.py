@@ -81,7 +81,8 @@ def test_lines_of_the_page_work_in_a_shell(server, user, tmp_path):
     lines = [html.unescape(line) for line in re.findall(r'<pre tabindex="0">(curl .*?)</pre>', page)]
     operations = page.count('class="card" id=') - page.count('id="schema-')
     assert len(lines) == operations > 30
-    environment = {"PATH": os.environ["PATH"], "TOKEN": user.token, "ID": user.id}
+    environment = {"PATH": os.environ["PATH"], "TOKEN": user.token, "ID": user.id,
+                   "USERID": user.id, "MESSAGEID": user.id}
     # What ends the session or the account comes last.
     lines.sort(key=lambda line: "/auth/logout" in line or "-X DELETE" in line)
     for line in lines:
