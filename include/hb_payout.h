@@ -58,7 +58,8 @@ apr_status_t hb_payout_show(hb_json_t **view, hb_op_t *op, const char *id);
 
 /**
  * First pair of eyes: ask for the approval of another. HB_E_PAYOUT_HELD before the hold is over,
- * HB_E_WALLET_DEBT when the host came to owe meanwhile, HB_E_APPROVAL_FOUR_EYES for one's own.
+ * HB_E_WALLET_DEBT when the host came to owe meanwhile, HB_E_APPROVAL_FOUR_EYES for one's own,
+ * HB_E_FRAUD_HELD while a case of hb_fraud.h holds it.
  */
 apr_status_t hb_payout_review(hb_json_t **view, hb_op_t *op, const char *id);
 

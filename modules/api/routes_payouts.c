@@ -134,7 +134,8 @@ static const hb_route_t rows[] = {
       .action = review, .needs = HB_NEED_USER, .roles = HB_ROLE_FINANCE,
       .sentence = "find it right, and ask another member of finance for approval",
       .output = "payouts:staff", .tag = "money",
-      .errors = "payout.unknown payout.state payout.held wallet.debt approval.four_eyes" },
+      .errors = "payout.unknown payout.state payout.held wallet.debt approval.four_eyes "
+                "fraud.held" },
     { .method = M_HB_POST, .path = "/admin/payouts/{id}/reject", .rate = "api",
       .action = reject, .needs = HB_NEED_USER | HB_NEED_BODY, .roles = HB_ROLE_FINANCE,
       .sentence = "give the coins back, with a reason that the host is told",

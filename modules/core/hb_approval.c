@@ -9,6 +9,7 @@
 
 #include "hb_audit.h"
 #include "hb_payout.h"
+#include "hb_refund.h"
 #include "hb_schema.h"
 #include "hb_store.h"
 #include "hb_time.h"
@@ -26,6 +27,7 @@ typedef struct kind_t {
 static const kind_t kinds[] = {
 /*    name       decided             go on */
     { "payout",  hb_payout_decided,  NULL },
+    { "refund",  hb_refund_decided,  hb_refund_go_on },
 };
 
 #define N_KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))

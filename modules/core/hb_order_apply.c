@@ -15,10 +15,12 @@
 #include <apr_strings.h>
 
 #include "hb_debt.h"
+#include "hb_fraud.h"
 #include "hb_ledger.h"
 #include "hb_log.h"
 #include "hb_metrics.h"
 #include "hb_og.h"
+#include "hb_refund.h"
 #include "hb_time.h"
 #include "hb_user.h"
 
@@ -239,7 +241,9 @@ static void early_read(hb_pay_fact_t *fact, const hb_json_t *json);
 /* What was told before its payment has its turn now. */
 static apr_status_t act_on_early(apply_t *w)
 {
-    hb_json_t *early = hb_json_get(w->doc, "early");
+    /* A copy: what is taken out of its record is gone with it. */
+    hb_json_t *early = hb_json_has(w->doc, "early")
+        ? hb_json_copy(hb_json_get(w->doc, "early"), w->op->pool) : NULL;
     const hb_order_effect_e effect = w->effect;
     const char *note = w->note;
     apr_status_t rv = APR_SUCCESS;
@@ -261,6 +265,7 @@ static apr_status_t credit(apply_t *w, const hb_pay_fact_t *fact)
 {
     const hb_order_state_e was = w->order->at;
     const char *why, *code = misfit(&why, w, fact), *owner, *note;
+    hb_fraud_finding_t finding;
     apr_status_t rv;
 
     if (code != NULL) {
@@ -275,11 +280,20 @@ static apr_status_t credit(apply_t *w, const hb_pay_fact_t *fact)
                     apr_pstrcat(w->op->pool, "this payment belongs to order ", owner, NULL));
     }
     note_payment(w, fact);
-    rv = give(w, &why);
+    rv = hb_fraud_check_order(&finding, w->op, w->order);
+    if (rv == APR_SUCCESS && finding.verdict != HB_FRAUD_HOLD) {
+        rv = give(w, &why);
+    }
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    if (why != NULL) {
+    if (finding.verdict == HB_FRAUD_HOLD) {
+        note = apr_psprintf(w->op->pool, "held for finance, score %d: %.200s", finding.score,
+                            finding.note);
+        move(w, HB_ORDER_REVIEW, note);
+        end(w, HB_ORDER_APPLIED, note);
+    }
+    else if (why != NULL) {
         rv = flag(w, fact, "undeliverable", why);
         move(w, HB_ORDER_REVIEW, why);
     }
@@ -424,9 +438,35 @@ static int is_of_another(const apply_t *w, const hb_pay_fact_t *fact)
         && strcmp(fact->payment_id, w->order->payment_id) != 0;
 }
 
+/* Coins moved by hb_refund.h; here is what the order is after it. */
+static apr_status_t reversed(apply_t *w, const hb_reversal_t *r, const hb_pay_fact_t *fact)
+{
+    const hb_order_state_e next = r->is_disputed ? HB_ORDER_DISPUTED
+        : r->is_lost ? HB_ORDER_CHARGED_BACK : r->is_whole ? HB_ORDER_REFUNDED
+        : r->is_given ? HB_ORDER_PAID : HB_ORDER_REVIEW;
+    apr_status_t rv = APR_SUCCESS;
+
+    hb_json_set_int(w->doc, "refundedMinor", r->refunded_minor);
+    if (next != w->order->at) {
+        move(w, next, r->note);
+    }
+    else {
+        step(w, hb_pay_outcome_name(fact->outcome), r->note);
+    }
+    if (fact->outcome == HB_PAY_REFUND_FAILED) {
+        rv = flag(w, fact, "refund_failed", "a refund did not go through");
+    }
+    if (rv == APR_SUCCESS && r->is_whole) {
+        rv = hb_order_unflag(w->op, w->order->id, "undeliverable", NULL, "refunded");
+    }
+    end(w, HB_ORDER_APPLIED, r->note);
+    return rv;
+}
+
 static apr_status_t refund(apply_t *w, const hb_pay_fact_t *fact)
 {
-    apr_int64_t so_far = fact->refunded_minor;
+    hb_reversal_t r;
+    apr_status_t rv;
 
     if (is_of_another(w, fact)) {
         step(w, "refunded", "a payment beyond the first went back");
@@ -434,33 +474,30 @@ static apr_status_t refund(apply_t *w, const hb_pay_fact_t *fact)
         return hb_order_unflag(w->op, w->order->id, "extra_payment", fact->payment_id,
                                "refunded");
     }
-    if (so_far < 0) {
-        return end(w, HB_ORDER_WAITS, "the sum of refunds is told by another message");
-    }
-    if (so_far <= w->order->refunded_minor) {
-        return end(w, HB_ORDER_ALREADY, "this refund is known");
-    }
-    if (so_far > w->order->amount_minor) {
+    if (fact->refunded_minor > w->order->amount_minor) {
         return flag(w, fact, "amount", "more went back than was paid");
     }
-    if (w->order->at != HB_ORDER_REVIEW) {
-        return flag(w, fact, "refund_unknown",
-                    apr_pstrcat(w->op->pool, money(w, so_far, NULL), " went back", NULL));
+    rv = hb_refund_apply(&r, w->op, w->order, fact);
+    if (rv == APR_SUCCESS && !r.is_news && fact->outcome == HB_PAY_REFUND_FAILED) {
+        return flag(w, fact, "refund_failed", "a refund did not go through");
     }
-    hb_json_set_int(w->doc, "refundedMinor", so_far);
-    if (so_far == w->order->amount_minor) {
-        move(w, HB_ORDER_REFUNDED, "before anything was given for it");
-        end(w, HB_ORDER_APPLIED, "refunded before anything was given for it");
-        return hb_order_unflag(w->op, w->order->id, "undeliverable", NULL, "refunded");
+    if (rv == APR_SUCCESS && !r.is_news) {
+        return fact->refunded_minor < 0
+            ? end(w, HB_ORDER_WAITS, "the sum of refunds is told by another message")
+            : end(w, HB_ORDER_ALREADY, "this refund is known");
     }
-    step(w, "refund", apr_pstrcat(w->op->pool, money(w, so_far, NULL), " of it went back", NULL));
-    return end(w, HB_ORDER_APPLIED, "a part went back");
+    return rv == APR_SUCCESS ? reversed(w, &r, fact) : rv;
 }
 
 static apr_status_t dispute(apply_t *w, const hb_pay_fact_t *fact)
 {
-    return flag(w, fact, "refund_unknown", apr_pstrcat(w->op->pool, "the payer's bank: ",
-                hb_pay_outcome_name(fact->outcome), NULL));
+    hb_reversal_t r;
+    apr_status_t rv = hb_dispute_apply(&r, w->op, w->order, fact);
+
+    if (rv == APR_SUCCESS && !r.is_news) {
+        return end(w, HB_ORDER_ALREADY, "this dispute is known");
+    }
+    return rv == APR_SUCCESS ? reversed(w, &r, fact) : rv;
 }
 
 static apr_status_t wait_for(apply_t *w, const hb_pay_fact_t *fact)
@@ -495,7 +532,7 @@ static apr_status_t act(apply_t *w, const hb_pay_fact_t *fact)
     case HB_ACT_REFUND:
         return refund(w, fact);
     case HB_ACT_REFUND_FAILED:
-        return flag(w, fact, "refund_failed", "a refund did not go through");
+        return refund(w, fact);
     case HB_ACT_DISPUTE:
         return dispute(w, fact);
     }

@@ -14,6 +14,7 @@
 #include "hb_approval.h"
 #include "hb_audit.h"
 #include "hb_debt.h"
+#include "hb_fraud.h"
 #include "hb_idem.h"
 #include "hb_ledger.h"
 #include "hb_mail.h"
@@ -365,8 +366,21 @@ static apr_status_t ask_approval(hb_op_t *op, step_t *step)
 apr_status_t hb_payout_review(hb_json_t **view, hb_op_t *op, const char *id)
 {
     step_t step = { .id = id, .event = HB_PAYOUT_REVIEW, .more = ask_approval };
+    hb_fraud_finding_t finding;
+    hb_payout_state_e next;
+    hb_json_t *payout;
+    apr_status_t rv = load(&payout, op, id);
 
-    return take(view, op, &step);
+    if (rv == APR_SUCCESS) {
+        rv = hb_payout_next(&next, op, state_of(payout), HB_PAYOUT_REVIEW);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = hb_fraud_check_payout(&finding, op, payout);
+    }
+    if (rv == APR_SUCCESS && finding.verdict == HB_FRAUD_HOLD) {
+        return hb_fail(op, HB_E_FRAUD_HELD, "case %s has to be decided first", id);
+    }
+    return rv == APR_SUCCESS ? take(view, op, &step) : rv;
 }
 
 static apr_status_t note_decision(hb_op_t *op, step_t *step)

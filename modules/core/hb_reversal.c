@@ -287,6 +287,7 @@ apr_status_t hb_reversal_tell(hb_reversal_t *reversal, hb_reversing_t *r)
 
     reversal->refunded_minor = hb_json_int(r->doc, "refundedMinor", 0);
     reversal->is_whole = reversal->refunded_minor >= order->amount_minor;
+    reversal->is_given = r->is_given;
     reversal->is_disputed = disputed.n_open > 0;
     reversal->is_lost = disputed.n_open == 0 && disputed.n_lost > 0;
     if (reversal->coins > 0 || reversal->bonus > 0) {
@@ -319,8 +320,23 @@ apr_status_t hb_reversal_warn(hb_reversing_t *r, apr_int64_t owed)
 
 /* --- what a provider says of refunds --- */
 
-/* What refunds of ours came to. */
-static apr_status_t own_sum(apr_int64_t *minor, hb_op_t *op, const char *order_id)
+/* A refund of ours that was done has failed after all. */
+static apr_status_t note_own_failure(hb_op_t *op, hb_json_t *refund)
+{
+    hb_json_set_string(refund, "state", hb_refund_state_name(HB_REFUND_FAILED));
+    hb_json_set_string(refund, "problem", "the provider says it failed after all");
+    hb_json_set_int(refund, "endedAt", hb_time_to_msec(op->now));
+    return hb_store_replace(NULL, op, HB_C_REFUNDS, refund);
+}
+
+static int is_same(const char *a, const char *b)
+{
+    return a != NULL && b != NULL && strcmp(a, b) == 0;
+}
+
+/* What refunds of ours came to, without the one that failed just now. */
+static apr_status_t own_sum(apr_int64_t *minor, hb_op_t *op, const char *order_id,
+                            const char *failed_id)
 {
     const hb_cond_t where[] = { { "orderId", HB_IS, HB_STR(order_id) } };
     const hb_query_t query = { .in = HB_C_REFUNDS, .where = where, .n_where = 1,
@@ -331,10 +347,15 @@ static apr_status_t own_sum(apr_int64_t *minor, hb_op_t *op, const char *order_i
 
     *minor = 0;
     for (i = 0; rv == APR_SUCCESS && i < page.n_items; i++) {
-        if (hb_json_string(page.items[i], "flagId") == NULL
-            && strcmp(hb_json_string(page.items[i], "state"), "done") == 0) {
-            *minor += hb_json_int(page.items[i], "amountMinor", 0);
+        if (hb_json_string(page.items[i], "flagId") != NULL
+            || strcmp(hb_json_string(page.items[i], "state"), "done") != 0) {
+            continue;
         }
+        if (is_same(hb_json_string(page.items[i], "refundId"), failed_id)) {
+            rv = note_own_failure(op, page.items[i]);
+            continue;
+        }
+        *minor += hb_json_int(page.items[i], "amountMinor", 0);
     }
     return rv;
 }
@@ -405,7 +426,8 @@ apr_status_t hb_refund_apply(hb_reversal_t *reversal, hb_op_t *op, const hb_orde
         hb_json_set_int(r.doc, "toldMinor", fact->refunded_minor);
     }
     told = hb_json_int(r.doc, "toldMinor", 0);
-    rv = own_sum(&own, op, order->id);
+    rv = own_sum(&own, op, order->id,
+                 fact->outcome == HB_PAY_REFUND_FAILED ? fact->refund_id : NULL);
     minor = lesser(own > told ? own : told, order->amount_minor);
     hb_json_set_int(r.doc, "refundedMinor", minor);
     if (rv == APR_SUCCESS) {

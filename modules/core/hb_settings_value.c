@@ -309,6 +309,16 @@ static const char *read_zone(const char **value, apr_pool_t *pool)
     return NULL;
 }
 
+static const char *read_fraud(const char **value, apr_pool_t *pool)
+{
+    if (strcasecmp(*value, "off") != 0 && strcasecmp(*value, "watch") != 0
+        && strcasecmp(*value, "hold") != 0) {
+        return apr_psprintf(pool, "\"%s\" is none of off, watch and hold",
+                            shown(*value, pool));
+    }
+    return NULL;
+}
+
 static const struct {
     const char *member;
     const char *(*read)(const char **value, apr_pool_t *pool);
@@ -322,6 +332,7 @@ static const struct {
     { "store_url",    read_store_url },
     { "cache_url",    read_cache_url },
     { "zone",         read_zone },
+    { "fraud",        read_fraud },
 };
 
 static const char *read_text(const char **kept, const hb_setting_row_t *row,

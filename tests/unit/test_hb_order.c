@@ -9,6 +9,7 @@
 
 #include <apr_strings.h>
 
+#include "hb_fraud.h"
 #include "hb_ledger.h"
 #include "hb_og.h"
 #include "hb_test.h"
@@ -36,17 +37,22 @@ static void add_user(const char *id, const char *status)
     ck_assert_int_eq(hb_store_insert(NULL, op, HB_C_USERS, user), APR_SUCCESS);
 }
 
-static void open_site(void)
+static void open_site_with(const char *settings)
 {
     hb_json_t *tiers = hb_json_parse_own(SEEDS, strlen(SEEDS), hb_test_pool);
     int n;
 
-    ts = hb_test_site_make(hb_test_pool);
+    ts = hb_test_site_make_with(settings, hb_test_pool);
     hb_test_site_open(ts);
     add_user(PAYER, "active");
     add_user(OTHER, "active");
     add_user(GONE, "deleted");
     ck_assert_int_eq(hb_og_seed(&n, hb_test_site_op(ts), tiers), APR_SUCCESS);
+}
+
+static void open_site(void)
+{
+    open_site_with("");
 }
 
 /* An order of 500 coins and 20 bonus coins for 10.00, or of an OG tier. */
@@ -131,6 +137,24 @@ static hb_order_effect_e tell(const hb_pay_fact_t *fact, const char *proof)
     return told.effect;
 }
 
+static apr_status_t spend_tx(hb_op_t *op, void *baton)
+{
+    hb_entry_t entry = { .kind = "og", .key = apr_pstrcat(op->pool, "spend:", hb_id_make(op), NULL) };
+    apr_int64_t coins = coins_of("user:" PAYER), bonus = coins_of("user:" PAYER ":bonus");
+
+    (void)baton;
+    hb_entry_add(&entry, "user:" PAYER, HB_COIN, -coins);
+    hb_entry_add(&entry, HB_ACCOUNT_REVENUE, HB_COIN, coins);
+    hb_entry_add(&entry, "user:" PAYER ":bonus", HB_BONUS, -bonus);
+    hb_entry_add(&entry, HB_ACCOUNT_BONUS_REVENUE, HB_BONUS, bonus);
+    return entry.n_postings == 0 ? APR_SUCCESS : hb_ledger_post(NULL, op, &entry);
+}
+
+static void spend_all(void)
+{
+    ck_assert_int_eq(hb_store_transact(hb_test_site_op(ts), spend_tx, NULL), APR_SUCCESS);
+}
+
 static int n_flags(const char *order_id, const char *code)
 {
     const hb_cond_t where[] = {
@@ -150,7 +174,7 @@ static int n_flags(const char *order_id, const char *code)
 /*
  * A letter tells one thing: o open, a ambiguous, P paid, f failed, c canceled, e expired,
  * r refunded in full (the payment's amount unsaid), R the same with the amount, h half of it,
- * d disputed, x a refund that failed, u nothing known; L: as by lookup: canceled; A: paid
+ * d disputed, w won, l lost, x a refund that failed, u nothing known; L: as by lookup: canceled; A: paid
  * with 9.99; C: in another currency; M: real money; N: with no amount; 2: another payment.
  */
 static hb_pay_fact_t fact_of(const char *order_id, char letter)
@@ -168,6 +192,16 @@ static hb_pay_fact_t fact_of(const char *order_id, char letter)
     case 'L':
     case 'c': fact.outcome = HB_PAY_CANCELED; break;
     case 'e': fact.outcome = HB_PAY_EXPIRED; break;
+    case 'r':
+    case 'R':
+    case 'h':
+        fact.outcome = HB_PAY_REFUNDED;
+        fact.refunded_minor = letter == 'h' ? 500 : 1000;
+        fact.amount_minor = letter == 'r' ? -1 : 1000;
+        break;
+    case 'd': fact.outcome = HB_PAY_DISPUTED; break;
+    case 'w': fact.outcome = HB_PAY_DISPUTE_WON; break;
+    case 'l': fact.outcome = HB_PAY_DISPUTE_LOST; break;
     case 'x': fact.outcome = HB_PAY_REFUND_FAILED; break;
     case 'u': fact.outcome = HB_PAY_UNKNOWN; break;
     case 'A': fact.amount_minor = 999; break;
@@ -180,6 +214,74 @@ static hb_pay_fact_t fact_of(const char *order_id, char letter)
     }
     return fact;
 }
+
+/* What goes back takes 500 coins and 20 bonus coins with it; what waits in review has none. */
+START_TEST(money_that_goes_back)
+{
+    static const struct { const char *told, *state; int coins, debt; } goes[] = {
+        { "Pr", "refunded", 0, 0 }, { "rP", "refunded", 0, 0 }, { "R", "refunded", 0, 0 },
+        { "Ph", "paid", 250, 0 }, { "Phr", "refunded", 0, 0 }, { "Prh", "refunded", 0, 0 },
+        { "Prx", "paid", 500, 0 }, { "Pd", "disputed", 0, 0 }, { "dP", "disputed", 0, 0 },
+        { "Pdw", "paid", 500, 0 }, { "Pdl", "charged_back", 0, 0 }, { "Pl", "charged_back", 0, 0 },
+        { "Pdlw", "paid", 500, 0 }, { "Pdrw", "refunded", 0, 0 }, { "Phdw", "paid", 250, 0 },
+        { "sPr", "refunded", 0, 0 }, { "Psr", "refunded", 0, 520 }, { "Psd", "disputed", 0, 520 },
+        { "Psdw", "paid", 0, 0 }, { "Psdl", "charged_back", 0, 520 },
+        { "Psrx", "paid", 0, 0 },
+    };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(goes) / sizeof(goes[0]); i++) {
+        const char *c, *id;
+        apr_int64_t debt;
+
+        open_site();
+        id = add_order(PAYER, 0);
+        for (c = goes[i].told; *c != '\0'; c++) {
+            hb_pay_fact_t fact = fact_of(id, *c);
+
+            if (*c == 's') {
+                spend_all();
+            }
+            else {
+                tell(&fact, "hmac");
+                tell(&fact, "hmac");
+            }
+        }
+        ck_assert_msg(strcmp(loaded(id).state, goes[i].state) == 0, "%s: %s", goes[i].told,
+                      loaded(id).state);
+        ck_assert_msg(coins_of("user:" PAYER) == goes[i].coins, "%s: %d coins", goes[i].told,
+                      (int)coins_of("user:" PAYER));
+        debt = -coins_of("user:" PAYER ":debt");
+        ck_assert_msg(debt == goes[i].debt, "%s: owes %d", goes[i].told, (int)debt);
+        prove();
+    }
+}
+END_TEST
+
+START_TEST(held_by_a_rule)
+{
+    hb_pay_fact_t fact;
+    const char *id;
+    hb_json_t *view;
+    int i;
+
+    open_site_with("HaloBuzzFraud hold\nHaloBuzzFraudScore 40\n");
+    for (i = 0; i < 6; i++) {
+        id = add_order(PAYER, 0);
+        fact = fact_of(id, 'P');
+        ck_assert_int_eq(tell(&fact, "hmac"), HB_ORDER_APPLIED);
+    }
+    ck_assert_str_eq(loaded(id).state, "review");
+    ck_assert_int_eq(tell(&fact, "hmac"), HB_ORDER_ALREADY);
+    ck_assert_int_eq(coins_of("user:" PAYER), 5 * 500);
+    ck_assert_int_eq(hb_fraud_release(&view, hb_test_site_op(ts), id, "known"), APR_SUCCESS);
+    ck_assert_str_eq(loaded(id).state, "paid");
+    ck_assert_int_eq(coins_of("user:" PAYER), 6 * 500);
+    ck_assert_int_eq(hb_fraud_release(&view, hb_test_site_op(ts), id, "known"),
+                     HB_E_FRAUD_STATE);
+    prove();
+}
+END_TEST
 
 static const struct {
     const char *label, *told, *state;
@@ -270,6 +372,8 @@ START_TEST(no_pair_fails)
             };
             hb_pay_fact_t fact = fact_of(id, 'P');
             int was_paid = hb_order_is_paid((hb_order_state_e)state);
+            int takes = was_paid && state != HB_ORDER_REVIEW
+                && (outcome == HB_PAY_DISPUTED || outcome == HB_PAY_DISPUTE_LOST);
             apr_int64_t before = coins_of("user:" OTHER), after;
 
             ck_assert_int_eq(hb_store_change(NULL, NULL, hb_test_site_op(ts), HB_C_ORDERS, id,
@@ -278,7 +382,8 @@ START_TEST(no_pair_fails)
             tell(&fact, "lookup");
             tell(&fact, "hmac");
             after = coins_of("user:" OTHER);
-            ck_assert_msg(after - before == (outcome == HB_PAY_PAID && !was_paid ? 500 : 0),
+            ck_assert_msg(after - before == (outcome == HB_PAY_PAID && !was_paid ? 500
+                                             : takes ? before < 500 ? -before : -500 : 0),
                           "%s, %s", hb_order_state_name((hb_order_state_e)state),
                           hb_pay_outcome_name((hb_pay_outcome_e)outcome));
         }
@@ -457,7 +562,7 @@ END_TEST
 int main(void)
 {
     const TTest *const cases[] = {
-        what_is_told_makes_the_state, no_pair_fails, the_word_of_a_lookup_counts_more,
+        what_is_told_makes_the_state, money_that_goes_back, held_by_a_rule, no_pair_fails, the_word_of_a_lookup_counts_more,
         a_payment_pays_one_order, orders_are_found_by_what_the_provider_calls_them,
         og_is_given_once_or_waits_for_staff, nobody_is_paid_who_is_gone,
         a_time_line_does_not_grow_for_ever, NULL
