@@ -48,6 +48,8 @@ AC_DEFUN([HB_PROBE_LIBRARIES], [
     PKG_CHECK_MODULES([CJOSE], [cjose >= 0.6], [], [AC_MSG_ERROR([cjose not found: install libcjose-dev and libjansson-dev])])
     PKG_CHECK_MODULES([ZLIB], [zlib], [], [AC_MSG_ERROR([zlib not found: install zlib1g-dev])])
     PKG_CHECK_MODULES([UV], [libuv >= 1.44], [], [AC_MSG_ERROR([libuv not found: install libuv1-dev])])
+    PKG_CHECK_MODULES([MONGOC], [libmongoc-1.0 >= 1.23], [hb_have_mongoc=yes], [hb_have_mongoc=no])
+    AM_CONDITIONAL([HAVE_MONGOC], [test "x$hb_have_mongoc" = xyes])
 ])
 
 AC_DEFUN([HB_PROBE_CHECK], [
@@ -58,6 +60,7 @@ AC_DEFUN([HB_PROBE_CHECK], [
 dnl What was found, and what is lost without the rest.
 AC_DEFUN([HB_PROBE_SUMMARY], [
     hb_sqlite_version=`$PKG_CONFIG --modversion sqlite3`
+    hb_mongoc_version=`$PKG_CONFIG --modversion libmongoc-1.0 2>/dev/null`
     hb_check_version=`$PKG_CONFIG --modversion check 2>/dev/null`
     AC_MSG_NOTICE([])
     AC_MSG_NOTICE([HaloBuzz $PACKAGE_VERSION])
@@ -65,6 +68,9 @@ AC_DEFUN([HB_PROBE_SUMMARY], [
     AC_MSG_NOTICE([  modules go to      $apachelibexecdir])
     AC_MSG_NOTICE([  .load and .conf    $apacheconfdir])
     AC_MSG_NOTICE([  records            SQLite $hb_sqlite_version])
+    AS_IF([test "x$hb_have_mongoc" = xyes],
+        [AC_MSG_NOTICE([                     and MongoDB, driver $hb_mongoc_version])],
+        [AC_MSG_NOTICE([                     without MongoDB: install libmongoc-dev for it])])
     AC_MSG_NOTICE([  shared state       shared memory])
     AS_IF([test "x$hb_have_check" = xyes],
         [AC_MSG_NOTICE([  unit tests         yes, Check $hb_check_version])],

@@ -258,6 +258,8 @@ static void set_options(CURL *curl, try_t *try, const hb_fetch_t *fetch,
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)fetch->len);
     }
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, fetch->method);
+    /* libcurl repeats a call by itself when a kept connection breaks before an answer. */
+    curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, fetch->body != NULL && fetch->tries <= 1 ? 1L : 0L);
 }
 
 /* Could the service have seen the call? Not before a connection stood. */

@@ -8,12 +8,14 @@
 
 #include <apr_strings.h>
 
+#include "hb_bus.h"
 #include "hb_metrics.h"
 #include "hb_room.h"
 #include "hb_schema.h"
 #include "hb_store.h"
 #include "hb_stream.h"
 #include "hb_stream_list.h"
+#include "hb_user.h"
 
 typedef struct visit_t {
     const char *stream_id;
@@ -50,6 +52,24 @@ apr_status_t hb_viewer_check_blocks(hb_op_t *op, const char *host_id, const char
         rv = hb_fail(op, HB_E_USER_BLOCKED, "you and this host are not in each other's rooms");
     }
     return rv;
+}
+
+/* The room hears who came and went; how many watch goes with it. */
+static void tell_moved(hb_op_t *op, const visit_t *visit, int is_in)
+{
+    hb_json_t *user, *news;
+
+    hb_stream_rank(op, visit->stream);
+    hb_stream_tell_metrics(op, visit->stream);
+    if (hb_user_load(&user, op, op->actor.user_id) != APR_SUCCESS) {
+        hb_op_recover(op);      /* an account that is going away */
+        return;
+    }
+    news = hb_json_object_make(op->pool);
+    hb_json_set(news, "user", hb_user_view(op, user, HB_ALL));
+    hb_json_set_bool(news, "isIn", is_in);
+    hb_json_set_int(news, "viewers", hb_json_int(visit->stream, "viewers", 0));
+    hb_bus_publish(op, HB_EV_VIEWER_MOVED, visit->stream_id, news);
 }
 
 /* --- in --- */
@@ -153,8 +173,7 @@ apr_status_t hb_viewer_join(hb_json_t **stream, hb_op_t *op, const char *stream_
         /* A store whose writers do not queue tells two first joins at once by this. */
     } while (rv == HB_E_STORE_DUPLICATE && --tries > 0);
     if (rv == APR_SUCCESS && visit.did_change) {
-        hb_stream_rank(op, visit.stream);
-        hb_stream_tell_metrics(op, visit.stream);
+        tell_moved(op, &visit, 1);
         hb_metric_add(op->site->metrics, HB_M_VIEWER_JOINS, 1);
     }
     *stream = visit.stream;
@@ -222,8 +241,7 @@ apr_status_t hb_viewer_leave(hb_op_t *op, const char *stream_id)
     visit.view_id = pair_id(op->pool, stream_id, op->actor.user_id);
     rv = hb_store_transact(op, leave_tx, &visit);
     if (rv == APR_SUCCESS && visit.did_change) {
-        hb_stream_rank(op, visit.stream);
-        hb_stream_tell_metrics(op, visit.stream);
+        tell_moved(op, &visit, 0);
     }
     return rv;
 }

@@ -33,7 +33,7 @@ static const struct {
     { "analytics and monitoring", "ENABLE_ANALYTICS SENTRY_DSN GRAFANA_PASSWORD" },
     { "run-time switches",     "ENABLE_CACHE ENABLE_RESPONSE_CACHE ENABLE_COMPRESSION "
                                "SECURITY_MODE" },
-    { "connection pools",      "DB_POOL_SIZE DB_POOL_MIN DB_POOL_MAX" },
+    { "connection pools",      "DB_POOL_MIN" },
 };
 
 /* httpd's own business; a value is fine and does nothing here. */

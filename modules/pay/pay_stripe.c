@@ -124,7 +124,7 @@ static apr_status_t call(hb_json_t **json, hb_op_t *op, const char *path, const 
 static apr_status_t odd(hb_op_t *op, const char *what)
 {
     hb_log(op, HB_LOG_ERR, 0, HBLOGNO(08005) "Stripe's answer is not used: %s", what);
-    return hb_fail(op, HB_E_PAY_UPSTREAM, "Stripe's answer makes no sense");
+    return hb_fail_later(op, HB_E_PAY_UPSTREAM, 10, "Stripe's answer makes no sense");
 }
 
 /* --- beginning --- */

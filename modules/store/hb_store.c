@@ -14,13 +14,26 @@
 
 #include "hb_bus.h"
 #include "hb_metrics.h"
+#include "hb_plugin.h"
 
 extern const hb_store_driver_t store_sqlite_driver;
 
-static const hb_store_driver_t *const drivers[] = {
-    &store_sqlite_driver,
-    NULL
+/* Backends by scheme. One that is a file of its own names it, and the package it is built with. */
+typedef struct backend_t {
+    const char *scheme, *accepts;
+    const hb_store_driver_t *driver;    /* NULL: in plugin */
+    const char *plugin, *package;
+} backend_t;
+
+#define MONGODB "hb_store_mongodb.so", "libmongoc-dev (for building) or libmongoc-1.0-0"
+
+static const backend_t backends[] = {
+    { "sqlite",      "sqlite:FILE",         &store_sqlite_driver },
+    { "mongodb",     "mongodb://HOSTS/DB",  NULL, MONGODB },
+    { "mongodb+srv", "mongodb+srv://NAME/DB", NULL, MONGODB },
 };
+
+#define N_BACKENDS ((int)(sizeof(backends) / sizeof(backends[0])))
 
 #define BACKOFF_FIRST_USEC 100000
 #define BACKOFF_MOST_USEC 5000000
@@ -36,7 +49,8 @@ typedef struct instance_t {
 } instance_t;
 
 struct hb_store_t {
-    const hb_store_driver_t *driver;
+    const backend_t *backend;
+    const hb_store_driver_t *driver;    /* NULL while its file cannot be opened */
     hb_site_t *site;
     const char *url;
     pthread_mutex_t lock;           /* of all below */
@@ -61,15 +75,15 @@ typedef struct call_t {
     int is_long;                    /* by nature, so it is never called slow */
 } call_t;
 
-static const hb_store_driver_t *driver_of(const char *url)
+static const backend_t *backend_of(const char *url)
 {
     int i;
 
-    for (i = 0; drivers[i] != NULL; i++) {
-        apr_size_t n = strlen(drivers[i]->scheme);
+    for (i = 0; i < N_BACKENDS; i++) {
+        apr_size_t n = strlen(backends[i].scheme);
 
-        if (strncmp(url, drivers[i]->scheme, n) == 0 && url[n] == ':' && url[n + 1] != '\0') {
-            return drivers[i];
+        if (strncmp(url, backends[i].scheme, n) == 0 && url[n] == ':' && url[n + 1] != '\0') {
+            return &backends[i];
         }
     }
     return NULL;
@@ -77,20 +91,40 @@ static const hb_store_driver_t *driver_of(const char *url)
 
 const char *hb_store_url_check(const char *url, apr_pool_t *pool)
 {
+    const backend_t *backend = url != NULL ? backend_of(url) : NULL;
     const char *accepted = NULL;
     int i;
 
-    if (url != NULL && driver_of(url) != NULL) {
-        return NULL;
+    if (backend != NULL) {
+        return backend->plugin != NULL
+            ? hb_plugin_missing(backend->plugin, backend->package, pool) : NULL;
     }
-    for (i = 0; drivers[i] != NULL; i++) {
-        accepted = accepted == NULL ? drivers[i]->accepts
-            : apr_pstrcat(pool, accepted, ", ", drivers[i]->accepts, NULL);
+    for (i = 0; i < N_BACKENDS; i++) {
+        accepted = accepted == NULL ? backends[i].accepts
+            : apr_pstrcat(pool, accepted, ", ", backends[i].accepts, NULL);
     }
     /* Only the scheme is repeated: the rest of a URL may hold a password. */
     return apr_psprintf(pool, "no backend takes '%.*s:...'; accepted: %s",
                         url != NULL ? (int)strcspn(url, ":/@") : 0,
                         url != NULL ? url : "", accepted);
+}
+
+static const hb_store_driver_t *load_driver(hb_store_t *store)
+{
+    const hb_store_driver_t *driver = store->backend->driver;
+    apr_pool_t *pool;
+    const char *why;
+
+    if (driver != NULL || apr_pool_create_unmanaged_ex(&pool, NULL, NULL) != APR_SUCCESS) {
+        return driver;
+    }
+    driver = hb_plugin_symbol(&why, store->backend->plugin, "hb_store_plugin", pool);
+    if (driver == NULL) {
+        hb_log_to(&store->site->log, HB_LOG_ERR, 0, HBLOGNO(01141) "the backend of HaloBuzzStore "
+                  "cannot be opened: %s; it needs %s", why, store->backend->package);
+    }
+    apr_pool_destroy(pool);
+    return driver;
 }
 
 /* Call with the lock held; gives it back while the backend opens. */
@@ -101,8 +135,11 @@ static void open_instance(hb_store_t *store)
 
     store->is_opening = 1;
     pthread_mutex_unlock(&store->lock);
+    if (store->driver == NULL) {        /* only ever set by the one who opens */
+        store->driver = load_driver(store);
+    }
     /* Not below any other pool: at exit no pool must take it from a thread that still uses it. */
-    if (instance != NULL
+    if (instance != NULL && store->driver != NULL
         && apr_pool_create_unmanaged_ex(&instance->pool, NULL, NULL) == APR_SUCCESS) {
         rv = store->driver->open(&instance->self, store->site, store->url, instance->pool);
         if (rv != APR_SUCCESS) {
@@ -678,7 +715,7 @@ apr_status_t hb_store_open(hb_store_t **store, hb_site_t *site, const char *url,
     if (s == NULL) {
         return APR_ENOMEM;
     }
-    s->driver = driver_of(url);
+    s->backend = backend_of(url);
     s->site = site;
     s->url = apr_pstrdup(pool, url);
     pthread_mutex_init(&s->lock, NULL);

@@ -19,8 +19,10 @@ static const struct {
     const char *name;
     const char *url;
     const char *env;            /* wins over url; "" for none */
+    int has_backup;             /* hb_store_backup() works; else it says what does */
 } backends[] = {
-    { "sqlite", "sqlite:records.db", "" },
+    { "sqlite", "sqlite:records.db", "", 1 },
+    { "mongodb", NULL, "HALOBUZZ_TEST_MONGODB_URI", 0 },
 };
 
 #define N_BACKENDS ((int)(sizeof(backends) / sizeof(backends[0])))
@@ -32,6 +34,24 @@ static const char *url_of(int i)
     const char *url = getenv(backends[i].env);
 
     return url != NULL ? url : backends[i].url;
+}
+
+/* A server keeps what earlier cases wrote, so each case has a database of its own: its name goes
+ * where the URL has none, between the hosts and the options. */
+static const char *url_for_case(int i)
+{
+    static int n;
+    const char *url = url_of(i);
+    const char *hosts = strstr(url, "://"), *path, *options;
+
+    if (hosts == NULL) {
+        return url;
+    }
+    path = strchr(hosts + 3, '/');
+    options = strchr(hosts + 3, '?');
+    path = path != NULL ? path : options != NULL ? options : url + strlen(url);
+    return apr_psprintf(hb_test_pool, "%.*s/contract_%ld_%d%s", (int)(path - url), url,
+                        (long)getpid(), n++, options != NULL ? options : "");
 }
 
 /* Log lines go to the test's own log too, for whoever reads why a case failed. */
@@ -52,7 +72,8 @@ contract_t *contract_make(int i, const char *settings)
     contract_t *c = apr_pcalloc(hb_test_pool, sizeof(*c));
 
     c->backend = backends[i].name;
-    c->url = url_of(i);
+    c->has_backup = backends[i].has_backup;
+    c->url = url_for_case(i);
     c->ts = hb_test_site_make_with(settings, hb_test_pool);
     c->sink = c->ts->site->log;
     c->ts->site->log.sink = print_line;

@@ -548,7 +548,7 @@ START_TEST(a_url_is_checked)
     static const struct { const char *url; int is_good; } rows[] = {
         { "sqlite:records.db", 1 }, { "sqlite:/var/lib/halobuzz/records.db", 1 },
         { "sqlite:", 0 }, { "sqlite", 0 }, { "", 0 }, { "records.db", 0 },
-        { "mongodb://user:pa55word@host/db", 0 }, { NULL, 0 },
+        { "mysql://user:pa55word@host/db", 0 }, { NULL, 0 },
     };
     contract_t *c = contract_make(_i, "");
     hb_store_t *store;

@@ -16,6 +16,7 @@ SOURCE = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.environ.get("HB_BUILD", os.getcwd())
 MPM = os.environ.get("HB_MPM", "event")
 KEEP = os.environ.get("HB_KEEP")
+STORE = os.environ.get("HB_STORE")      # a server for records, mongodb://HOST:PORT/
 RUN_USER = "www-data"
 OWN_MODULES = ("halobuzz", "halobuzz_auth", "halobuzz_ratelimit", "halobuzz_api", "halobuzz_webhooks")
 START_SEC = 20
@@ -83,6 +84,11 @@ def sanitizer_libraries():
             for n in sorted(names)]
 
 
+def store_for_one():
+    """The URL of a database that nobody else uses."""
+    return "%s/http_%d_%s" % (STORE.rstrip("/"), os.getpid(), os.urandom(4).hex())
+
+
 class Httpd:
     """
     settings   directives of the suite; a value of None leaves the harness's own out
@@ -103,6 +109,8 @@ class Httpd:
             "HaloBuzzMailFrom": "no-reply@halobuzz.test",
             "HaloBuzzAuthLockAddress": "100000",
         }
+        if STORE:
+            self.settings["HaloBuzzStore"] = store_for_one()
         self.settings.update(settings or {})
         self.extra = extra
         self.modules = list(modules)

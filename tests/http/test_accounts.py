@@ -239,6 +239,7 @@ def test_a_new_password_ends_the_other_sessions(server, users):
                    "auth.required")
 
 
+@pytest.mark.embedded
 def test_a_forgotten_password(server, client, user, mails):
     def ask(address):
         began = time.monotonic()

@@ -70,6 +70,7 @@ def test_all_mistakes_are_told_at_once(bare):
     assert "HaloBuzzAuthSecret" in said and "HaloBuzzMonitorAddress" in said
 
 
+@pytest.mark.embedded
 def test_a_mistake_in_the_environment_names_the_variable(bare):
     code, said = bare(environment={"MONGODB_URI": "mysql:x"}).configtest()
     assert code != 0

@@ -43,6 +43,7 @@ def fill(path):
         os.close(fd)
 
 
+@pytest.mark.embedded
 def test_a_full_disk(small_disk, claims):
     claims(*REFUSALS)
     server = small_disk
@@ -67,6 +68,7 @@ def test_a_full_disk(small_disk, claims):
         time.sleep(0.05)
 
 
+@pytest.mark.embedded
 def test_records_that_cannot_be_written(make_server, claims, as_root):
     """Made immutable by the operator's mistake: the same refusal, the same recovery."""
     claims(*REFUSALS)

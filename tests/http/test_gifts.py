@@ -2,11 +2,11 @@
 """Gifts, leaderboards and OG tiers over HTTP, on a server seeded by halobuzzctl."""
 
 import os
-import subprocess
 
 import pytest
 
 from hb_client import Client, assert_problem
+from hb_finance import ctl
 from hb_race import at_once
 from hb_users import Mails, Users
 
@@ -21,17 +21,12 @@ SUBSCRIBE = "/api/v1/og/subscribe"
 def shop():
     """A server with a catalogue, on which staff need no second factor."""
     from conftest import alive, judge
-    from hb_httpd import BUILD, Httpd
+    from hb_httpd import Httpd
     one = Httpd(settings={"HaloBuzzAdminEmail": BOSS, "HaloBuzzAuthStaffTOTP": "off"})
     try:
         one.start()
-        settings = os.path.join(one.root, "ctl-settings")
-        with open(settings, "w") as f:
-            f.write("HaloBuzzStateDir %s\n" % one.state)
         for added in ("added 16 gifts and 5 OG tiers", "added 0 gifts and 0 OG tiers"):
-            done = subprocess.run([os.path.join(BUILD, "halobuzzctl"), "seed", "--settings",
-                                   settings], check=True, capture_output=True, text=True)
-            assert added in done.stdout
+            assert added in ctl(one, "seed")
         alive.append(one)
         yield one
         alive.remove(one)

@@ -115,6 +115,7 @@ def scrape(client, path="/api/v1/monitoring/metrics"):
     return parse(reply.text)
 
 
+@pytest.mark.embedded
 def test_the_metrics_page_parses_and_has_the_names_of_the_alerts(client):
     client.get("/health")
     client.get("/api/v1/no/such/thing")
@@ -160,6 +161,7 @@ def test_counts_survive_a_reload(make_server):
                if name == "http_requests_total" and 'route="/livez"' in text) == 5
 
 
+@pytest.mark.embedded
 def test_the_handler_serves_the_same_page(make_server):
     server = make_server(extra="""
 <Location "/metrics">
@@ -178,6 +180,7 @@ def test_uptime_counts_over_reloads(make_server):
     assert Client(server).get("/health").json()["uptime"] >= 1
 
 
+@pytest.mark.embedded
 def test_server_status_has_our_section(client):
     page = client.get("/server-status").text
     assert "<h2>HaloBuzz</h2>" in page and "Registrations" in page

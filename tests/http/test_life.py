@@ -233,6 +233,7 @@ def test_shared_memory_of_another_size_starts_afresh(make_server):
     assert_problem(Client(server).get("/o/x"), 404)
 
 
+@pytest.mark.embedded
 def test_starting_says_what_is_in_force(make_server):
     server = make_server(own=("halobuzz",), settings={"HaloBuzzAuthTokenTTL": "17m"})
     line = next(x for x in server.log_text().splitlines() if "HB02022" in x)

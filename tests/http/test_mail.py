@@ -5,6 +5,8 @@ import socketserver
 import threading
 import time
 
+import pytest
+
 from hb_users import Mails, Users
 
 
@@ -77,6 +79,7 @@ def test_without_smtp_it_waits_in_the_spool(server, users, mails):
     assert user.email in mails.newest(user.email)["To"]
 
 
+@pytest.mark.embedded
 def test_a_killed_server_loses_no_mail(make_server, claims):
     claims("~HB01113", "AH00098")   # a writer died; the pid file of an unclean end
     server = make_server()

@@ -6,7 +6,6 @@ import hmac
 import http.client
 import json
 import random
-import ssl
 import threading
 import time
 from urllib.parse import urlsplit
@@ -21,6 +20,7 @@ def signature(body, secret, when=None):
 def post(url, body, headers):
     parts = urlsplit(url)
     if parts.scheme == "https":
+        import ssl
         conn = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=20,
                                            context=ssl._create_unverified_context())
     else:

@@ -163,7 +163,7 @@ START_TEST(backends_without_a_driver_are_told)
     const char *problem;
 
     forget_environment();
-    setenv("MONGODB_URI", "mongodb+srv://u:p@cluster.example.com/db", 1);
+    setenv("MONGODB_URI", "mysql://u:p@cluster.example.com/db", 1);
     problem = hb_settings_finish(draft, hb_test_pool);
     ck_assert_ptr_nonnull(problem);
     ck_assert_ptr_nonnull(strstr(problem, "MONGODB_URI"));

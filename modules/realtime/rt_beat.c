@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Counts are few kinds, so the latest of each stands in a short list. */
+#include "rt_beat.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <apr_strings.h>
+
+#include "hb_json.h"
+#include "rt_memory.h"
+#include "rt_presence.h"
+
+#define COUNTS_MAX 4            /* kinds of events in the metric lane */
+
+typedef struct count_t {
+    hb_event_e event;
+    char *payload;              /* NULL when it was told */
+    apr_size_t len;
+} count_t;
+
+struct rt_beat_t {
+    rt_presence_t *presence;
+    count_t counts[COUNTS_MAX];
+    int n_counts;
+    int is_listed;
+};
+
+rt_beat_t *rt_beat_of(rt_room_t *room)
+{
+    void **tag = rt_room_tag(room);
+
+    if (*tag == NULL) {
+        rt_beat_t *beat = rt_need(sizeof(*beat));
+
+        beat->presence = rt_presence_make();
+        *tag = beat;
+    }
+    return *tag;
+}
+
+void rt_beat_free(void *baton)
+{
+    rt_beat_t *beat = baton;
+    int i;
+
+    rt_presence_free(beat->presence);
+    for (i = 0; i < beat->n_counts; i++) {
+        free(beat->counts[i].payload);
+    }
+    free(beat);
+}
+
+int *rt_beat_is_listed(rt_beat_t *beat)
+{
+    return &beat->is_listed;
+}
+
+void rt_beat_moved(rt_beat_t *beat, const char *payload, apr_size_t len, apr_pool_t *scratch)
+{
+    const hb_json_t *news = hb_json_parse_own(payload, len, scratch);
+    const hb_json_t *user = hb_json_get(news, "user");
+    const char *id = hb_json_string(user, "id");
+
+    if (id != NULL) {
+        rt_presence_note(beat->presence, id, hb_json_text(user, scratch, NULL),
+                         hb_json_bool(news, "isIn", 0), hb_json_int(news, "viewers", 0));
+    }
+}
+
+void rt_beat_count(rt_beat_t *beat, hb_event_e event, const char *payload, apr_size_t len)
+{
+    count_t *count = NULL;
+    int i;
+
+    for (i = 0; i < beat->n_counts && count == NULL; i++) {
+        count = beat->counts[i].event == event ? &beat->counts[i] : NULL;
+    }
+    if (count == NULL && beat->n_counts < COUNTS_MAX) {
+        count = &beat->counts[beat->n_counts++];
+    }
+    if (count == NULL) {
+        return;
+    }
+    free(count->payload);
+    count->event = event;
+    count->payload = rt_need(len + 1);
+    count->len = len;
+    memcpy(count->payload, payload, len);
+}
+
+void rt_beat_flush(rt_beat_t *beat, const char *stream_id, apr_pool_t *scratch,
+                   void (*tell)(void *baton, hb_event_e event, const char *payload,
+                                apr_size_t len), void *baton)
+{
+    int i;
+
+    if (rt_presence_is_due(beat->presence)) {
+        const char *text = rt_presence_tell(beat->presence, stream_id, scratch);
+
+        tell(baton, HB_EV_PRESENCE_UPDATE, text, strlen(text));
+    }
+    for (i = 0; i < beat->n_counts; i++) {
+        if (beat->counts[i].payload != NULL) {
+            tell(baton, beat->counts[i].event, beat->counts[i].payload, beat->counts[i].len);
+            free(beat->counts[i].payload);
+            beat->counts[i].payload = NULL;
+        }
+    }
+}

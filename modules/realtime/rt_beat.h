@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file rt_beat.h
+ * What a room tells once a beat instead of each time: who came and went (rt_presence.h), the
+ * latest of each kind of count, and reactions added up. Hangs on the room (rt_room_tag).
+ *
+ * One loop's memory: no locks, nothing here waits.
+ */
+#ifndef RT_BEAT_H
+#define RT_BEAT_H
+
+#include <apr_pools.h>
+
+#include "hb_bus.h"
+#include "rt_room.h"
+
+#define RT_BEAT_MSEC 500
+
+typedef struct rt_beat_t rt_beat_t;
+
+/** The room's, made when it has none. */
+rt_beat_t *rt_beat_of(rt_room_t *room);
+/** For rt_rooms_on_gone(). */
+void rt_beat_free(void *beat);
+
+/** Somebody came or went; payload is that of HB_EV_VIEWER_MOVED. */
+void rt_beat_moved(rt_beat_t *beat, const char *payload, apr_size_t len, apr_pool_t *scratch);
+
+/** A count: the one before it is forgotten. */
+void rt_beat_count(rt_beat_t *beat, hb_event_e event, const char *payload, apr_size_t len);
+
+/** Is the room in the list of those with something to tell? The caller's to set. */
+int *rt_beat_is_listed(rt_beat_t *beat);
+
+/** Call tell for each thing there is; nothing is left afterwards. Texts live in scratch. */
+void rt_beat_flush(rt_beat_t *beat, const char *stream_id, apr_pool_t *scratch,
+                   void (*tell)(void *baton, hb_event_e event, const char *payload,
+                                apr_size_t len), void *baton);
+
+#endif /* RT_BEAT_H */

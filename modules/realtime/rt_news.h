@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file rt_news.h
+ * One event on its way to many: the text as the core published it, kept as long as a room's
+ * history or somebody else holds it. The frame that goes out is made from it when it is
+ * needed, so that history is not kept in three forms.
+ *
+ * One loop's memory: no locks, nothing here waits.
+ */
+#ifndef RT_NEWS_H
+#define RT_NEWS_H
+
+#include "hb_bus.h"
+#include "rt_app.h"
+
+typedef struct rt_news_t rt_news_t;
+
+/** A copy of what the bus gave; with one hold, the caller's. */
+rt_news_t *rt_news_make(const hb_event_t *event);
+void rt_news_hold(rt_news_t *news);
+void rt_news_drop(rt_news_t *news);
+
+apr_uint64_t rt_news_seq(const rt_news_t *news);
+hb_event_e rt_news_event(const rt_news_t *news);
+/** The only user who may see it, NULL for everybody. */
+const char *rt_news_only_user(const rt_news_t *news);
+/** JSON text with a 0 behind. */
+const char *rt_news_payload(const rt_news_t *news);
+apr_size_t rt_news_payload_bytes(const rt_news_t *news);
+/** What it takes in memory. */
+apr_size_t rt_news_bytes(const rt_news_t *news);
+
+/* --- rt_news_frame.c --- */
+
+#define RT_FORM_PLAIN  0x1      /* also for plain WebSockets */
+#define RT_FORM_STREAM 0x2      /* also for text/event-stream */
+
+/**
+ * A frame that carries the event's number as offset, with one hold, the caller's.
+ * @param epoch  of the bus
+ */
+rt_frame_t *rt_news_frame(const rt_news_t *news, const char *epoch, unsigned int forms);
+
+/** A frame of an event that is not kept and carries no offset. */
+rt_frame_t *rt_news_frame_of(hb_event_e event, const char *payload, apr_size_t len,
+                             unsigned int forms);
+
+/** How events travel when a reader is slow. */
+rt_lane_e rt_news_lane(hb_event_e event);
+
+#endif /* RT_NEWS_H */

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A table of pairs under one lock that is held for microseconds, and stripes of locks that are
+ * held over a call of the core: coming and going of one person in one stream happens one after
+ * the other, and who goes looks again whether somebody has come. A pair is counted before its
+ * join is written, so a leave that comes second finds the count.
+ */
+#include "rt_viewers.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <apr_hash.h>
+
+#include "hb_viewer.h"
+#include "rt_memory.h"
+
+#define STRIPES 1024
+#define PAIR_BYTES 56           /* two ids and a colon */
+
+typedef struct pair_t pair_t;
+
+struct pair_t {
+    char key[PAIR_BYTES];       /* stream:user */
+    int n;                      /* sockets */
+    apr_uint64_t due;           /* in the queue, while n is 0 */
+    pair_t *earlier, *later;
+    int is_queued;
+};
+
+struct rt_viewers_t {
+    pthread_mutex_t lock;
+    pthread_mutex_t stripes[STRIPES];
+    apr_pool_t *pool;
+    apr_hash_t *pairs;
+    pair_t *first, *last;       /* waiting to be gone, soonest first */
+    apr_uint64_t grace_msec;
+};
+
+rt_viewers_t *rt_viewers_make(apr_uint64_t grace_msec)
+{
+    rt_viewers_t *viewers = rt_need(sizeof(*viewers));
+    int i;
+
+    if (apr_pool_create(&viewers->pool, NULL) != APR_SUCCESS) {
+        abort();
+    }
+    viewers->pairs = apr_hash_make(viewers->pool);
+    viewers->grace_msec = grace_msec;
+    pthread_mutex_init(&viewers->lock, NULL);
+    for (i = 0; i < STRIPES; i++) {
+        pthread_mutex_init(&viewers->stripes[i], NULL);
+    }
+    return viewers;
+}
+
+void rt_viewers_free(rt_viewers_t *viewers)
+{
+    apr_hash_index_t *at;
+    int i;
+
+    for (at = apr_hash_first(viewers->pool, viewers->pairs); at != NULL;
+         at = apr_hash_next(at)) {
+        free(apr_hash_this_val(at));
+    }
+    apr_pool_destroy(viewers->pool);
+    for (i = 0; i < STRIPES; i++) {
+        pthread_mutex_destroy(&viewers->stripes[i]);
+    }
+    pthread_mutex_destroy(&viewers->lock);
+    free(viewers);
+}
+
+static void key_make(char *key, const char *stream_id, const char *user_id)
+{
+    snprintf(key, PAIR_BYTES, "%.25s:%.25s", stream_id, user_id);
+}
+
+static pthread_mutex_t *stripe_of(rt_viewers_t *viewers, const char *key)
+{
+    apr_ssize_t len = APR_HASH_KEY_STRING;
+
+    return &viewers->stripes[apr_hashfunc_default(key, &len) % STRIPES];
+}
+
+/* --- under the lock --- */
+
+static void unqueue(rt_viewers_t *viewers, pair_t *pair)
+{
+    if (!pair->is_queued) {
+        return;
+    }
+    if (pair->earlier != NULL) {
+        pair->earlier->later = pair->later;
+    } else {
+        viewers->first = pair->later;
+    }
+    if (pair->later != NULL) {
+        pair->later->earlier = pair->earlier;
+    } else {
+        viewers->last = pair->earlier;
+    }
+    pair->is_queued = 0;
+}
+
+static void queue(rt_viewers_t *viewers, pair_t *pair, apr_uint64_t due)
+{
+    pair->due = due;
+    pair->earlier = viewers->last;
+    pair->later = NULL;
+    if (viewers->last != NULL) {
+        viewers->last->later = pair;
+    } else {
+        viewers->first = pair;
+    }
+    viewers->last = pair;
+    pair->is_queued = 1;
+}
+
+static void forget(rt_viewers_t *viewers, pair_t *pair)
+{
+    unqueue(viewers, pair);
+    apr_hash_set(viewers->pairs, pair->key, APR_HASH_KEY_STRING, NULL);
+    free(pair);
+}
+
+static void count_in(rt_viewers_t *viewers, const char *key)
+{
+    pair_t *pair;
+
+    pthread_mutex_lock(&viewers->lock);
+    pair = apr_hash_get(viewers->pairs, key, APR_HASH_KEY_STRING);
+    if (pair == NULL) {
+        pair = rt_need(sizeof(*pair));
+        memcpy(pair->key, key, PAIR_BYTES);
+        apr_hash_set(viewers->pairs, pair->key, APR_HASH_KEY_STRING, pair);
+    }
+    pair->n++;
+    unqueue(viewers, pair);
+    pthread_mutex_unlock(&viewers->lock);
+}
+
+/* @return is nobody left? */
+static int count_out(rt_viewers_t *viewers, const char *key)
+{
+    pair_t *pair;
+    int is_empty = 1;
+
+    pthread_mutex_lock(&viewers->lock);
+    pair = apr_hash_get(viewers->pairs, key, APR_HASH_KEY_STRING);
+    if (pair != NULL) {
+        if (pair->n > 0) {
+            pair->n--;
+        }
+        is_empty = pair->n == 0;
+        if (is_empty) {
+            forget(viewers, pair);
+        }
+    }
+    pthread_mutex_unlock(&viewers->lock);
+    return is_empty;
+}
+
+static int is_anybody(rt_viewers_t *viewers, const char *key)
+{
+    int is;
+
+    pthread_mutex_lock(&viewers->lock);
+    is = apr_hash_get(viewers->pairs, key, APR_HASH_KEY_STRING) != NULL;
+    pthread_mutex_unlock(&viewers->lock);
+    return is;
+}
+
+apr_size_t rt_viewers_count(rt_viewers_t *viewers)
+{
+    apr_size_t n;
+
+    pthread_mutex_lock(&viewers->lock);
+    n = apr_hash_count(viewers->pairs);
+    pthread_mutex_unlock(&viewers->lock);
+    return n;
+}
+
+/* --- in --- */
+
+apr_status_t rt_viewers_join(hb_json_t **stream, rt_viewers_t *viewers, hb_op_t *op,
+                             const char *stream_id)
+{
+    char key[PAIR_BYTES];
+    pthread_mutex_t *stripe;
+    apr_status_t rv;
+
+    key_make(key, stream_id, op->actor.user_id);
+    stripe = stripe_of(viewers, key);
+    count_in(viewers, key);
+    pthread_mutex_lock(stripe);
+    rv = hb_viewer_join(stream, op, stream_id);
+    if (rv != APR_SUCCESS) {
+        count_out(viewers, key);
+    }
+    pthread_mutex_unlock(stripe);
+    return rv;
+}
+
+void rt_viewers_assume(rt_viewers_t *viewers, const char *stream_id, const char *user_id)
+{
+    char key[PAIR_BYTES];
+
+    key_make(key, stream_id, user_id);
+    count_in(viewers, key);
+}
+
+/* --- out --- */
+
+void rt_viewers_cut(rt_viewers_t *viewers, const char *stream_id, const char *user_id,
+                    apr_uint64_t now_msec)
+{
+    char key[PAIR_BYTES];
+    pair_t *pair;
+
+    key_make(key, stream_id, user_id);
+    pthread_mutex_lock(&viewers->lock);
+    pair = apr_hash_get(viewers->pairs, key, APR_HASH_KEY_STRING);
+    if (pair != NULL && pair->n > 0 && --pair->n == 0) {
+        queue(viewers, pair, now_msec + viewers->grace_msec);
+    }
+    pthread_mutex_unlock(&viewers->lock);
+}
+
+apr_status_t rt_viewers_settle(rt_viewers_t *viewers, hb_op_t *op, const char *stream_id)
+{
+    char key[PAIR_BYTES];
+    pthread_mutex_t *stripe;
+    apr_status_t rv = APR_SUCCESS;
+
+    key_make(key, stream_id, op->actor.user_id);
+    stripe = stripe_of(viewers, key);
+    pthread_mutex_lock(stripe);
+    if (!is_anybody(viewers, key)) {
+        rv = hb_viewer_leave(op, stream_id);
+    }
+    pthread_mutex_unlock(stripe);
+    return rv;
+}
+
+apr_status_t rt_viewers_leave(rt_viewers_t *viewers, hb_op_t *op, const char *stream_id)
+{
+    char key[PAIR_BYTES];
+
+    key_make(key, stream_id, op->actor.user_id);
+    return count_out(viewers, key) ? rt_viewers_settle(viewers, op, stream_id) : APR_SUCCESS;
+}
+
+int rt_viewers_drop(rt_viewers_t *viewers, const char *stream_id, const char *user_id)
+{
+    char key[PAIR_BYTES];
+
+    key_make(key, stream_id, user_id);
+    return count_out(viewers, key);
+}
+
+void rt_viewers_due(rt_viewers_t *viewers, apr_uint64_t now_msec,
+                    void (*fn)(void *baton, const char *stream_id, const char *user_id),
+                    void *baton)
+{
+    char key[PAIR_BYTES], *colon;
+
+    for (;;) {
+        pthread_mutex_lock(&viewers->lock);
+        key[0] = '\0';
+        if (viewers->first != NULL && viewers->first->due <= now_msec) {
+            memcpy(key, viewers->first->key, PAIR_BYTES);
+            forget(viewers, viewers->first);
+        }
+        pthread_mutex_unlock(&viewers->lock);
+        if (key[0] == '\0') {
+            return;
+        }
+        colon = strchr(key, ':');
+        *colon = '\0';
+        fn(baton, key, colon + 1);
+    }
+}

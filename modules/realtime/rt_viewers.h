@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file rt_viewers.h
+ * Who is in which stream by way of a socket, over all loops: several sockets of a person are one
+ * viewer, and who is cut off stays a viewer for a moment, because most come back. The core
+ * (hb_viewer.h) is told when the first comes and when the last has been gone for long enough.
+ *
+ * Any thread. What is said to wait waits for the store.
+ */
+#ifndef RT_VIEWERS_H
+#define RT_VIEWERS_H
+
+#include <apr_pools.h>
+
+#include "hb_json.h"
+#include "hb_op.h"
+
+typedef struct rt_viewers_t rt_viewers_t;
+
+/** @param grace_msec  how long the last socket may be gone */
+rt_viewers_t *rt_viewers_make(apr_uint64_t grace_msec);
+void rt_viewers_free(rt_viewers_t *viewers);
+
+/**
+ * A socket of the op's actor enters: counts it, then hb_viewer_join(). When that fails the socket
+ * is not counted. Waits.
+ */
+apr_status_t rt_viewers_join(hb_json_t **stream, rt_viewers_t *viewers, hb_op_t *op,
+                             const char *stream_id);
+
+/** Count a socket without telling the core: it was in there before this program started. */
+void rt_viewers_assume(rt_viewers_t *viewers, const char *stream_id, const char *user_id);
+
+/** A socket is gone; the viewer is, when it was the last and no other comes in time. */
+void rt_viewers_cut(rt_viewers_t *viewers, const char *stream_id, const char *user_id,
+                    apr_uint64_t now_msec);
+
+/** A socket of the op's actor leaves; hb_viewer_leave() when it was the last. Waits. */
+apr_status_t rt_viewers_leave(rt_viewers_t *viewers, hb_op_t *op, const char *stream_id);
+
+/** A socket leaves without a word to the core. @return was it the last? */
+int rt_viewers_drop(rt_viewers_t *viewers, const char *stream_id, const char *user_id);
+
+/** Call fn for each viewer whose time is over; fn starts rt_viewers_settle() in a thread. */
+void rt_viewers_due(rt_viewers_t *viewers, apr_uint64_t now_msec,
+                    void (*fn)(void *baton, const char *stream_id, const char *user_id),
+                    void *baton);
+
+/** hb_viewer_leave() for the op's actor, unless a socket came back meanwhile. Waits. */
+apr_status_t rt_viewers_settle(rt_viewers_t *viewers, hb_op_t *op, const char *stream_id);
+
+/** How many pairs of person and stream are held. */
+apr_size_t rt_viewers_count(rt_viewers_t *viewers);
+
+#endif /* RT_VIEWERS_H */

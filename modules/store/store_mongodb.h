@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file store_mongodb.h
+ * The inside of the MongoDB backend, a plug-in (hb_store_mongodb.so) of its own so that its driver's
+ * libraries are loaded only where they are used, and never by httpd's parent:
+ *
+ *   store_mongodb.c         the driver: get, find, insert, change, remove, walk
+ *   store_mongodb_tx.c      transactions: sessions, retries, parts that are undone alone
+ *   store_mongodb_bson.c    documents and queries become BSON and back
+ *   store_mongodb_open.c    the server: URL, pool, who is let through while it does not answer
+ *   store_mongodb_layout.c  collections, indexes, views
+ *   store_mongodb_keep.c    ping, verify, stats, errors
+ *
+ * A record is a document of the same members; _id is the id as a string, a TIME is a BSON date,
+ * integers are 64 bits. What the schema does not know inside an OBJECT stays as it is.
+ */
+#ifndef STORE_MONGODB_H
+#define STORE_MONGODB_H
+
+#include <pthread.h>
+#include <sys/types.h>
+
+#include <apr_hash.h>
+#include <apr_tables.h>
+#include <mongoc/mongoc.h>
+
+#include "hb_store_backend.h"
+
+/** Holds what belongs to the layout: _id "layout" {schema, hash}. */
+#define MONGO_META "halobuzz_meta"
+
+typedef struct mongo_t {
+    hb_site_t *site;
+    mongoc_uri_t *uri;
+    mongoc_client_pool_t *pool;
+    const char *db;             /* name of the database */
+    const char *where;          /* hosts and database for log lines; no password */
+    pid_t pid;                  /* a pool does not survive a fork */
+
+    pthread_mutex_t lock;       /* of all below */
+    int waiting;                /* calls that wait for the server */
+    apr_int64_t answered_at;    /* hb_store_clock: last answer, or when waiting began */
+    apr_int64_t probe_at;       /* when somebody may look whether it answers again */
+    apr_int64_t complained_at[4];
+    apr_int64_t crowded_until;  /* transactions collided just now: let one at a time try */
+    pthread_mutex_t turn;       /* of those transactions; never taken with lock held */
+    apr_int64_t n_commands, n_failed, n_commits, n_retries, usec;
+} mongo_t;
+
+/** The driver's transaction; op->tx points at its head. */
+typedef struct mongo_tx_t {
+    struct hb_store_tx_t head;
+    mongoc_client_t *client;
+    mongoc_client_session_t *session;
+    bson_t opts;                /* with the session's id */
+    int is_lost;                /* the server gave it up: run it again */
+    int depth;                  /* of nested transactions */
+    struct mongo_undo_t *undo;  /* newest first; kept while depth > 0 */
+    apr_hash_t *seen;           /* "collection/id" -> unique values as read here, or MISSING */
+} mongo_tx_t;
+
+/* --- store_mongodb_open.c --- */
+
+apr_status_t store_mongodb_open(void **self, hb_site_t *site, const char *url,
+                                apr_pool_t *pool);
+int store_mongodb_is_lost(void *self);
+
+/** A client for one call: the transaction's, or one of the pool. Give it back with the outcome. */
+typedef struct mongo_call_t {
+    mongo_t *self;
+    hb_op_t *op;
+    mongoc_client_t *client;
+    const bson_t *opts;         /* to be given to every command; has the session inside one */
+    mongo_tx_t *tx;             /* NULL outside */
+    int is_long;                /* may take its time: nobody concludes anything from it */
+} mongo_call_t;
+
+apr_status_t mongo_take(mongo_call_t *call, mongo_t *self, hb_op_t *op);
+void mongo_give(mongo_call_t *call, int has_answered);
+mongoc_collection_t *mongo_collection(const mongo_call_t *call, hb_collection_e in);
+
+/* --- store_mongodb_keep.c --- */
+
+/**
+ * What an error of the driver means for the caller; logs it and notes the problem. A lost
+ * transaction is marked in op->tx.
+ * @param reply  may be NULL
+ */
+apr_status_t mongo_fail(mongo_t *self, hb_op_t *op, const char *what,
+                        const bson_error_t *error, const bson_t *reply);
+/** Was there an answer at all? */
+int mongo_has_answered(const bson_error_t *error);
+int mongo_is_duplicate(const bson_error_t *error);
+/** The index in a duplicate's message, in op->pool. */
+const char *mongo_dup_index(hb_op_t *op, hb_collection_e in, const bson_error_t *error);
+
+apr_status_t store_mongodb_ping(void *self, hb_op_t *op);
+apr_status_t store_mongodb_verify(void *self, apr_int64_t *findings, hb_op_t *op,
+                                  hb_store_report_fn *report, void *baton);
+apr_status_t store_mongodb_stats(void *self, hb_json_t **stats, hb_op_t *op);
+apr_status_t store_mongodb_backup(void *self, hb_op_t *op, const char *path,
+                                  hb_store_report_fn *report, void *baton);
+
+/* --- store_mongodb_layout.c --- */
+
+/** Collections, indexes and views as hb_schema.def wants them; quick when nothing is to be done. */
+apr_status_t mongo_layout(mongo_t *self, mongoc_client_t *client, apr_pool_t *pool);
+/** Compare each index with the schema; fn gets a sentence for each difference. */
+void mongo_layout_check(mongo_t *self, mongoc_client_t *client, apr_pool_t *pool,
+                        void (*fn)(void *baton, const char *finding), void *baton);
+
+/* --- store_mongodb_bson.c; none of it waits --- */
+
+/** A document, "_id" first. Destroy it with bson_destroy. */
+bson_t *mongo_doc_bson(hb_collection_e in, const hb_json_t *doc);
+/** What the server gave, in pool. */
+hb_json_t *mongo_doc_json(const bson_t *bson, apr_pool_t *pool);
+/** {field: value} as the field is stored. */
+void mongo_append(bson_t *to, const char *key, hb_collection_e in, const char *field,
+                  const hb_value_t *value);
+/** Conditions, that sort fields are there, and what lies behind a cursor (may be NULL). */
+void mongo_filter(bson_t *filter, const hb_query_t *query, const hb_store_cursor_t *cursor);
+void mongo_filter_id(bson_t *filter, const char *id);
+void mongo_sort(bson_t *sort, const hb_query_t *query);
+/** The least value a field of this kind can have, so that {$gte} means: it is there. */
+void mongo_append_least(bson_t *to, const char *key, hb_kind_e kind);
+
+/* --- store_mongodb_tx.c --- */
+
+apr_status_t store_mongodb_transact(void *self, hb_op_t *op, hb_store_tx_fn *fn, void *baton);
+/** Our mistake: a write by another op while this thread is inside a transaction. */
+apr_status_t mongo_check_thread(hb_op_t *op);
+
+/** Inside a transaction: remember a record as it was read (NULL: it is not there). */
+void mongo_tx_saw(mongo_tx_t *tx, hb_op_t *op, hb_collection_e in, const char *id,
+                  const hb_json_t *doc);
+/**
+ * Inside a transaction, before a record is written: would another have the same unique values? A
+ * duplicate that the server finds would end the whole transaction.
+ * @param is_new  it is not there yet, and its id may be taken
+ */
+apr_status_t mongo_tx_unique(const char **index, const mongo_call_t *call, hb_collection_e in,
+                             const hb_json_t *doc, int is_new);
+/** Inside a nested transaction, before a record is written: keep it for undoing. */
+apr_status_t mongo_tx_keep(const mongo_call_t *call, hb_collection_e in, const char *id);
+
+#endif /* STORE_MONGODB_H */

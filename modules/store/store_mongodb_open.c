@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The server: its URL, the pool of connections, and who is let through while it does not answer.
+ * A server that hangs must not hold every thread of httpd: when HELD_MOST calls wait and nothing
+ * was answered for STUCK_USEC, others are refused at once, but for one now and then that looks again.
+ */
+#include "store_mongodb.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <apr_strings.h>
+
+#define HELD_MOST 4
+#define STUCK_USEC 1000000
+#define PROBE_EVERY_USEC 500000
+#define DB_DEFAULT "halobuzz"
+#define RETRY_AFTER_SEC 2
+
+int store_mongodb_is_lost(void *self)
+{
+    (void)self;
+    return 0;                   /* its driver finds the server again by itself */
+}
+
+/* May one more call wait for the server? */
+static int is_let_in(mongo_t *self)
+{
+    apr_int64_t now = hb_store_clock();
+    int yes = 1;
+
+    pthread_mutex_lock(&self->lock);
+    if (self->waiting >= HELD_MOST && now - self->answered_at > STUCK_USEC) {
+        yes = now >= self->probe_at;
+        if (yes) {
+            self->probe_at = now + PROBE_EVERY_USEC;
+        }
+    }
+    if (yes && self->waiting++ == 0) {
+        self->answered_at = now;
+    }
+    pthread_mutex_unlock(&self->lock);
+    return yes;
+}
+
+static void let_out(mongo_t *self, int has_answered)
+{
+    pthread_mutex_lock(&self->lock);
+    self->waiting--;
+    if (has_answered) {
+        self->answered_at = hb_store_clock();
+    }
+    pthread_mutex_unlock(&self->lock);
+}
+
+apr_status_t mongo_take(mongo_call_t *call, mongo_t *self, hb_op_t *op)
+{
+    static const bson_t none = BSON_INITIALIZER;
+
+    memset(call, 0, sizeof(*call));
+    call->self = self;
+    call->op = op;
+    if (op->tx != NULL) {
+        call->tx = (mongo_tx_t *)op->tx;
+        call->client = call->tx->client;
+        call->opts = &call->tx->opts;
+        return call->tx->is_lost ? HB_E_STORE_CONFLICT : APR_SUCCESS;
+    }
+    if (self->pid != getpid()) {
+        hb_log(op, HB_LOG_CRIT, 0, HBLOGNO(01147) "the store was opened before a fork");
+        return HB_E_INTERNAL;
+    }
+    if (is_let_in(self)) {
+        call->client = mongoc_client_pool_pop(self->pool);
+        if (call->client != NULL) {
+            call->opts = &none;
+            return APR_SUCCESS;
+        }
+        let_out(self, 0);
+    }
+    return hb_fail_later(op, HB_E_STORE_DOWN, RETRY_AFTER_SEC,
+                         "records cannot be reached just now");
+}
+
+void mongo_give(mongo_call_t *call, int has_answered)
+{
+    if (call->tx != NULL) {
+        if (has_answered) {
+            pthread_mutex_lock(&call->self->lock);
+            call->self->answered_at = hb_store_clock();
+            pthread_mutex_unlock(&call->self->lock);
+        }
+        return;
+    }
+    mongoc_client_pool_push(call->self->pool, call->client);
+    let_out(call->self, has_answered);
+}
+
+mongoc_collection_t *mongo_collection(const mongo_call_t *call, hb_collection_e in)
+{
+    return mongoc_client_get_collection(call->client, call->self->db, hb_shape(in)->name);
+}
+
+/* --- counting what the driver does --- */
+
+static void on_success(const mongoc_apm_command_succeeded_t *event)
+{
+    mongo_t *self = mongoc_apm_command_succeeded_get_context(event);
+
+    __atomic_add_fetch(&self->n_commands, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&self->usec, mongoc_apm_command_succeeded_get_duration(event),
+                       __ATOMIC_RELAXED);
+}
+
+static void on_failure(const mongoc_apm_command_failed_t *event)
+{
+    mongo_t *self = mongoc_apm_command_failed_get_context(event);
+
+    __atomic_add_fetch(&self->n_commands, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&self->n_failed, 1, __ATOMIC_RELAXED);
+}
+
+/* What the driver's library says by itself: what matters comes back as an error of a call, too. */
+static void on_line(mongoc_log_level_t level, const char *domain, const char *message, void *baton)
+{
+    hb_site_t *site = baton;
+
+    if (level <= MONGOC_LOG_LEVEL_CRITICAL) {
+        hb_log_to(&site->log, HB_LOG_WARNING, 0, HBLOGNO(01148) "%s: %s", domain, message);
+    }
+    else if (level <= MONGOC_LOG_LEVEL_INFO) {
+        hb_log_to(&site->log, HB_LOG_DEBUG, 0, HBLOGNO(01149) "%s: %s", domain, message);
+    }
+}
+
+/* --- opening --- */
+
+static apr_status_t refuse(hb_site_t *site, const char *number_and_fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static apr_status_t refuse(hb_site_t *site, const char *number_and_fmt, ...)
+{
+    char text[1024];
+    va_list args;
+
+    va_start(args, number_and_fmt);
+    apr_vsnprintf(text, sizeof(text), number_and_fmt, args);
+    va_end(args);
+    hb_log_to(&site->log, HB_LOG_ERR, 0, "%s", text);
+    return HB_E_STORE_DOWN;
+}
+
+/* Options the URL leaves open: what is written in it wins, but for the write concern. */
+static void fill_in(mongoc_uri_t *uri, const hb_settings_t *settings)
+{
+    mongoc_write_concern_t *writes = mongoc_write_concern_new();
+
+    mongoc_write_concern_set_wmajority(writes, -1);
+    mongoc_uri_set_write_concern(uri, writes);
+    mongoc_write_concern_destroy(writes);
+    if (!mongoc_uri_has_option(uri, MONGOC_URI_MAXPOOLSIZE)) {
+        mongoc_uri_set_option_as_int32(uri, MONGOC_URI_MAXPOOLSIZE,
+                                       (int32_t)settings->store_pool_max);
+    }
+    if (!mongoc_uri_has_option(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS)) {
+        mongoc_uri_set_option_as_int32(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS,
+                                       (int32_t)(settings->store_select_timeout / 1000));
+    }
+    if (!mongoc_uri_has_option(uri, MONGOC_URI_SOCKETTIMEOUTMS)) {
+        mongoc_uri_set_option_as_int32(uri, MONGOC_URI_SOCKETTIMEOUTMS,
+                                       (int32_t)(settings->store_socket_timeout / 1000));
+    }
+    if (!mongoc_uri_has_option(uri, MONGOC_URI_CONNECTTIMEOUTMS)) {
+        mongoc_uri_set_option_as_int32(uri, MONGOC_URI_CONNECTTIMEOUTMS,
+                                       (int32_t)(settings->store_select_timeout / 1000));
+    }
+    if (!mongoc_uri_has_option(uri, MONGOC_URI_WAITQUEUETIMEOUTMS)) {
+        mongoc_uri_set_option_as_int32(uri, MONGOC_URI_WAITQUEUETIMEOUTMS,
+                                       (int32_t)(settings->store_wait / 1000));
+    }
+    if (mongoc_uri_get_appname(uri) == NULL) {
+        mongoc_uri_set_appname(uri, "halobuzz");
+    }
+}
+
+/* Hosts and database for people; never the password. */
+static const char *where_of(const mongoc_uri_t *uri, const char *db, apr_pool_t *pool)
+{
+    const mongoc_host_list_t *host = mongoc_uri_get_hosts(uri);
+    const char *text = mongoc_uri_get_srv_hostname(uri);
+
+    text = text != NULL ? apr_pstrdup(pool, text) : "";
+    for (; host != NULL; host = host->next) {
+        text = apr_pstrcat(pool, text, text[0] != '\0' ? "," : "", host->host_and_port, NULL);
+    }
+    return apr_pstrcat(pool, text, "/", db, NULL);
+}
+
+static apr_status_t close_all(void *data)
+{
+    mongo_t *self = data;
+
+    if (self->pid == getpid()) {
+        mongoc_log_set_handler(mongoc_log_default_handler, NULL);
+        if (self->pool != NULL) {
+            mongoc_client_pool_destroy(self->pool);
+        }
+        if (self->uri != NULL) {
+            mongoc_uri_destroy(self->uri);
+        }
+    }
+    pthread_mutex_destroy(&self->lock);
+    pthread_mutex_destroy(&self->turn);
+    return APR_SUCCESS;
+}
+
+/* Does the server have what we need? hello says so. */
+static apr_status_t check_server(mongo_t *self, mongoc_client_t *client)
+{
+    bson_t *hello = BCON_NEW("hello", BCON_INT32(1));
+    bson_error_t error;
+    bson_iter_t iter;
+    bson_t reply;
+    apr_status_t rv = APR_SUCCESS;
+    int has_set, has_mongos;
+
+    if (!mongoc_client_command_simple(client, "admin", hello, NULL, &reply, &error)) {
+        const char *fix = "is it running, and may this host reach it?";
+
+        if (error.domain == MONGOC_ERROR_CLIENT && error.code == MONGOC_ERROR_CLIENT_AUTHENTICATE) {
+            fix = "user or password in HaloBuzzStore is wrong; authSource= names the database "
+                "that has the user";
+        }
+        rv = refuse(self->site, HBLOGNO(01150) "MongoDB at %s: %s; %s", self->where, error.message,
+                    fix);
+        bson_destroy(&reply);
+        bson_destroy(hello);
+        return rv;
+    }
+    has_set = bson_iter_init_find(&iter, &reply, "setName");
+    has_mongos = bson_iter_init_find(&iter, &reply, "msg");
+    if (!has_set && !has_mongos) {
+        rv = refuse(self->site, HBLOGNO(01151) "MongoDB at %s is a standalone server, which has no "
+                    "transactions. Make it a replica set of one: start it as `mongod --replSet "
+                    "rs0 ...`, then run `mongosh --eval 'rs.initiate()'`", self->where);
+    }
+    bson_destroy(&reply);
+    bson_destroy(hello);
+    return rv;
+}
+
+apr_status_t store_mongodb_open(void **out, hb_site_t *site, const char *url, apr_pool_t *pool)
+{
+    mongo_t *self = apr_pcalloc(pool, sizeof(*self));
+    mongoc_apm_callbacks_t *callbacks;
+    mongoc_client_t *client;
+    bson_error_t error;
+    apr_status_t rv;
+
+    mongoc_init();
+    mongoc_log_set_handler(on_line, site);
+    self->site = site;
+    self->pid = getpid();
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_mutex_init(&self->turn, NULL);
+    apr_pool_cleanup_register(pool, self, close_all, apr_pool_cleanup_null);
+    self->uri = mongoc_uri_new_with_error(url, &error);
+    if (self->uri == NULL) {
+        return refuse(site, HBLOGNO(01152) "HaloBuzzStore: %s", error.message);
+    }
+    self->db = mongoc_uri_get_database(self->uri);
+    self->db = apr_pstrdup(pool, self->db != NULL ? self->db : DB_DEFAULT);
+    self->where = where_of(self->uri, self->db, pool);
+    fill_in(self->uri, site->settings);
+    self->pool = mongoc_client_pool_new_with_error(self->uri, &error);
+    if (self->pool == NULL) {
+        return refuse(site, HBLOGNO(01153) "MongoDB at %s: %s", self->where, error.message);
+    }
+    mongoc_client_pool_set_error_api(self->pool, MONGOC_ERROR_API_VERSION_2);
+    callbacks = mongoc_apm_callbacks_new();
+    mongoc_apm_set_command_succeeded_cb(callbacks, on_success);
+    mongoc_apm_set_command_failed_cb(callbacks, on_failure);
+    mongoc_client_pool_set_apm_callbacks(self->pool, callbacks, self);
+    mongoc_apm_callbacks_destroy(callbacks);
+    client = mongoc_client_pool_pop(self->pool);
+    if (client == NULL) {
+        return refuse(site, HBLOGNO(01154) "MongoDB at %s: no connection", self->where);
+    }
+    rv = check_server(self, client);
+    if (rv == APR_SUCCESS) {
+        rv = mongo_layout(self, client, pool);
+    }
+    mongoc_client_pool_push(self->pool, client);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    hb_log_to(&site->log, HB_LOG_INFO, 0, HBLOGNO(01155) "records are in MongoDB at %s (driver %s, "
+              "majority writes, at most %ld connections)", self->where, mongoc_get_version(),
+              (long)mongoc_uri_get_option_as_int32(self->uri, MONGOC_URI_MAXPOOLSIZE, 0));
+    *out = self;
+    return APR_SUCCESS;
+}
