@@ -22,7 +22,7 @@ function el(name, attributes, ...children) {
   return node;
 }
 
-const anchor = (text) => text.replace(/[^A-Za-z0-9.]+/g, '-').replace(/^-|-$/g, '');
+const anchor = (text) => text.replace(/[^A-Za-z0-9._]+/g, '-').replace(/^-|-$/g, '');
 
 function resolve(schema) {
   return schema && schema.$ref ? api.components.schemas[schema.$ref.split('/').pop()] : schema;
@@ -274,6 +274,38 @@ function errorsTable() {
       el('td', {}, String(error.status)), el('td', {}, error.title))))));
 }
 
+/* --- realtime --- */
+
+const eventId = (way, event) => `event-${way}-${event.name.replace(/[^a-z]/g, '-')}`;
+
+function eventCard(way, event) {
+  const words = event.lane ? [`reaches: ${event.target}`, `lane: ${event.lane}`] : ['client to server'];
+  const card = el('section', { class: 'card', id: eventId(way, event),
+    'data-find': `event ${event.name} ${event.summary} ${words.join(' ')}`.toLowerCase() },
+    el('h3', {}, el('span', { class: 'path' }, event.name)), el('p', {}, event.summary),
+    el('p', { class: 'quiet' }, words.join(' - ')),
+    el('h4', {}, 'Carries ', el('code', {}, refName(event.payload))), fieldsTable(event.payload));
+  if (!event.lane) {
+    card.append(...event.ack
+      ? [el('h4', {}, 'Acknowledged with ok and ', el('code', {}, refName(event.ack))), fieldsTable(event.ack)]
+      : [el('p', { class: 'quiet' }, 'Acknowledged with ok alone.')]);
+  }
+  return card;
+}
+
+function drawEvents(main, nav) {
+  const parts = [['sent', 'Events to clients', 'Who is connected to /socket.io/ is sent these. In each lane the order is ' +
+    'kept; a reader that is slow loses metrics first, then reactions, never money or moderation.'],
+  ['taken', 'Events from clients', 'The ack is {"ok":true, ...} or {"ok":false,"error":{"code","status","detail",' +
+    '"requestId"}} with a code of the table below.']];
+  for (const [way, title, sentence] of parts) {
+    const events = api['x-events'][way];
+    main.append(el('h2', { id: 'events-' + way }, title), el('p', {}, sentence),
+      ...events.map((event) => eventCard(way, event)));
+    nav.append(...navPart(title, events.map((event) => ({ href: '#' + eventId(way, event), text: event.name }))));
+  }
+}
+
 function navPart(title, links) {
   return [el('h2', {}, title), el('ul', {}, ...links.map(({ href, verb, text }) => el('li', {},
     el('a', { href, 'data-find': `${verb || ''} ${text}`.toLowerCase() },
@@ -302,6 +334,7 @@ function draw() {
     nav.append(...navPart(tag, operations.map(({ path, method, operation }) =>
       ({ href: '#' + operation.operationId, verb: method, text: short(path) }))));
   }
+  drawEvents(main, nav);
   main.append(el('h2', { id: 'errors' }, 'Error codes'),
     el('p', {}, 'A refusal is ', el('code', {}, 'application/problem+json'), '; its ', el('code', {}, 'type'),
       ' leads to a row here. Programs compare ', el('code', {}, 'code'), ', which does not change.'), errorsTable());

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * /openapi.json from the tables: paths from the route rows, schemas from the shapes,
- * responses from what a row asks for and the errors it names. Examples are
+ * responses from what a row asks for and the errors it names, events from hb_event.def. Examples are
  * openapi_example.c's, shapes are hb_schema_openapi()'s.
  */
 #include "openapi.h"
@@ -11,6 +11,7 @@
 #include <apr_lib.h>
 #include <apr_strings.h>
 
+#include "hb_bus.h"
 #include "hb_role.h"
 #include "mod_halobuzz_api.h"
 
@@ -464,6 +465,54 @@ static hb_json_t *all_errors(apr_pool_t *pool)
     return all;
 }
 
+/* --- realtime: what clients are sent, and what they may send --- */
+
+static void add_reference(hb_json_t *object, const char *key, doc_t *doc, const char *shape)
+{
+    if (*shape != '\0') {
+        hb_json_set(object, key, reference(doc, shape));
+    }
+    else {
+        hb_json_set_null(object, key);
+    }
+}
+
+static hb_json_t *all_events(doc_t *doc)
+{
+    hb_json_t *all = hb_json_object_make(doc->pool);
+    hb_json_t *sent = hb_json_array_make(doc->pool);
+    hb_json_t *taken = hb_json_array_make(doc->pool);
+    hb_json_t *item;
+    int i;
+
+    for (i = 0; i < HB_EV_COUNT; i++) {
+        const hb_event_row_t *row = hb_event_row((hb_event_e)i);
+
+        if (row->lane != HB_LANE_INTERNAL) {
+            item = hb_json_object_make(doc->pool);
+            hb_json_set_string(item, "name", row->name);
+            hb_json_set_string(item, "summary", row->sentence);
+            hb_json_set_string(item, "target", hb_target_name(row->target));
+            hb_json_set_string(item, "lane", hb_lane_name(row->lane));
+            add_reference(item, "payload", doc, row->shape);
+            hb_json_push(sent, item);
+        }
+    }
+    for (i = 0; i < HB_CALL_COUNT; i++) {
+        const hb_call_row_t *row = hb_call_row((hb_call_e)i);
+
+        item = hb_json_object_make(doc->pool);
+        hb_json_set_string(item, "name", row->name);
+        hb_json_set_string(item, "summary", row->sentence);
+        add_reference(item, "payload", doc, row->form);
+        add_reference(item, "ack", doc, row->reply);
+        hb_json_push(taken, item);
+    }
+    hb_json_set(all, "sent", sent);
+    hb_json_set(all, "taken", taken);
+    return all;
+}
+
 hb_json_t *hb_openapi_make(const hb_route_t *const *rows, int n_rows, apr_pool_t *pool)
 {
     static const char frame[] =
@@ -487,6 +536,7 @@ hb_json_t *hb_openapi_make(const hb_route_t *const *rows, int n_rows, apr_pool_t
         }
     }
     need_shape(&doc, "problem");
+    hb_json_set(all, "x-events", all_events(&doc));
     hb_json_set_string(bearer, "type", "http");
     hb_json_set_string(bearer, "scheme", "bearer");
     hb_json_set_string(bearer, "bearerFormat", "JWT");

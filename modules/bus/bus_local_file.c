@@ -113,7 +113,8 @@ int bus_map_is_current(const bus_map_t *map, const bus_local_t *bus)
 
     return !__atomic_load_n(&map->head->is_retired, __ATOMIC_ACQUIRE)
         && stat(bus->path, &info) == 0 && info.st_ino == map->inode
-        && info.st_dev == map->device;
+        && info.st_dev == map->device
+        && (apr_uint64_t)info.st_size == map->ring_bytes + BUS_HEAD_BYTES;
 }
 
 static apr_status_t make_lock(pthread_mutex_t *lock)

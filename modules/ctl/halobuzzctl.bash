@@ -15,7 +15,7 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "$roles" -- "$cur") ); return ;;
     esac
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=( $(compgen -W "check health status routes smoke seed og user ledger events webhook store version help" -- "$cur") )
+        COMPREPLY=( $(compgen -W "check health status routes smoke seed og user ledger events webhook bus store version help" -- "$cur") )
         return
     fi
     case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
@@ -39,6 +39,12 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "stripe esewa khalti sandbox --order --copies $common" -- "$cur") ) ;;
     "events show"|"ledger verify"|"ledger circulation"|"user show"|"user disable"|"user enable"|"store verify"|"store stats")
         COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
+    "bus stats")
+        COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
+    "bus tail")
+        COMPREPLY=( $(compgen -W "--all --payload --no-follow $common" -- "$cur") ) ;;
+    "bus "*)
+        COMPREPLY=( $(compgen -W "stats tail" -- "$cur") ) ;;
     "store backup")
         COMPREPLY=( $(compgen -f -- "$cur") ) ;;
     "user "*)
@@ -58,7 +64,7 @@ _halobuzzctl()
     "seed "*)
         COMPREPLY=( $(compgen -W "--demo --gifts --og-tiers $common" -- "$cur") ) ;;
     "help "*)
-        COMPREPLY=( $(compgen -W "check health status routes smoke seed og user ledger events webhook store version" -- "$cur") ) ;;
+        COMPREPLY=( $(compgen -W "check health status routes smoke seed og user ledger events webhook bus store version" -- "$cur") ) ;;
     *)
         COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
     esac

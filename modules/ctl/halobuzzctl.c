@@ -7,8 +7,8 @@
  *     Checks, watches, fills and keeps a HaloBuzz server. Commands that work on records open
  *     the store beside the running server, as the server's user, and call the same core functions as
  *     a request does; commands that try the server talk HTTP to it. The shared memory of a
- *     running httpd is its own, so there is no command here that looks into it. halobuzzctl.8 is
- *     the manual.
+ *     running httpd is its own, so there is no command here that looks into it; the log of events
+ *     is a file, which bus stats and bus tail read. halobuzzctl.8 is the manual.
  *
  * SECURITY
  *     As root it reads settings and secrets and then becomes the owner of the state
@@ -50,6 +50,8 @@ static const ctl_command_t commands[] = {
   { "events show",   "EVENT [--json]",                                                        ctl_events_show,   "one event with the bytes that came" },
   { "events replay", "EVENT | --pending | --refused [--json]",                                ctl_events_replay, "judge events anew and act on them again" },
   { "webhook send",  "PROVIDER TYPE --order ID [URL] [--copies N] [-k] [--json]",             ctl_webhook_send,  "send the server what a payment provider would, signed with its secret" },
+  { "bus stats",     "[--json]",                                                              ctl_bus_stats,     "the log of events: how full, which numbers, what was lost" },
+  { "bus tail",      "[--all] [--payload] [--no-follow] [--json]",                            ctl_bus_tail,      "events as they pass" },
   { "store backup",  "FILE",                                                                  ctl_store_backup,  "copy the live store into a new file" },
   { "store verify",  "[--json]",                                                              ctl_store_verify,  "check structure, indexes and every record" },
   { "store stats",   "[--json]",                                                              ctl_store_stats,   "driver, size and records of each collection" },

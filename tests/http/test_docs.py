@@ -67,6 +67,9 @@ def test_page_is_drawn(server, client, tmp_path):
             assert 'id="%s"' % operation["operationId"] in page
     for error in document["x-errors"]:
         assert 'id="%s"' % error["code"] in page, error
+    for way, events in document["x-events"].items():
+        for event in events:
+            assert 'id="event-%s-%s"' % (way, event["name"].replace(":", "-")) in page, event
     for name in document["components"]["schemas"]:
         assert 'id="schema-%s"' % name in page
     assert "curl" in page and server.url in page
@@ -79,13 +82,16 @@ def test_page_is_drawn(server, client, tmp_path):
 def test_lines_of_the_page_work_in_a_shell(server, user, tmp_path):
     page = browse(server.url + "/docs", tmp_path)
     lines = [html.unescape(line) for line in re.findall(r'<pre tabindex="0">(curl .*?)</pre>', page)]
-    operations = page.count('class="card" id=') - page.count('id="schema-')
+    operations = page.count('class="card" id=') - page.count('id="schema-') \
+        - page.count('id="event-')
     assert len(lines) == operations > 30
     environment = {"PATH": os.environ["PATH"], "TOKEN": user.token, "ID": user.id,
                    "USERID": user.id, "MESSAGEID": user.id}
     # What ends the session or the account comes last.
     lines.sort(key=lambda line: "/auth/logout" in line or "-X DELETE" in line)
     for line in lines:
+        if "/webhooks/" in line:
+            continue                # for providers, who sign what they send
         done = subprocess.run(["sh", "-c", line + " -sS -w '\\n%{http_code}'"], env=environment,
                               capture_output=True, text=True, timeout=20)
         assert done.returncode == 0, (line, done.stderr)

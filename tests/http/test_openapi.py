@@ -89,6 +89,17 @@ def test_references_lead_somewhere(document):
     walk(document)
 
 
+def test_events_of_the_realtime_side(document):
+    sent = {event["name"]: event for event in document["x-events"]["sent"]}
+    assert {"chat:new", "gift:sent", "og:changed", "metrics:update", "stream:ended"} <= set(sent)
+    assert not {"session:ended", "user:changed", "room:kick"} & set(sent)     # between processes
+    assert sent["chat:new"]["payload"] == {"$ref": "#/components/schemas/chatMessage"}
+    assert (sent["gift:sent"]["lane"], sent["og:changed"]["target"]) == ("money", "user")
+    taken = {event["name"]: event for event in document["x-events"]["taken"]}
+    assert {"stream:join", "stream:leave", "chat:new"} <= set(taken)
+    assert taken["chat:new"]["payload"]["$ref"].endswith("/chatSay")
+
+
 def test_examples_fit_their_schemas(document):
     tried = 0
     for path, method, operation in operations(document):
