@@ -41,7 +41,10 @@ APR_DECLARE_OPTIONAL_FN(apr_status_t, hb_ap_identify, (request_rec *r));
  */
 APR_DECLARE_OPTIONAL_FN(apr_status_t, hb_ap_limit, (request_rec *r, const char *class_name));
 
-/** mod_halobuzz: label rows of the metrics; the dispatcher says which row a request met (from 1). */
+/**
+ * mod_halobuzz: label rows of the metrics; the dispatcher says which row a request met (from 1).
+ * -1: it is not counted, because its duration says nothing (a held poll).
+ */
 APR_DECLARE_OPTIONAL_FN(void, hb_ap_count_as, (request_rec *r, int route));
 
 /** mod_halobuzz: the page of metrics, Prometheus text 0.0.4. Asks store and cache: waits. */
@@ -159,6 +162,15 @@ const char *hb_ap_route_path(const char *template_path, apr_pool_t *pool);
 
 /** "GET", "POST" ... */
 const char *hb_ap_method_name(hb_method_e method);
+
+/**
+ * Gauges that a module sets when somebody is about to look at them (metrics, server-status):
+ * ap_register_provider(p, HB_AP_GAUGES, "realtime", "0", &gauges).
+ */
+#define HB_AP_GAUGES "halobuzz-gauges"
+typedef struct hb_ap_gauges_t {
+    void (*set)(hb_site_t *site);
+} hb_ap_gauges_t;
 
 /* --- programs beside httpd (hb_ap_program.c) --- */
 

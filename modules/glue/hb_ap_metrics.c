@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include <ap_provider.h>
 #include <apr_strings.h>
 #include <http_core.h>
 #include <http_protocol.h>
@@ -29,9 +30,24 @@ void hb_ap_metrics_count(request_rec *r, const request_rec *last, apr_interval_t
 {
     const hb_ap_request_t *request = hb_ap_request(r);
 
-    if (hb_ap_state.site != NULL) {
+    if (hb_ap_state.site != NULL && request->route >= 0) {
         hb_metric_http(hb_ap_state.site->metrics, request->route, last->status,
                        r->header_only ? 0 : last->bytes_sent, usec);
+    }
+}
+
+/* --- gauges of modules --- */
+
+void hb_ap_gauges_set(apr_pool_t *pool)
+{
+    const apr_array_header_t *names = ap_list_provider_names(pool, HB_AP_GAUGES, "0");
+    int i;
+
+    for (i = 0; i < names->nelts; i++) {
+        const ap_list_provider_names_t *name = &APR_ARRAY_IDX(names, i, ap_list_provider_names_t);
+        const hb_ap_gauges_t *gauges = ap_lookup_provider(HB_AP_GAUGES, name->provider_name, "0");
+
+        gauges->set(hb_ap_state.site);
     }
 }
 
@@ -165,6 +181,7 @@ const char *hb_ap_metrics_text(request_rec *r)
 
     page.pool = r->pool;
     page.lines = apr_array_make(r->pool, 64, sizeof(const char *));
+    hb_ap_gauges_set(r->pool);
     hb_stream_gauge(op);        /* without a store it keeps its last value */
     APR_ARRAY_PUSH(page.lines, const char *) =
         hb_metrics_text(op->site->metrics, route_path, r->pool, r->pool);

@@ -21,6 +21,8 @@ static const struct {
     const char *label;
 } shown[] = {
     { HB_M_STREAMS_ACTIVE,  "HaloBuzzStreamsActive",  "Streams live now" },
+    { HB_M_RT_WEBSOCKETS,   "HaloBuzzWebSockets",     "WebSockets open" },
+    { HB_M_RT_HELD,         "HaloBuzzHeldRequests",   "Polls and event streams held" },
     { HB_M_REGISTRATIONS,   "HaloBuzzRegistrations",  "Registrations" },
     { HB_M_LOGIN_SUCCESS,   "HaloBuzzLogins",         "Sign-ins" },
     { HB_M_LOGIN_FAILURE,   "HaloBuzzLoginFailures",  "Failed sign-ins" },
@@ -63,6 +65,7 @@ static int show(request_rec *r, int flags)
     hb_op_recover(op);
     row(r, is_short, "HaloBuzzMaintenance", "Maintenance",
         __atomic_load_n(site->maintenance, __ATOMIC_RELAXED) != 0 ? "on" : "off");
+    hb_ap_gauges_set(r->pool);
     for (i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
         row(r, is_short, shown[i].key, shown[i].label,
             apr_psprintf(r->pool, "%" APR_INT64_T_FMT,

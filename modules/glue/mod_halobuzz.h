@@ -31,7 +31,7 @@ typedef struct hb_ap_dir_t {
 /** Of a request. */
 typedef struct hb_ap_request_t {
     hb_op_t *op;                /* made at the first call of hb_ap_op */
-    int route;                  /* row of the route table from 1; 0 for none */
+    int route;                  /* row of the route table from 1; 0 for none; -1: not counted */
 } hb_ap_request_t;
 
 /** Of this process and configuration: all of it is filled in before the first request. */
@@ -129,6 +129,8 @@ void hb_ap_error_filter_register(void);
 void hb_ap_metrics_count(request_rec *r, const request_rec *last, apr_interval_time_t usec);
 void hb_ap_metrics_register(void);
 const char *hb_ap_metrics_text(request_rec *r);
+/** Have modules set the gauges that are theirs. */
+void hb_ap_gauges_set(apr_pool_t *pool);
 
 /* hb_ap_status.c */
 void hb_ap_status_register(void);

@@ -58,7 +58,7 @@ typedef struct hb_ap_rate_dir_t {
 
 /* hb_ap_rate_config.c */
 
-/** The four classes with their defaults. */
+/** The classes there are with their defaults. */
 hb_ap_rates_t *hb_ap_rates_make(apr_pool_t *pool);
 /** NULL when there is none of that name; one that a location asked for may be undefined. */
 hb_ap_rate_t *hb_ap_rates_find(const hb_ap_rates_t *rates, const char *name);

@@ -36,6 +36,7 @@ static const struct {
     { "auth",    100, 900, HB_AP_RATE_BY_IP },
     { "webhook", 600,  60, HB_AP_RATE_BY_IP },
     { "health",  600,  60, HB_AP_RATE_BY_IP },
+    { "realtime", 600, 60, HB_AP_RATE_BY_IP },
 };
 
 /* The two ways the platform's own papers write the limit of the API. */

@@ -10,56 +10,15 @@ import time
 
 import pytest
 
-from hb_httpd import HERE, OWN_MODULES, RUN_USER, is_root, processes_of
-
-SIDECAR = os.path.join(HERE, "hb_sidecar.py")
+from hb_httpd import RUN_USER, is_root, processes_of
+from hb_realtime import SIDECAR, arguments, notes, sidecars, started, wait_for
 
 
 @pytest.fixture
 def make_realtime(make_server):
     def make(settings=None, **args):
-        args.setdefault("own", OWN_MODULES + ("halobuzz_realtime",))
-        return make_server(settings={"HaloBuzzRealtimeProgram": SIDECAR, **(settings or {})},
-                           **args)
+        return make_server(**arguments(settings, **args))
     return make
-
-
-def notes(server):
-    try:
-        with open(os.path.join(server.state, "sidecar.log")) as f:
-            return f.read().splitlines()
-    except FileNotFoundError:
-        return []
-
-
-def wait_for(what, seconds=10, why="it did not happen"):
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        value = what()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise AssertionError(why)
-
-
-def sidecars(server):
-    """Processes of the server that run the program."""
-    found = []
-    for pid in processes_of(server.process.pid):
-        try:
-            with open("/proc/%d/cmdline" % pid, "rb") as f:
-                if SIDECAR.encode() in f.read():
-                    found.append(pid)
-        except OSError:
-            pass
-    return found
-
-
-def started(server, n=1):
-    wait_for(lambda: len([x for x in notes(server) if x.endswith(" started")]) >= n,
-             why="not started %d times: %s" % (n, notes(server)))
-    pid, = sidecars(server)
-    return pid
 
 
 def test_it_runs_as_the_run_user_with_nothing_left_open(make_realtime):
