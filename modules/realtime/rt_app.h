@@ -204,7 +204,10 @@ void rt_accept(rt_socket_t *socket, const char *sid, const char *members);
  */
 void rt_refuse(rt_socket_t *socket, const char *message, const char *data, int status);
 
-/** Emit one frame; takes a hold of its own. Nothing happens when the socket has gone. */
+/**
+ * Emit one frame; takes a hold of its own. Nothing happens when the socket has gone. A reader
+ * that is too slow is cut at the end of the turn: no callback is made from here.
+ */
 void rt_emit(rt_socket_t *socket, rt_frame_t *frame, rt_lane_e lane);
 
 /**
@@ -240,7 +243,9 @@ rt_frame_t *rt_frame_event(const char *nsp, const char *name, const char *args,
 /** With attachments (1 to 10), copied; args has the placeholders. Any thread. */
 rt_frame_t *rt_frame_binary(const char *nsp, const char *name, const char *args, apr_size_t len,
                             const rt_bytes_t *attachments, int n_attachments);
-/** A frame that has no form for Socket.IO clients yet and never will. Any thread. */
+/** One message for the door RT_DOOR_ENGINE_IO; copied. Any thread. */
+rt_frame_t *rt_frame_message(const char *bytes, apr_size_t len, int is_binary);
+/** A frame that has no form for these two doors and never will. Any thread. */
 rt_frame_t *rt_frame_bare(void);
 
 /* What the same frame is for other doors, set before the first rt_emit(); a door whose form is

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Counters of the loops, read while they count: each value is whole, the sum is of about now. */
+#include "rt_status.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "hb_json.h"
+
+typedef struct row_t {
+    const char *name;
+    apr_size_t offset;
+} row_t;
+
+static const row_t rows[] = {
+#define RT_COUNTER(kind, member, sentence) { #member, offsetof(rt_counters_t, member) },
+#include "rt_counter.def"
+#undef RT_COUNTER
+};
+
+static uint64_t sum(const rt_engine_t *engine, apr_size_t offset)
+{
+    uint64_t all = 0;
+    int i;
+
+    for (i = 0; i < engine->n_loops; i++) {
+        const char *counters = (const char *)&engine->loops[i].counters;
+
+        all += __atomic_load_n((const uint64_t *)(counters + offset), __ATOMIC_RELAXED);
+    }
+    return all;
+}
+
+/* Resident bytes of this process, 0 when the system does not tell. */
+static apr_int64_t resident_bytes(void)
+{
+    long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+
+    if (file != NULL) {
+        if (fscanf(file, "%*s %ld", &pages) != 1) {
+            pages = 0;
+        }
+        fclose(file);
+    }
+    return (apr_int64_t)pages * sysconf(_SC_PAGESIZE);
+}
+
+const char *rt_status_json(const rt_engine_t *engine, apr_pool_t *pool)
+{
+    static const char *const symbols[] = {
+#define RT_REASON(symbol, code, text, sentence) #symbol,
+#include "rt_reason.def"
+#undef RT_REASON
+    };
+    hb_json_t *json = hb_json_object_make(pool), *gone = hb_json_object_make(pool);
+    apr_size_t i;
+
+    hb_json_set_string(json, "application", engine->app->name);
+    hb_json_set_int(json, "loops", engine->n_loops);
+    hb_json_set_int(json, "upMsec", (apr_int64_t)(uv_hrtime() / 1000000
+                                                  - engine->started_msec));
+    hb_json_set_int(json, "residentBytes", resident_bytes());
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        hb_json_set_int(json, rows[i].name, (apr_int64_t)sum(engine, rows[i].offset));
+    }
+    for (i = 0; i < RT_REASONS; i++) {
+        hb_json_set_int(gone, symbols[i],
+                        (apr_int64_t)sum(engine, offsetof(rt_counters_t, gone)
+                                                 + i * sizeof(uint64_t)));
+    }
+    hb_json_set(json, "gone", gone);
+    return hb_json_text(json, pool, NULL);
+}
