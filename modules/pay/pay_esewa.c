@@ -357,10 +357,39 @@ static apr_status_t odd(hb_op_t *op, const hb_fetch_answer_t *answer, const char
     return pay_no_answer(op, "eSewa", answer);
 }
 
+const char *esewa_answer_fact(hb_pay_fact_t *fact, const hb_json_t *answer,
+                              const char *merchant, const char *uuid, apr_pool_t *pool)
+{
+    const char *code = hb_json_string(answer, "product_code");
+    const char *given = literal(answer, "transaction_uuid", pool);
+
+    pay_fact_clear(fact);
+    fact->status = pay_plain(hb_json_string(answer, "status"));
+    if (fact->status == NULL) {
+        return "it holds no status";
+    }
+    if ((code != NULL && strcmp(code, merchant) != 0)
+        || (given != NULL && strcmp(given, uuid) != 0)) {
+        return "it is about another payment";
+    }
+    if ((code == NULL || given == NULL) && outcome_of(fact->status) == HB_PAY_PAID) {
+        return "it does not say whose payment it is";
+    }
+    fact->outcome = outcome_of(fact->status);
+    fact->attempt_id = fact->payment_id = uuid;
+    fact->currency = "npr";
+    fact->amount_minor = paisa_of(answer, pool);
+    fact->charge_id = pay_plain(literal(answer, "ref_id", pool));
+    if (strcmp(fact->status, "FULL_REFUND") == 0) {
+        fact->refunded_minor = fact->amount_minor;
+    }
+    return NULL;
+}
+
 static apr_status_t lookup(hb_pay_fact_t *fact, hb_op_t *op, const hb_order_t *order)
 {
     const char *uuid = order->attempt_id != NULL ? order->attempt_id : order->id;
-    const char *code, *given;
+    const char *why;
     hb_fetch_answer_t answer;
     apr_status_t rv;
 
@@ -369,31 +398,15 @@ static apr_status_t lookup(hb_pay_fact_t *fact, hb_op_t *op, const hb_order_t *o
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    fact->status = pay_plain(hb_json_string(answer.json, "status"));
-    if (fact->status == NULL) {
-        return odd(op, &answer, "it holds no status");
+    why = esewa_answer_fact(fact, answer.json, op->site->settings->esewa_merchant, uuid,
+                            op->pool);
+    if (why != NULL) {
+        return odd(op, &answer, why);
     }
-    code = hb_json_string(answer.json, "product_code");
-    given = literal(answer.json, "transaction_uuid", op->pool);
-    if ((code != NULL && strcmp(code, op->site->settings->esewa_merchant) != 0)
-        || (given != NULL && strcmp(given, uuid) != 0)) {
-        return odd(op, &answer, "it is about another payment");
-    }
-    fact->outcome = outcome_of(fact->status);
     fact->order_id = order->id;
-    fact->attempt_id = fact->payment_id = uuid;
-    fact->currency = "npr";
-    fact->amount_minor = paisa_of(answer.json, op->pool);
-    fact->charge_id = pay_plain(literal(answer.json, "ref_id", op->pool));
-    if (fact->outcome == HB_PAY_PAID && (code == NULL || given == NULL)) {
-        return odd(op, &answer, "it does not say whose payment it is");
-    }
     if (strcmp(fact->status, "NOT_FOUND") == 0 && order->expires_at != 0
         && op->now >= order->expires_at) {
         fact->outcome = HB_PAY_EXPIRED;     /* before that the payer may still be on the way */
-    }
-    if (strcmp(fact->status, "FULL_REFUND") == 0) {
-        fact->refunded_minor = fact->amount_minor;
     }
     return APR_SUCCESS;
 }

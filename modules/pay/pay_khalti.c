@@ -184,11 +184,42 @@ static apr_status_t read_message(hb_pay_event_t *event, hb_op_t *op,
     return APR_SUCCESS;
 }
 
+const char *khalti_answer_fact(hb_pay_fact_t *fact, int *is_refunded, int http_status,
+                               const hb_json_t *answer, const char *pidx)
+{
+    const char *status = pay_text(hb_json_string(answer, "status"));
+    const char *given = hb_json_string(answer, "pidx");
+
+    pay_fact_clear(fact);
+    *is_refunded = 0;
+    /* An expired or canceled payment is a whole answer under status 400. */
+    if ((http_status != 200 && http_status != 400) || status == NULL) {
+        return "it holds no status";
+    }
+    if (given == NULL || strcmp(given, pidx) != 0) {
+        return "it is about another payment";
+    }
+    fact->status = status_of(&fact->outcome, status);
+    if (http_status != 200 && fact->outcome == HB_PAY_PAID) {
+        pay_fact_clear(fact);
+        return "it is an error and says paid";
+    }
+    if (fact->status == NULL) {
+        fact->status = status;
+    }
+    fact->attempt_id = fact->payment_id = pidx;
+    fact->charge_id = pay_plain(hb_json_string(answer, "transaction_id"));
+    fact->amount_minor = hb_json_int(answer, "total_amount", -1);
+    fact->currency = "npr";
+    *is_refunded = hb_json_bool(answer, "refunded", 0);
+    return NULL;
+}
+
 static apr_status_t look(hb_pay_fact_t *fact, int *is_refunded, hb_op_t *op, const char *pidx)
 {
     hb_json_t *body = hb_json_object_make(op->pool);
     hb_fetch_answer_t answer;
-    const char *given, *status;
+    const char *why;
     apr_status_t rv;
 
     hb_json_set_string(body, "pidx", pidx);
@@ -196,28 +227,8 @@ static apr_status_t look(hb_pay_fact_t *fact, int *is_refunded, hb_op_t *op, con
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    /* An expired or canceled payment is a whole answer under status 400. */
-    status = pay_text(hb_json_string(answer.json, "status"));
-    if ((answer.status != 200 && answer.status != 400) || status == NULL) {
-        return odd(op, &answer, "it holds no status");
-    }
-    given = hb_json_string(answer.json, "pidx");
-    if (given == NULL || strcmp(given, pidx) != 0) {
-        return odd(op, &answer, "it is about another payment");
-    }
-    fact->status = status_of(&fact->outcome, status);
-    if (fact->status == NULL) {
-        fact->status = status;
-    }
-    fact->attempt_id = fact->payment_id = pidx;
-    fact->charge_id = pay_plain(hb_json_string(answer.json, "transaction_id"));
-    fact->amount_minor = hb_json_int(answer.json, "total_amount", -1);
-    fact->currency = "npr";
-    *is_refunded = hb_json_bool(answer.json, "refunded", 0);
-    if (answer.status != 200 && fact->outcome == HB_PAY_PAID) {
-        return odd(op, &answer, "it is an error and says paid");
-    }
-    return APR_SUCCESS;
+    why = khalti_answer_fact(fact, is_refunded, answer.status, answer.json, pidx);
+    return why != NULL ? odd(op, &answer, why) : APR_SUCCESS;
 }
 
 static apr_status_t lookup(hb_pay_fact_t *fact, hb_op_t *op, const hb_order_t *order)
@@ -226,8 +237,8 @@ static apr_status_t lookup(hb_pay_fact_t *fact, hb_op_t *op, const hb_order_t *o
     apr_status_t rv;
 
     pay_fact_clear(fact);
-    fact->order_id = order->id;
     if (order->attempt_id == NULL) {
+        fact->order_id = order->id;
         fact->outcome = HB_PAY_OPEN;    /* no pidx, so no payer was sent on */
         fact->status = "not started";
         return APR_SUCCESS;
@@ -236,6 +247,7 @@ static apr_status_t lookup(hb_pay_fact_t *fact, hb_op_t *op, const hb_order_t *o
     if (rv != APR_SUCCESS) {
         return rv;
     }
+    fact->order_id = order->id;
     if (fact->outcome == HB_PAY_PAID && is_refunded) {
         fact->outcome = HB_PAY_REFUNDED;
     }

@@ -82,4 +82,11 @@ const char *pay_base_url(const hb_op_t *op, const char *setting, const char *liv
 /** Note that a provider did not answer usefully, and when to come back. HB_E_PAY_UPSTREAM. */
 apr_status_t pay_no_answer(hb_op_t *op, const char *title, const hb_fetch_answer_t *answer);
 
+/* --- what an answer says, apart from asking: NULL, or a sentence why it is not used --- */
+
+const char *khalti_answer_fact(hb_pay_fact_t *fact, int *is_refunded, int http_status,
+                               const hb_json_t *answer, const char *pidx);
+const char *esewa_answer_fact(hb_pay_fact_t *fact, const hb_json_t *answer,
+                              const char *merchant, const char *uuid, apr_pool_t *pool);
+
 #endif /* PAY_PRIVATE_H */
