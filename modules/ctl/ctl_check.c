@@ -390,6 +390,7 @@ int ctl_check(ctl_t *ctl, int argc, const char *const *argv)
         check_secrets(&check);
         check_agora(&check);
         check_mail(&check);
+        check_payments(&check);
         check_clock(&check);
         check_file_limit(&check);
         check_address(&check);

@@ -2,7 +2,8 @@
 /**
  * @file ctl_check.h
  * What the files of `halobuzzctl check` share: findings, gathered by area. ctl_check.c prints
- * them, ctl_check_env.c looks at the environment, ctl_check_host.c at the machine.
+ * them, ctl_check_env.c looks at the environment, ctl_check_pay.c
+ * at payment providers, ctl_check_host.c at the machine.
  */
 #ifndef CTL_CHECK_H
 #define CTL_CHECK_H
@@ -34,6 +35,9 @@ void check_note(check_t *check, check_area_e area, ctl_mark_e mark, const char *
 
 /** Environment names: aliases that differ, names that nothing loaded reads, names of another runtime. */
 void check_environment(check_t *check);
+
+/** Payment providers: settings that do not go together. */
+void check_payments(check_t *check);
 
 /** State directory, clock, file limits: before root is given up. */
 void check_state_dir(check_t *check);

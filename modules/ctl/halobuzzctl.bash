@@ -15,7 +15,7 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "$roles" -- "$cur") ); return ;;
     esac
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=( $(compgen -W "check health status routes smoke seed og user ledger events webhook bus store version help" -- "$cur") )
+        COMPREPLY=( $(compgen -W "check health status routes smoke seed og providers user ledger events webhook bus store version help" -- "$cur") )
         return
     fi
     case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
@@ -59,12 +59,16 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "backup verify stats" -- "$cur") ) ;;
     "og bonus")
         COMPREPLY=( $(compgen -W "--date $common" -- "$cur") ) ;;
+    "providers check")
+        COMPREPLY=( $(compgen -W "stripe esewa khalti sandbox $common" -- "$cur") ) ;;
+    "providers "*)
+        COMPREPLY=( $(compgen -W "check" -- "$cur") ) ;;
     "og "*)
         COMPREPLY=( $(compgen -W "bonus" -- "$cur") ) ;;
     "seed "*)
         COMPREPLY=( $(compgen -W "--demo --gifts --og-tiers $common" -- "$cur") ) ;;
     "help "*)
-        COMPREPLY=( $(compgen -W "check health status routes smoke seed og user ledger events webhook bus store version" -- "$cur") ) ;;
+        COMPREPLY=( $(compgen -W "check health status routes smoke seed og providers user ledger events webhook bus store version" -- "$cur") ) ;;
     *)
         COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
     esac

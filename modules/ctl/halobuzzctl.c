@@ -35,6 +35,7 @@ static const ctl_command_t commands[] = {
   { "smoke",         "[URL] [-k] [--json]",                                                   ctl_smoke,         "register, sign in, stream, watch, sign out against a server, step by step" },
   { "seed",          "[--demo] [--gifts FILE] [--og-tiers FILE]",                             ctl_seed,          "make the store's initial data; with --demo people and live streams to look at" },
   { "og bonus",      "--date YYYY-MM-DD [--json]",                                            ctl_og_bonus,      "pay the daily OG bonus of a date to whom it was not paid yet" },
+  { "providers check", "[PROVIDER] [--json]",                                                 ctl_providers_check, "ask each configured payment provider whether it answers and takes our keys" },
   { "user create",   "--email ADDRESS --username NAME [--role ROLE,...] [--verified] [--password-file FILE]", ctl_user_create, "make an account" },
   { "user role",     "USER ROLE[,ROLE...]|none",                                              ctl_user_role,     "set the roles beyond user" },
   { "user list",     "[--staff] [--limit N] [--after CURSOR] [--json]",                       ctl_user_list,     "accounts, newest first" },

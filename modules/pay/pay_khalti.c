@@ -377,7 +377,8 @@ static apr_status_t probe(const char **said, hb_op_t *op)
         *said = "the key is not accepted: look at HaloBuzzKhaltiSecret and HaloBuzzPaymentsLive";
         return HB_E_CONFIG;
     }
-    if (answer.status != 404 && answer.status != 400 && answer.status != 200) {
+    if ((answer.status != 404 && answer.status != 400)
+        || (!hb_json_has(answer.json, "detail") && !hb_json_has(answer.json, "error_key"))) {
         return odd(op, &answer, "it is neither found nor refused");
     }
     *said = "the key is accepted";

@@ -19,7 +19,8 @@ sys.path.insert(0, HTTP)
 spec = importlib.util.spec_from_file_location("http_conftest", os.path.join(HTTP, "conftest.py"))
 http_conftest = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(http_conftest)
-for name in ("claims", "log_guard", "server", "make_server", "client", "users", "user", "as_root"):
+for name in ("claims", "log_guard", "server", "make_server", "client", "users", "user", "as_root",
+             "sim_process", "sim", "sim_settings"):
     globals()[name] = getattr(http_conftest, name)
 
 from hb_httpd import BUILD, RUN_USER, is_root     # noqa: E402
