@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The payment providers as our code meets them: Stripe, eSewa and Khalti on one port.
 
-    hb_sim.py [--port N]      serves on 127.0.0.1 until stdin closes; prints port=N
+    hb_sim.py [--port N]          serves on 127.0.0.1 until stdin closes; prints port=N
+    hb_sim.py --port N --settings DIR   writes secrets into DIR, prints the directives that make a
+                                  server use it (for local.conf of build/run), and serves
 
 Every endpoint that modules/pay calls is here and checks what the real one checks. Below
 /_sim/ is the control: pay, fail, dispute, faults, deliver; hb_sim_client.py calls it.
@@ -11,6 +13,7 @@ Keys are constants below. Plain http: our side takes that for its own host only.
 
 import argparse
 import json
+import os
 import socket
 import struct
 import sys
@@ -203,6 +206,26 @@ def control(world, verb, wish):
     raise Refusal("no such control: %s" % verb)
 
 
+def settings(url, folder):
+    """Directives that make a server use the simulator; secrets are written into folder."""
+    def secret(name, text):
+        path = os.path.join(os.path.abspath(folder), name)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
+            f.write(text + "\n")
+        return "file:" + path
+    return {
+        "HaloBuzzStripeURL": url,
+        "HaloBuzzStripeKey": secret("stripe.key", sim_stripe.SECRET_KEY),
+        "HaloBuzzStripeWebhookSecret": secret("stripe.hook", sim_stripe.WEBHOOK_SECRET),
+        "HaloBuzzEsewaURL": url,
+        "HaloBuzzEsewaStatusURL": url,
+        "HaloBuzzEsewaMerchant": sim_esewa.MERCHANT,
+        "HaloBuzzEsewaSecret": secret("esewa.key", sim_esewa.SECRET),
+        "HaloBuzzKhaltiURL": url,
+        "HaloBuzzKhaltiSecret": secret("khalti.key", sim_khalti.SECRET_KEY),
+    }
+
+
 class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
@@ -215,11 +238,15 @@ class Server(ThreadingHTTPServer):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--settings")
     args = parser.parse_args()
     server = Server(("127.0.0.1", args.port), Handler)
     server.world = World()
     server.world.base = "http://127.0.0.1:%d" % server.server_port
     threading.Thread(target=server.serve_forever, daemon=True).start()
+    if args.settings:
+        for line in settings(server.world.base, args.settings).items():
+            print("%s %s" % line)
     print("port=%d" % server.server_port, flush=True)
     sys.stdin.read()                    # ends with whoever started us
 

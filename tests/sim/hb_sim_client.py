@@ -7,9 +7,7 @@ import os
 import subprocess
 import sys
 
-import sim_esewa
-import sim_khalti
-import sim_stripe
+import hb_sim
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -32,22 +30,7 @@ class Sim:
 
     def settings(self, folder):
         """Directives that make a server use the simulator; secrets are written into folder."""
-        def secret(name, text):
-            path = os.path.join(folder, name)
-            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
-                f.write(text + "\n")
-            return "file:" + path
-        return {
-            "HaloBuzzStripeURL": self.url,
-            "HaloBuzzStripeKey": secret("stripe.key", sim_stripe.SECRET_KEY),
-            "HaloBuzzStripeWebhookSecret": secret("stripe.hook", sim_stripe.WEBHOOK_SECRET),
-            "HaloBuzzEsewaURL": self.url,
-            "HaloBuzzEsewaStatusURL": self.url,
-            "HaloBuzzEsewaMerchant": sim_esewa.MERCHANT,
-            "HaloBuzzEsewaSecret": secret("esewa.key", sim_esewa.SECRET),
-            "HaloBuzzKhaltiURL": self.url,
-            "HaloBuzzKhaltiSecret": secret("khalti.key", sim_khalti.SECRET_KEY),
-        }
+        return hb_sim.settings(self.url, folder)
 
     def control(self, verb, **wish):
         conn = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
