@@ -105,18 +105,21 @@ static apr_status_t find_order(hb_order_t *order, hb_op_t *op,
 static apr_status_t keep_hint(hb_json_t **record, hb_op_t *op, const hb_order_t *order)
 {
     const hb_cond_t where[] = { { "orderId", HB_IS, HB_STR(order->id) } };
-    const hb_query_t of_order = { .in = HB_C_EVENTS, .where = where, .n_where = 1 };
+    /* The sort field is one of its index, which has no records without it. */
+    const hb_query_t of_order = { .in = HB_C_EVENTS, .where = where, .n_where = 1,
+                                  .sort = { { "createdAt", 1 } },
+                                  .limit = HB_INBOX_RETURNS_MAX };
     const char *event_id = hb_json_string(*record, "eventId");
     hb_json_t *there;
-    apr_int64_t n;
+    hb_page_t page;
     apr_status_t rv = hb_inbox_find(&there, op, event_id);
 
     if (rv != APR_SUCCESS || there != NULL) {
         *record = there;
         return rv;
     }
-    rv = hb_store_count(&n, op, &of_order);
-    if (rv == APR_SUCCESS && n >= HB_INBOX_RETURNS_MAX) {
+    rv = hb_store_find(&page, op, &of_order);
+    if (rv == APR_SUCCESS && page.n_items >= HB_INBOX_RETURNS_MAX) {
         *record = NULL;
         return APR_SUCCESS;
     }
