@@ -88,6 +88,18 @@ apr_status_t hb_order_begin(hb_json_t **reply, hb_op_t *op, const hb_pay_provide
 apr_status_t hb_order_begin_amount(hb_json_t **reply, hb_op_t *op,
                                    const hb_pay_provider_t *provider, const hb_json_t *input);
 
+/* --- where payers come back to (hb_order_return.c); do not wait --- */
+
+/** May payers be sent to this address (HaloBuzzPaymentReturn)? NULL is no address, and may. */
+apr_status_t hb_order_return_check(hb_op_t *op, const char *field, const char *url);
+
+/**
+ * Where to send the payer of an order now, with the order and its state as a query; in op->pool. NULL
+ * when neither the order nor the site names a place.
+ * @param is_failure  they came by the location for those who gave up
+ */
+const char *hb_order_return_url(hb_op_t *op, const hb_order_t *order, int is_failure);
+
 /* --- what a provider says (hb_order_apply.c) --- */
 
 typedef enum hb_order_effect_e {
@@ -119,7 +131,8 @@ apr_status_t hb_order_apply(hb_order_effect_e *effect, const char **note, hb_op_
 void hb_order_applied(hb_op_t *op, const hb_order_t *order, hb_order_effect_e effect);
 
 /**
- * Staff let go what was held for review: give what was paid for. Inside hb_store_transact;
+ * Staff let go what was held for review: give what was paid for, less what went back
+ * meanwhile. Inside hb_store_transact;
  * hb_order_applied() after it. HB_E_ORDER_STATE when it is not in review, or still
  * cannot be given.
  */
@@ -177,12 +190,47 @@ apr_status_t hb_order_list(hb_json_t **list, hb_op_t *op, const hb_json_t *query
 /** For staff: HB_R_ORDER_SHOWN, the order, its flags and its time line. HB_E_ORDER_UNKNOWN. */
 apr_status_t hb_order_show(hb_json_t **shown, hb_op_t *op, const char *id);
 
-/* --- time and doubt (hb_order_reconcile.c) --- */
+/* --- time and doubt (hb_order_expire.c, hb_order_reconcile.c) --- */
 
 /**
  * Close what was not paid in time, each in a transaction of its own. Asks nobody: what is
  * paid later is credited all the same. @param n  how many
  */
 apr_status_t hb_order_expire(apr_int64_t *n, hb_op_t *op);
+
+/**
+ * Ask the provider about one order and act on what it says. Waits for it. Within
+ * HB_ORDER_ASK_APART of the last question nothing is asked.
+ * @param why  "payer", "operator": for the record
+ * @return HB_E_PAY_UPSTREAM, HB_E_PAY_UNSET; order as it stands afterwards, in any case
+ */
+apr_status_t hb_order_check(hb_order_t *order, hb_op_t *op, const char *why);
+
+#define HB_ORDER_ASK_APART apr_time_from_sec(5)
+
+typedef struct hb_reconcile_t {
+    apr_int64_t asked;
+    apr_int64_t agreed;
+    apr_int64_t settled;        /* the provider knew better, and we do now */
+    apr_int64_t differ;         /* it does not fit: flagged for finance */
+    apr_int64_t waiting;        /* the provider does not know itself */
+    apr_int64_t unanswered;     /* the provider did not answer */
+    apr_int64_t expired;        /* closed behind that, because nobody paid them in time */
+    apr_int64_t skipped;        /* by a provider that is no longer configured */
+    hb_json_t *rows;            /* HB_R_RECONCILE_ROW of all that did not agree, the first
+                                   HB_RECONCILE_ROWS of them */
+} hb_reconcile_t;
+
+#define HB_RECONCILE_ROWS 1000
+
+/**
+ * Ask the providers about all orders made since a moment, whatever state they are in, and
+ * act on what they say: what a lost message, a return that never came or an outage left
+ * behind. Then close what was not paid in time (hb_order_expire). May be stopped anywhere and run again, also twice at once. Waits long.
+ * @param since      0: of orders that are created or open, all; of the others none
+ * @param report     may be NULL; APR_EINTR when it stops the run
+ */
+apr_status_t hb_order_reconcile(hb_reconcile_t *run, hb_op_t *op, apr_time_t since,
+                                hb_store_report_fn *report, void *baton);
 
 #endif /* HB_ORDER_H */

@@ -115,7 +115,6 @@ static apr_status_t load_open(hb_json_t **found, hb_op_t *op, const char *id)
 /* Was it an order that waits? Then give what was bought. */
 static apr_status_t let_go(hb_op_t *op, decision_t *d)
 {
-    hb_reversal_t reversal;
     apr_status_t rv;
 
     if (strcmp(hb_json_string(d->found, "kind"), "order") != 0
@@ -126,8 +125,7 @@ static apr_status_t let_go(hb_op_t *op, decision_t *d)
     if (rv != APR_SUCCESS || d->order.at != HB_ORDER_REVIEW) {
         return rv;              /* refunded meanwhile, or given by hand */
     }
-    rv = hb_order_release(op, &d->order, "let go by finance");
-    return rv == APR_SUCCESS ? hb_refund_given(&reversal, op, &d->order) : rv;
+    return hb_order_release(op, &d->order, "let go by finance");
 }
 
 static apr_status_t decide_in_store(hb_op_t *op, void *baton)

@@ -55,7 +55,18 @@ static apr_status_t load(hb_order_t *order, hb_op_t *op, const char *id)
 
     if (rv == APR_SUCCESS) {
         hb_order_read(order, doc);
+        order->id = apr_pstrdup(op->pool, id);
     }
+    return rv;
+}
+
+apr_status_t hb_order_write(hb_order_t *order, hb_op_t *op, hb_json_t *doc)
+{
+    apr_status_t rv = hb_store_replace(NULL, op, HB_C_ORDERS, doc);
+    const char *id = order->id;
+
+    hb_order_read(order, doc);
+    order->id = id;             /* the record's own is another string now */
     return rv;
 }
 

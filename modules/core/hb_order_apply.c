@@ -32,6 +32,7 @@ typedef struct apply_t {
     hb_op_t *op;
     hb_order_t *order;
     hb_json_t *doc;             /* the record, changed on the way */
+    const char *id;             /* as it was given: outlives the record's own */
     const char *proof;
     hb_order_effect_e effect;
     const char *note;
@@ -47,12 +48,18 @@ static apr_status_t end(apply_t *w, hb_order_effect_e effect, const char *note)
     return APR_SUCCESS;
 }
 
-/* A step of the time line, and the order as it is after it. */
+/* The record was changed: the order as it is now. */
+static void changed(apply_t *w)
+{
+    hb_order_read(w->order, w->doc);
+    w->order->id = w->id;
+    w->is_changed = 1;
+}
+
 static void step(apply_t *w, const char *what, const char *detail)
 {
     hb_order_step(w->op, w->doc, what, detail);
-    hb_order_read(w->order, w->doc);
-    w->is_changed = 1;
+    changed(w);
 }
 
 static void move(apply_t *w, hb_order_state_e next, const char *detail)
@@ -192,7 +199,11 @@ static apr_status_t give(apply_t *w, const char **why)
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    return w->order->og_tier > 0 ? give_og(w, why) : give_coins(w, why);
+    rv = w->order->og_tier > 0 ? give_og(w, why) : give_coins(w, why);
+    if (rv == APR_SUCCESS && *why == NULL) {
+        hb_json_set_int(w->doc, "givenAt", hb_time_to_msec(w->op->now));
+    }
+    return rv;
 }
 
 /* --- the acts --- */
@@ -232,7 +243,7 @@ static void note_payment(apply_t *w, const hb_pay_fact_t *fact)
     }
     hb_json_set_int(w->doc, "paidAt", hb_time_to_msec(w->op->now));
     hb_json_set_string(w->doc, "proof", w->proof);
-    hb_order_read(w->order, w->doc);
+    changed(w);
 }
 
 static hb_json_t *early_make(hb_op_t *op, const hb_pay_fact_t *fact);
@@ -318,8 +329,7 @@ static apr_status_t paid_again(apply_t *w, const hb_pay_fact_t *fact)
         || strcmp(fact->payment_id, w->order->payment_id) == 0) {
         if (fact->charge_id != NULL && w->order->charge_id == NULL) {
             hb_json_set_string(w->doc, "chargeId", fact->charge_id);
-            hb_order_read(w->order, w->doc);
-            w->is_changed = 1;
+            changed(w);
         }
         return end(w, HB_ORDER_ALREADY, "this payment is known");
     }
@@ -439,7 +449,7 @@ static int is_of_another(const apply_t *w, const hb_pay_fact_t *fact)
 }
 
 /* Coins moved by hb_refund.h; here is what the order is after it. */
-static apr_status_t reversed(apply_t *w, const hb_reversal_t *r, const hb_pay_fact_t *fact)
+static apr_status_t reversed(apply_t *w, const hb_reversal_t *r, hb_pay_outcome_e outcome)
 {
     const hb_order_state_e next = r->is_disputed ? HB_ORDER_DISPUTED
         : r->is_lost ? HB_ORDER_CHARGED_BACK : r->is_whole ? HB_ORDER_REFUNDED
@@ -451,12 +461,9 @@ static apr_status_t reversed(apply_t *w, const hb_reversal_t *r, const hb_pay_fa
         move(w, next, r->note);
     }
     else {
-        step(w, hb_pay_outcome_name(fact->outcome), r->note);
+        step(w, hb_pay_outcome_name(outcome), r->note);
     }
-    if (fact->outcome == HB_PAY_REFUND_FAILED) {
-        rv = flag(w, fact, "refund_failed", "a refund did not go through");
-    }
-    if (rv == APR_SUCCESS && r->is_whole) {
+    if (r->is_whole) {
         rv = hb_order_unflag(w->op, w->order->id, "undeliverable", NULL, "refunded");
     }
     end(w, HB_ORDER_APPLIED, r->note);
@@ -468,6 +475,9 @@ static apr_status_t refund(apply_t *w, const hb_pay_fact_t *fact)
     hb_reversal_t r;
     apr_status_t rv;
 
+    if (is_of_another(w, fact) && fact->outcome == HB_PAY_REFUND_FAILED) {
+        return flag(w, fact, "refund_failed", "a refund of a payment beyond the first");
+    }
     if (is_of_another(w, fact)) {
         step(w, "refunded", "a payment beyond the first went back");
         end(w, HB_ORDER_APPLIED, "a payment beyond the first went back");
@@ -478,26 +488,35 @@ static apr_status_t refund(apply_t *w, const hb_pay_fact_t *fact)
         return flag(w, fact, "amount", "more went back than was paid");
     }
     rv = hb_refund_apply(&r, w->op, w->order, fact);
-    if (rv == APR_SUCCESS && !r.is_news && fact->outcome == HB_PAY_REFUND_FAILED) {
-        return flag(w, fact, "refund_failed", "a refund did not go through");
+    if (rv == APR_SUCCESS && fact->outcome == HB_PAY_REFUND_FAILED) {
+        if (r.is_news) {
+            rv = reversed(w, &r, fact->outcome);
+        }
+        return rv == APR_SUCCESS
+            ? flag(w, fact, "refund_failed", "a refund did not go through") : rv;
     }
     if (rv == APR_SUCCESS && !r.is_news) {
         return fact->refunded_minor < 0
             ? end(w, HB_ORDER_WAITS, "the sum of refunds is told by another message")
             : end(w, HB_ORDER_ALREADY, "this refund is known");
     }
-    return rv == APR_SUCCESS ? reversed(w, &r, fact) : rv;
+    return rv == APR_SUCCESS ? reversed(w, &r, fact->outcome) : rv;
 }
 
 static apr_status_t dispute(apply_t *w, const hb_pay_fact_t *fact)
 {
     hb_reversal_t r;
-    apr_status_t rv = hb_dispute_apply(&r, w->op, w->order, fact);
+    apr_status_t rv;
 
+    if (is_of_another(w, fact)) {
+        return flag(w, fact, "refund_unknown", apr_pstrcat(w->op->pool, "a payment beyond the "
+                    "first: ", hb_pay_outcome_name(fact->outcome), NULL));
+    }
+    rv = hb_dispute_apply(&r, w->op, w->order, fact);
     if (rv == APR_SUCCESS && !r.is_news) {
         return end(w, HB_ORDER_ALREADY, "this dispute is known");
     }
-    return rv == APR_SUCCESS ? reversed(w, &r, fact) : rv;
+    return rv == APR_SUCCESS ? reversed(w, &r, fact->outcome) : rv;
 }
 
 static apr_status_t wait_for(apply_t *w, const hb_pay_fact_t *fact)
@@ -543,14 +562,14 @@ apr_status_t hb_order_apply(hb_order_effect_e *effect, const char **note, hb_op_
                             hb_order_t *order, const hb_pay_fact_t *fact, const char *proof)
 {
     apply_t w = { .op = op, .order = order, .doc = (hb_json_t *)order->doc, .proof = proof,
-                  .effect = HB_ORDER_IGNORED };
+                  .id = order->id, .effect = HB_ORDER_IGNORED };
     apr_status_t rv = APR_SUCCESS;
 
     if (fact->outcome != HB_PAY_UNKNOWN) {
         rv = act(&w, fact);
     }
     if (rv == APR_SUCCESS && w.is_changed) {
-        rv = hb_store_replace(NULL, op, HB_C_ORDERS, w.doc);
+        rv = hb_order_write(order, op, w.doc);
     }
     *effect = w.effect;
     *note = w.note;
@@ -576,7 +595,8 @@ void hb_order_applied(hb_op_t *op, const hb_order_t *order, hb_order_effect_e ef
 
 apr_status_t hb_order_release(hb_op_t *op, hb_order_t *order, const char *why)
 {
-    apply_t w = { .op = op, .order = order, .doc = (hb_json_t *)order->doc };
+    apply_t w = { .op = op, .order = order, .doc = (hb_json_t *)order->doc, .id = order->id };
+    hb_reversal_t r;
     const char *because;
     apr_status_t rv;
 
@@ -591,5 +611,11 @@ apr_status_t hb_order_release(hb_op_t *op, hb_order_t *order, const char *why)
         move(&w, HB_ORDER_PAID, why);
         rv = hb_order_unflag(op, order->id, "undeliverable", NULL, "given after all");
     }
-    return rv == APR_SUCCESS ? hb_store_replace(NULL, op, HB_C_ORDERS, w.doc) : rv;
+    if (rv == APR_SUCCESS) {
+        rv = hb_refund_given(&r, op, order);
+    }
+    if (rv == APR_SUCCESS && r.is_news) {       /* what was told of while it waited */
+        rv = reversed(&w, &r, HB_PAY_REFUNDED);
+    }
+    return rv == APR_SUCCESS ? hb_order_write(order, op, w.doc) : rv;
 }

@@ -151,17 +151,6 @@ apr_status_t hb_order_flag_list(hb_json_t **list, hb_op_t *op, const hb_json_t *
                               .sort = { { "createdAt", 1 } },
                               .limit = (int)hb_json_int(query, "limit", 20),
                               .after = hb_json_string(query, "after") };
-    hb_json_t *items = hb_json_array_make(op->pool);
-    hb_page_t page;
-    apr_status_t rv = hb_store_find(&page, op, &find);
-    int i;
 
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    for (i = 0; i < page.n_items; i++) {
-        hb_json_push(items, hb_schema_view(op, HB_C_FLAGS, page.items[i], HB_STAFF));
-    }
-    *list = hb_page_json(op, items, page.next);
-    return APR_SUCCESS;
+    return hb_store_list(list, op, &find, HB_STAFF);
 }

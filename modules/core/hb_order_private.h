@@ -45,6 +45,9 @@ void hb_order_step(hb_op_t *op, hb_json_t *doc, const char *what, const char *de
 /** Put a record into a state: state and openUntil. */
 void hb_order_set_state(hb_json_t *doc, hb_order_state_e state);
 
+/** Write a record that was loaded in this transaction; order is read from it again. */
+apr_status_t hb_order_write(hb_order_t *order, hb_op_t *op, hb_json_t *doc);
+
 /** "stripe:pi_...", or of an id that is too long for a record id a hash of it. NULL for NULL. */
 const char *hb_order_ref(hb_op_t *op, const char *provider, const char *id);
 
