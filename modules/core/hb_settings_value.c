@@ -227,6 +227,27 @@ static const char *read_cors_origins(const char **value, apr_pool_t *pool)
     return NULL;
 }
 
+/* Scheme and something behind it, so that a beginning always ends within or behind a host. */
+static const char *read_payment_return(const char **value, apr_pool_t *pool)
+{
+    char *state, *address, *list = apr_pstrdup(pool, *value);
+    const char *behind;
+
+    for (address = apr_strtok(list, ",", &state); address != NULL;
+         address = apr_strtok(NULL, ",", &state)) {
+        behind = strstr(address, "://");
+        if (behind == NULL || behind == address || behind[3] == '\0' || behind[3] == '/'
+            || strpbrk(address, " ?#\"<>\\@") != NULL
+            || strncasecmp(address, "javascript", 10) == 0
+            || strncasecmp(address, "data", 4) == 0) {
+            return apr_psprintf(pool, "\"%s\" is no address to send payers to: write scheme, host "
+                                "and path, as in https://app.example.com/pay or myapp://paid",
+                                shown(address, pool));
+        }
+    }
+    return NULL;
+}
+
 static const char *read_mail_address(const char **value, apr_pool_t *pool)
 {
     const char *at = strchr(*value, '@');
@@ -325,6 +346,7 @@ static const struct {
 } own_readers[] = {
     { "public_url",   read_public_url },
     { "cors_origins", read_cors_origins },
+    { "payment_return", read_payment_return },
     { "admin_emails", read_admin_emails },
     { "mail_from",    read_mail_address },
     { "smtp_url",     read_smtp_url },

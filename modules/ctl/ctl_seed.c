@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Filling a new store. The layout is made when a store is first opened; the gift catalogue and the
- * OG tiers come from conf/seed, which travels inside this command. --demo adds people and streams through the same core
+ * Filling a new store. The layout is made when a store is first opened; the gift catalogue, the
+ * OG tiers and the price list come from conf/seed, which travels inside this command. --demo adds people and streams through the same core
  * functions as requests do, so that lists and counts have something to show. Nobody can
  * sign in as a demo account until `user password` gives it one that is known.
  */
@@ -14,6 +14,7 @@
 #include "hb_crypto.h"
 #include "hb_gift.h"
 #include "hb_og.h"
+#include "hb_price.h"
 #include "hb_schema.h"
 #include "hb_store.h"
 #include "hb_stream.h"
@@ -153,31 +154,37 @@ static int rows_read(hb_json_t **rows, ctl_t *ctl, const char *path,
 }
 
 /* What the platform sells, as far as it is not there. */
-static int catalogue(ctl_t *ctl, hb_op_t *op, const hb_json_t *gifts, const hb_json_t *tiers)
+static int catalogue(ctl_t *ctl, hb_op_t *op, const hb_json_t *gifts, const hb_json_t *tiers,
+                     const hb_json_t *prices)
 {
-    int n_gifts, n_tiers = 0;
+    int n_gifts, n_tiers = 0, n_prices = 0;
     apr_status_t rv = hb_gift_seed(&n_gifts, op, gifts);
 
     if (rv == APR_SUCCESS) {
         rv = hb_og_seed(&n_tiers, op, tiers);
     }
+    if (rv == APR_SUCCESS) {
+        rv = hb_price_seed(&n_prices, op, prices);
+    }
     if (rv != APR_SUCCESS) {
         return ctl_fail_op(ctl, op, rv);
     }
     ctl_say(ctl, "added %d gifts and %d OG tiers", n_gifts, n_tiers);
+    ctl_say(ctl, "added %d prices in money", n_prices);
     return CTL_OK;
 }
 
 int ctl_seed(ctl_t *ctl, int argc, const char *const *argv)
 {
     const char *ids[N_DEMOS] = { NULL };
-    const char *gifts_path = NULL, *tiers_path = NULL;
-    hb_json_t *gifts, *tiers;
+    const char *gifts_path = NULL, *tiers_path = NULL, *prices_path = NULL;
+    hb_json_t *gifts, *tiers, *prices;
     int wants_demo = 0, n_people = 0, n_streams = 0, i;
     const ctl_option_t options[] = {
         { "demo", NULL, &wants_demo },
         { "gifts", &gifts_path, NULL },
         { "og-tiers", &tiers_path, NULL },
+        { "prices", &prices_path, NULL },
         { NULL, NULL, NULL }
     };
     hb_op_t *op;
@@ -191,10 +198,14 @@ int ctl_seed(ctl_t *ctl, int argc, const char *const *argv)
                        sizeof(bytes_og_tiers_json));
     }
     if (rc == CTL_OK) {
+        rc = rows_read(&prices, ctl, prices_path, bytes_prices_json,
+                       sizeof(bytes_prices_json));
+    }
+    if (rc == CTL_OK) {
         rc = ctl_site(&op, ctl);
     }
     if (rc == CTL_OK) {
-        rc = catalogue(ctl, op, gifts, tiers);
+        rc = catalogue(ctl, op, gifts, tiers, prices);
     }
     for (i = 0; rc == CTL_OK && wants_demo && i < N_DEMOS; i++) {
         rc = person(&ids[i], ctl, &demos[i]);

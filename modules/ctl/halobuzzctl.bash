@@ -9,13 +9,13 @@ _halobuzzctl()
 
     COMPREPLY=()
     case $prev in
-    --settings|--password-file|--gifts|--og-tiers)
+    --settings|--password-file|--gifts|--og-tiers|--prices)
         COMPREPLY=( $(compgen -f -- "$cur") ); return ;;
     --role)
         COMPREPLY=( $(compgen -W "$roles" -- "$cur") ); return ;;
     esac
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=( $(compgen -W "check health status routes smoke seed og providers user ledger events webhook bus store version help" -- "$cur") )
+        COMPREPLY=( $(compgen -W "check health status routes smoke seed og providers user ledger events webhook reconcile bus store version help" -- "$cur") )
         return
     fi
     case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
@@ -31,6 +31,8 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "--at $common" -- "$cur") ) ;;
     "ledger statement")
         COMPREPLY=( $(compgen -W "--limit --after $common" -- "$cur") ) ;;
+    "reconcile "*)
+        COMPREPLY=( $(compgen -W "--since --open --json $common" -- "$cur") ) ;;
     "events list")
         COMPREPLY=( $(compgen -W "--order --pending --refused --limit --after $common" -- "$cur") ) ;;
     "events replay")
@@ -66,9 +68,9 @@ _halobuzzctl()
     "og "*)
         COMPREPLY=( $(compgen -W "bonus" -- "$cur") ) ;;
     "seed "*)
-        COMPREPLY=( $(compgen -W "--demo --gifts --og-tiers $common" -- "$cur") ) ;;
+        COMPREPLY=( $(compgen -W "--demo --gifts --og-tiers --prices $common" -- "$cur") ) ;;
     "help "*)
-        COMPREPLY=( $(compgen -W "check health status routes smoke seed og providers user ledger events webhook bus store version" -- "$cur") ) ;;
+        COMPREPLY=( $(compgen -W "check health status routes smoke seed og providers user ledger events webhook reconcile bus store version" -- "$cur") ) ;;
     *)
         COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
     esac
