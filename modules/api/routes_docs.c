@@ -86,6 +86,25 @@ static apr_status_t script(hb_ap_call_t *call)
                 sizeof(bytes_docs_js));
 }
 
+static apr_status_t chat(hb_ap_call_t *call)
+{
+    apr_table_setn(call->r->err_headers_out, "Content-Security-Policy", PAGE_POLICY);
+    return give(call, "text/html; charset=utf-8", tag_chat_html, bytes_chat_html,
+                sizeof(bytes_chat_html));
+}
+
+static apr_status_t chat_style(hb_ap_call_t *call)
+{
+    return give(call, "text/css; charset=utf-8", tag_chat_css, bytes_chat_css,
+                sizeof(bytes_chat_css));
+}
+
+static apr_status_t chat_script(hb_ap_call_t *call)
+{
+    return give(call, "text/javascript; charset=utf-8", tag_chat_js, bytes_chat_js,
+                sizeof(bytes_chat_js));
+}
+
 static const hb_route_t docs_routes[] = {
     { .method = M_HB_GET, .path = "//openapi.json", .needs = HB_IN_MAINTENANCE, .rate = "api",
       .action = openapi, .tag = HB_TAG_PAGES,
@@ -98,6 +117,15 @@ static const hb_route_t docs_routes[] = {
       .sentence = "style of that page" },
     { .method = M_HB_GET, .path = "//docs/docs.js", .needs = HB_IN_MAINTENANCE,
       .rate = "api", .action = script, .tag = HB_TAG_PAGES,
+      .sentence = "script of that page" },
+    { .method = M_HB_GET, .path = "//docs/chat", .needs = HB_IN_MAINTENANCE, .rate = "api",
+      .action = chat, .tag = HB_TAG_PAGES,
+      .sentence = "a live room to try out: two clients that talk over a socket" },
+    { .method = M_HB_GET, .path = "//docs/chat.css", .needs = HB_IN_MAINTENANCE,
+      .rate = "api", .action = chat_style, .tag = HB_TAG_PAGES,
+      .sentence = "style of that page" },
+    { .method = M_HB_GET, .path = "//docs/chat.js", .needs = HB_IN_MAINTENANCE,
+      .rate = "api", .action = chat_script, .tag = HB_TAG_PAGES,
       .sentence = "script of that page" },
 };
 

@@ -42,10 +42,13 @@
 
 #include <apr_general.h>
 #include <apr_getopt.h>
+#include <apr_strings.h>
 
 #include "hb_program.h"
 #include "rt_echo.h"
 #include "rt_engine.h"
+#include "rt_house.h"
+#include "rt_site.h"
 
 #define LISTEN_MAX 4
 #define EXIT_USAGE 2
@@ -114,7 +117,9 @@ static const char *read_options(options_t *options, int argc, const char *const 
 
 /* Serve until a signal says stop. @return NULL, or why it cannot */
 static const char *serve(const options_t *options, const rt_app_t *app, void *app_data,
-                         const rt_config_t *config, const hb_log_t *log, apr_pool_t *pool)
+                         const rt_config_t *config, const hb_log_t *log,
+                         const rt_config_t *(*reload)(void *baton), void *baton,
+                         apr_pool_t *pool)
 {
     rt_engine_t *engine = rt_engine_make(app, app_data, config, log, pool);
     const char *why = NULL;
@@ -126,9 +131,74 @@ static const char *serve(const options_t *options, const rt_app_t *app, void *ap
     if (why == NULL) {
         hb_log_to(log, HB_LOG_NOTICE, 0, HBLOGNO(06100) "serving %s on %d loops at %s",
                   app->name, rt_engine_loops(engine), options->listen[0]);
-        rt_engine_run(engine, NULL, NULL);
+        rt_engine_run(engine, reload, baton);
     }
     rt_engine_free(engine);
+    return why;
+}
+
+/* --- the rooms --- */
+
+typedef struct serving_t {
+    const options_t *options;
+    hb_program_t *program;
+    hb_site_t *site;
+    apr_pool_t *pool;
+} serving_t;
+
+/* Settings that concern the engine and the core are read anew; the files and threads that are
+ * open stay as they are. What threads still read is never freed. */
+static const rt_config_t *reload(void *baton)
+{
+    serving_t *serving = baton;
+    rt_config_t *config = apr_pcalloc(serving->pool, sizeof(*config));
+    const hb_settings_t *settings;
+    const char *why;
+
+    hb_program_reload(serving->program);
+    serving->site->log.level = hb_program_level(serving->program);
+    why = hb_settings_load(&settings, serving->options->config, serving->pool);
+    if (why != NULL) {
+        hb_log_to(&serving->site->log, HB_LOG_ERR, 0, HBLOGNO(06205) "the settings stay as "
+                  "they were: %s", why);
+        return NULL;
+    }
+    __atomic_store_n(&serving->site->settings, settings, __ATOMIC_RELEASE);
+    rt_config_read(config, settings);
+    config->loops = serving->options->loops;
+    return config;
+}
+
+static const char *serve_rooms(options_t *options, hb_program_t *program, const hb_log_t *log,
+                               apr_pool_t *pool)
+{
+    serving_t serving = { options, program, NULL, pool };
+    const hb_settings_t *settings;
+    rt_house_t *house;
+    rt_config_t config;
+    const char *why;
+
+    why = hb_settings_load(&settings, options->config, pool);
+    if (why == NULL) {
+        why = rt_site_open(&serving.site, settings, log, pool);
+    }
+    if (why != NULL) {
+        return why;
+    }
+    if (rt_house_make(&house, serving.site, pool) != APR_SUCCESS) {
+        return "the rooms cannot be opened";
+    }
+    rt_config_read(&config, settings);
+    config.loops = options->loops;
+    if (options->n_listen == 0 && *settings->realtime_socket != '\0') {
+        options->listen[options->n_listen++] = apr_pstrcat(pool, "unix:",
+                                                           settings->realtime_socket, NULL);
+    }
+    if (options->n_listen == 0) {
+        return "neither HaloBuzzRealtimeSocket nor --listen says where to listen";
+    }
+    why = serve(options, &rt_house_app, house, &config, log, reload, &serving, pool);
+    rt_house_free(house);
     return why;
 }
 
@@ -138,13 +208,14 @@ static const char *serve_echo(const options_t *options, const hb_log_t *log, apr
 
     rt_config_echo(&config);
     config.loops = options->loops;
-    return serve(options, &rt_echo_app, NULL, &config, log, pool);
+    return serve(options, &rt_echo_app, NULL, &config, log, NULL, NULL, pool);
 }
 
 int main(int argc, const char *const *argv)
 {
     options_t options;
     apr_pool_t *pool;
+    hb_program_t *program;
     hb_log_t log;
     const char *why;
 
@@ -156,8 +227,10 @@ int main(int argc, const char *const *argv)
         fprintf(stderr, "halobuzz-realtimed: %s; see halobuzz-realtimed(8)\n", why);
         return EXIT_USAGE;
     }
-    log = hb_program_log(hb_program_open("halobuzz_realtime", pool));
-    why = options.config != NULL ? "no application for --config" : serve_echo(&options, &log, pool);
+    program = hb_program_open("halobuzz_realtime", pool);
+    log = hb_program_log(program);
+    why = options.config != NULL ? serve_rooms(&options, program, &log, pool)
+        : serve_echo(&options, &log, pool);
     if (why != NULL) {
         hb_log_to(&log, HB_LOG_CRIT, 0, HBLOGNO(06104) "%s", why);
         return HB_PROGRAM_MISCONFIGURED;

@@ -148,6 +148,17 @@ rt_past_t *rt_chain_after(const rt_chain_t *chain, apr_uint64_t after)
     return found;
 }
 
+apr_size_t rt_chain_bytes(const rt_chain_t *chain, apr_uint64_t after)
+{
+    const rt_past_t *past = chain->newest;
+    apr_size_t bytes = 0;
+
+    for (; past != NULL && rt_news_seq(past->news) > after; past = past->older) {
+        bytes += past->bytes;
+    }
+    return bytes;
+}
+
 rt_past_t *rt_past_next(const rt_past_t *past)
 {
     return past->newer;

@@ -51,6 +51,9 @@ rt_past_t *rt_chain_after(const rt_chain_t *chain, apr_uint64_t after);
 rt_past_t *rt_past_next(const rt_past_t *past);
 rt_news_t *rt_past_news(const rt_past_t *past);
 
+/** What the entries numbered higher than after take. */
+apr_size_t rt_chain_bytes(const rt_chain_t *chain, apr_uint64_t after);
+
 /** Of all chains. */
 apr_size_t rt_history_bytes(const rt_history_t *history);
 

@@ -16,7 +16,9 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 @pytest.mark.parametrize("path, kind", [
     ("/docs", "text/html; charset=utf-8"), ("/docs/", "text/html; charset=utf-8"),
     ("/docs/errors", "text/html; charset=utf-8"), ("/docs/docs.css", "text/css; charset=utf-8"),
-    ("/docs/docs.js", "text/javascript; charset=utf-8")])
+    ("/docs/docs.js", "text/javascript; charset=utf-8"),
+    ("/docs/chat", "text/html; charset=utf-8"), ("/docs/chat.css", "text/css; charset=utf-8"),
+    ("/docs/chat.js", "text/javascript; charset=utf-8")])
 def test_files(client, path, kind):
     reply = client.get(path)
     assert reply.status_code == 200
@@ -27,20 +29,24 @@ def test_files(client, path, kind):
     assert again.status_code == 304
 
 
-def test_policy(client):
-    policy = client.get("/docs").headers["Content-Security-Policy"]
+@pytest.mark.parametrize("page", ("/docs", "/docs/chat"))
+def test_policy(client, page):
+    policy = client.get(page).headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "script-src 'self'" in policy
     assert "unsafe" not in policy and "http" not in policy and "*" not in policy
 
 
-def test_nothing_from_outside_and_nothing_inline(client):
-    page = client.get("/docs").text
+@pytest.mark.parametrize("address, files", (
+    ("/docs", ("/docs/docs.js", "/docs/docs.css")),
+    ("/docs/chat", ("/docs/chat.js", "/docs/chat.css"))))
+def test_nothing_from_outside_and_nothing_inline(client, address, files):
+    page = client.get(address).text
     assert re.findall(r'(?:src|href)="([^"]*)"', page)
-    for address in re.findall(r'(?:src|href)="([^"]*)"', page):
-        assert address.startswith(("/", "#")) or address == "data:,", address
+    for link in re.findall(r'(?:src|href)="([^"]*)"', page):
+        assert link.startswith(("/", "#")) or link == "data:,", link
     assert not re.search(r"<script(?![^>]*src=)|<style|\son\w+=|\sstyle=", page)
-    for path in ("/docs/docs.js", "/docs/docs.css"):
+    for path in files:
         text = client.get(path).text
         assert not re.search(r"https?://", text), path
         assert "innerHTML" not in text and "eval(" not in text

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file rt_house.h
+ * The rooms of the platform as an application of the engine (rt_app.h). One *house* a process,
+ * one *hub* a loop, one *peer* a socket. The house's parts are files of their own:
+ *
+ *     rt_house.c   life of house, hubs and peers
+ *     rt_enter.c   who may come in, and taking up an earlier connection
+ *     rt_call.c    what clients ask for: the table of calls, each a call of the core
+ *     rt_feed.c    what the bus tells: to rooms, and what has to be obeyed (signed out, banned)
+ *     rt_plain.c   WebSockets without Socket.IO, and event streams
+ */
+#ifndef RT_HOUSE_H
+#define RT_HOUSE_H
+
+#include <uv.h>
+
+#include "hb_bus.h"
+#include "hb_limit.h"
+#include "hb_op.h"
+#include "rt_app.h"
+#include "rt_beat.h"
+#include "rt_due.h"
+#include "rt_recover.h"
+#include "rt_room.h"
+#include "rt_tally.h"
+#include "rt_viewers.h"
+#include "rt_work.h"
+
+typedef struct rt_house_t rt_house_t;
+typedef struct rt_hub_t rt_hub_t;
+typedef struct rt_peer_t rt_peer_t;
+
+/** Streams one socket may watch at once. */
+#define RT_WATCH_MAX RT_RECOVER_ROOMS
+
+/** Who missed more than that is told so: the queue of a reader holds no more. */
+#define RT_REPLAY_MAX_BYTES (512 * 1024)
+
+/* --- for the program --- */
+
+/**
+ * Make the house. The site is open. Reads what an earlier program left to be recovered.
+ * @return HB_E_CONFIG when a file in the state directory cannot be used; logged already
+ */
+apr_status_t rt_house_make(rt_house_t **house, hb_site_t *site, apr_pool_t *pool);
+
+/** What the engine calls; house is its app. */
+extern const rt_app_t rt_house_app;
+
+/** When the engine has ended. */
+void rt_house_free(rt_house_t *house);
+
+/* --- for its parts --- */
+
+struct rt_house_t {
+    hb_site_t *site;
+    apr_pool_t *pool;
+    rt_recover_t *recover;
+    rt_viewers_t *viewers;
+    rt_tally_t *by_user;
+    apr_uint64_t *sockets;      /* of each place in recover; other threads read it */
+    char epoch[17];             /* that recover belongs to; hub 0's */
+};
+
+#define RT_REVOKED_KEPT 64
+
+struct rt_hub_t {
+    rt_house_t *house;
+    rt_loop_t *loop;
+    apr_pool_t *pool;
+    apr_pool_t *scratch;        /* one turn */
+    rt_rooms_t *rooms;
+    rt_works_t *works;
+    rt_due_t *due;
+    hb_bus_reader_t *reader;
+    uv_poll_t poll;
+    int is_polling;
+    void (*feed_stopped)(rt_hub_t *hub);        /* not NULL once the loop is ending */
+    int is_reading;             /* more of the log waits for the next turn */
+    apr_uint64_t seq;           /* of the newest event that was read */
+    char epoch[17];
+    int n_plain, n_stream;      /* peers behind those doors: which forms frames need */
+    rt_room_t **beating;        /* rooms with something to tell at the next beat; held */
+    int n_beating, beating_size;
+    apr_uint64_t beat_at, second_at;
+    /* Who was signed out lately: a check that was under way meanwhile is made again. */
+    char revoked[RT_REVOKED_KEPT][32];
+    apr_uint64_t n_revoked;
+};
+
+/** What a client that connects wants; until it is in. */
+typedef struct rt_wish_t {
+    char *pid, *offset;         /* as the client sent them; NULL when it did not */
+    int tries;
+    apr_uint64_t revoked_before;
+} rt_wish_t;
+
+typedef enum rt_peer_state_e {
+    RT_PEER_WAITING,            /* a plain client that has not said who it is */
+    RT_PEER_ENTERING,
+    RT_PEER_IN,
+    RT_PEER_OVER
+} rt_peer_state_e;
+
+struct rt_peer_t {
+    rt_member_t member;         /* first: a room's member is a peer */
+    rt_hub_t *hub;
+    rt_socket_t *socket;        /* NULL once it is gone */
+    apr_uint64_t id;            /* of the socket */
+    rt_line_t line;             /* what it asked for, in order */
+    int holds;                  /* the socket, and each task */
+    rt_peer_state_e state;
+    rt_door_e door;
+    char user_id[RT_STREAM_ID_MAX + 1];
+    char session_id[RT_STREAM_ID_MAX + 1];
+    char *token;
+    rt_wish_t *wish;
+    int place;                  /* in recover, or -1 */
+    rt_kept_room_t *watches;    /* streams it is in */
+    int n_watches;
+    rt_due_entry_t due;         /* when its token expires */
+    apr_uint64_t rate_at;       /* msec */
+    int rate_left;              /* thousandths of an event */
+    int strikes;                /* events refused in a row */
+};
+
+/** What is kept of the request a session began with. */
+typedef struct rt_guest_t {
+    rt_house_t *house;
+    char *address, *request_id, *agent;
+    char *token;                /* of a header or cookie, or NULL */
+    char *stream_id;            /* of an event stream */
+    char *last_id;              /* Last-Event-ID, or NULL */
+} rt_guest_t;
+
+/* rt_house.c */
+rt_hub_t *rt_hub_of(const rt_socket_t *socket);
+rt_peer_t *rt_peer_make(rt_hub_t *hub, rt_socket_t *socket);
+void rt_peer_hold(rt_peer_t *peer);
+void rt_peer_release(rt_peer_t *peer);
+/** Fill an op with where the peer comes from. */
+void rt_peer_mark(hb_op_t *op, const rt_peer_t *peer);
+rt_kept_room_t *rt_peer_watch(const rt_peer_t *peer, const char *stream_id);
+void rt_peer_watch_add(rt_peer_t *peer, const char *stream_id, apr_uint64_t since);
+void rt_peer_watch_remove(rt_peer_t *peer, rt_kept_room_t *watch);
+/** End it with a word about why, where the door has a form for that. */
+void rt_peer_end(rt_peer_t *peer, rt_reason_e reason);
+/** "stream:ID" in pool. */
+const char *rt_room_name_of(const char *kind, const char *id, apr_pool_t *pool);
+/** In the core's own microseconds, for what is kept over restarts. */
+apr_time_t rt_house_now(const rt_house_t *house);
+
+/* rt_enter.c */
+/** A new peer; auth is what came with CONNECT. */
+void rt_enter_begin(rt_peer_t *peer, rt_bytes_t auth);
+/** A waiting peer says who it is. @param auth  an object with token, pid, offset */
+void rt_enter_with(rt_peer_t *peer, const hb_json_t *auth);
+/** Was one of these signed out since n_revoked was before? */
+int rt_was_revoked(const rt_hub_t *hub, apr_uint64_t before, const char *user_id,
+                   const char *session_id);
+/** Put another token in the place of the peer's; it expires then. */
+void rt_peer_set_token(rt_peer_t *peer, const char *token, apr_time_t expires_at);
+
+/* rt_call.c */
+/**
+ * A client asks for something.
+ * @param name, args   args is the object that came with it, as JSON text
+ */
+void rt_call(rt_peer_t *peer, const char *name, apr_size_t name_len, rt_bytes_t args,
+             int wants_ack, apr_uint64_t ack_id);
+
+/* rt_feed.c */
+void rt_feed_start(rt_hub_t *hub);
+void rt_feed_read(rt_hub_t *hub);
+/** stopped is called when nothing watches the bus any more; it may free the hub. */
+void rt_feed_stop(rt_hub_t *hub, void (*stopped)(rt_hub_t *hub));
+/** Emit what a room's chain holds after a number, in order over all rooms of the peer. */
+void rt_feed_replay(rt_peer_t *peer, rt_room_t *const *rooms, const apr_uint64_t *after, int n);
+/** Emit one of them, if this peer may see it. */
+void rt_feed_emit(rt_peer_t *peer, const rt_news_t *news);
+unsigned int rt_hub_forms(const rt_hub_t *hub);
+
+/* rt_plain.c */
+/** A message of a plain WebSocket. */
+void rt_plain_message(rt_peer_t *peer, const rt_event_t *event);
+/** The answer to a call, as the door wants it. @param ack  JSON object text */
+void rt_answer_send(rt_peer_t *peer, apr_uint64_t ack_id, const char *ack, apr_size_t len);
+/** "ready": the first thing a plain client and a stream hear. */
+void rt_plain_ready(rt_peer_t *peer, const char *sid, const char *pid, int is_recovered);
+/** A peer of a stream is in: take it to its room. */
+void rt_stream_enter(rt_peer_t *peer);
+
+#endif /* RT_HOUSE_H */

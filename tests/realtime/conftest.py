@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the realtime tests. README says how a case is meant to look."""
+
+import os
+import sys
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+
+from hb_live import BUILD, Live, LiveServer, Users      # noqa: E402
+import stock as stock_module                            # noqa: E402
+
+alive = []                              # servers whose logs the running case answers for
+
+
+def judge(server, claimed):
+    loud = server.loud_lines(claimed)
+    assert not loud, "log lines that this case did not claim:\n" + "\n".join(loud[:20])
+    reports = server.reports()
+    assert not reports, "sanitizer reports:\n" + "\n".join(reports)[:6000]
+
+
+@pytest.fixture
+def claims():
+    """Say which loud log lines a case provokes: numbers, or "~text" for lines without one."""
+    claimed = []
+
+    def claim(*names):
+        claimed.extend(names)
+
+    claim.names = claimed
+    return claim
+
+
+@pytest.fixture(autouse=True)
+def log_guard(claims):
+    yield
+    for one in list(alive):
+        judge(one, claims.names)
+
+
+@pytest.fixture(scope="session", params=("wss",))
+def server(request):
+    """One server for all cases that need nothing special, over TLS."""
+    one = LiveServer(tls=request.param == "wss", settings={"HaloBuzzRealtimePerUser": "50"})
+    try:
+        one.start()
+    except BaseException:
+        one.kill()
+        one.remove()
+        raise
+    alive.append(one)
+    yield one
+    alive.remove(one)
+    try:
+        one.stop()
+        judge(one, ())
+    finally:
+        one.kill()
+        one.remove()
+
+
+@pytest.fixture
+def make_server(claims):
+    """Servers of a case's own: make_server(settings={...}, tls=True ...)."""
+    made = []
+
+    def make(**args):
+        one = LiveServer(**args)
+        made.append(one)
+        return one.start()
+
+    yield make
+    try:
+        for one in made:
+            one.stop()
+            judge(one, claims.names)
+    finally:
+        for one in made:
+            one.kill()
+            one.remove()
+
+
+@pytest.fixture
+def users(server):
+    return Users(server)
+
+
+@pytest.fixture
+def make_users():
+    return Users
+
+
+@pytest.fixture
+def user(users):
+    return users.make()
+
+
+@pytest.fixture
+def make_live(server):
+    return lambda: Live(server)
+
+
+@pytest.fixture
+def make_live_on():
+    return Live
+
+
+@pytest.fixture
+def live(server):
+    """A room with its host."""
+    return Live(server)
+
+
+@pytest.fixture
+def rich(server):
+    return server.rich
+
+
+@pytest.fixture
+def stock(server):
+    """Official clients, in a process of their own."""
+    folder = os.environ.get("HB_NODE", os.path.join(BUILD, "node-realtime"))
+    one = stock_module.Stock(stock_module.packages(folder), server)
+    yield one
+    one.stop()

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same rooms without Socket.IO: plain WebSocket and text/event-stream."""
+
+import json
+import subprocess
+import time
+
+import pytest
+import websocket
+
+from hb_socketio import Plain, Socket
+
+
+class Events:
+    """curl that listens to a room."""
+
+    def __init__(self, server, stream_id, token=None, last_id=None):
+        command = ["curl", "-sSN", "--max-time", "30", "-D", "-",
+                   "%s/api/v1/streams/%s/events" % (server.url, stream_id)]
+        if server.tls:
+            command += ["--cacert", server.certificate]
+        if token:
+            command += ["-H", "Authorization: Bearer " + token]
+        if last_id:
+            command += ["-H", "Last-Event-ID: " + last_id]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.status = int(self.process.stdout.readline().split()[1])
+        self.headers = {}
+        for line in iter(self.process.stdout.readline, "\n"):
+            name, _, value = line.partition(":")
+            self.headers[name.lower()] = value.strip()
+
+    def next(self):
+        """(event, data, id); comments are passed over."""
+        event = {}
+        for line in self.process.stdout:
+            line = line.rstrip("\n")
+            if line == "" and event:
+                return event.get("event"), json.loads(event["data"]), event.get("id")
+            name, _, value = line.partition(": ")
+            if name:
+                event[name] = value
+        return None
+
+    def wait(self, name):
+        while True:
+            got = self.next()
+            assert got is not None, "the stream ended"
+            if got[0] == name:
+                return got
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def listen(server):
+    made = []
+
+    def start(*args, **more):
+        made.append(Events(server, *args, **more))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.stop()
+
+
+# --- plain WebSocket
+
+def test_plain_in_the_same_room(server, live, users):
+    stock = Socket(server, live.host.token, join=live.id)
+    plain = Plain(server, users.make().token)
+    ready = plain.wait("ready")["data"]
+    assert ready["recovered"] is False and ready["pid"] and len(ready["epoch"]) == 16
+    answer = plain.call("stream:join", {"streamId": live.id})
+    assert answer["ok"] and answer["stream"]["id"] == live.id
+    stock.say(live.id, "to all")
+    heard = plain.wait("chat:new")
+    assert heard["data"]["text"] == "to all" and heard["offset"].isdigit()
+    answer = plain.call("chat:new", {"streamId": live.id, "text": "and back"})
+    assert answer["ok"] and answer["message"]["text"] == "and back"
+    stock.wait_text("and back")
+
+
+def test_plain_says_who_it_is_first(server, live, users):
+    plain = Plain(server, users.make().token, by_header=False)
+    plain.wait("ready")
+    assert plain.call("stream:join", {"streamId": live.id})["ok"]
+    assert live.viewers() == 1
+
+
+def test_plain_comes_back(server, live, users):
+    user = users.make()
+    old = Plain(server, user.token, by_header=False)
+    pid = old.wait("ready")["data"]["pid"]
+    old.call("stream:join", {"streamId": live.id})
+    host = Socket(server, live.host.token, join=live.id)
+    host.say(live.id, "one")
+    offset = old.wait("chat:new")["offset"]
+    old.cut()
+    host.say(live.id, "two")
+    new = Plain(server, user.token, by_header=False, pid=pid, offset=offset)
+    assert new.wait("ready")["data"]["recovered"] is True
+    assert new.wait("chat:new")["data"]["text"] == "two"
+
+
+@pytest.mark.parametrize("message", ("x", "[]", "{}", '{"event":1}', '{"event":"stream:join"}',
+                                     '{"event":"auth","data":{}}',
+                                     '{"event":"auth","data":{"token":"x"}}'))
+def test_plain_without_a_word_who_it_is(server, message):
+    plain = Plain(server)
+    plain.send(message)
+    failed = plain.inbox.wait(lambda items: next((i for i in items if i.get("ok") is False),
+                                                 None))
+    assert failed["error"]["code"]
+    plain.inbox.wait_closed()
+
+
+def test_plain_with_a_bad_token(server):
+    with pytest.raises(websocket.WebSocketBadStatusException) as problem:
+        Plain(server, "x")
+    assert problem.value.status_code == 401
+
+
+def test_plain_hears_why_it_is_closed(server, users):
+    user = users.make()
+    plain = Plain(server, user.token)
+    plain.wait("ready")
+    user.post("/api/v1/auth/logout")
+    assert plain.wait("connection:closing")["data"]["code"] == 4001
+    assert plain.inbox.wait_closed() == 4001
+
+
+def test_plain_unreadable(server, users):
+    plain = Plain(server, users.make().token)
+    plain.wait("ready")
+    plain.send("{not json")
+    plain.inbox.wait_closed()
+
+
+# --- text/event-stream
+
+def test_stream_of_events(server, live, users, listen):
+    events = listen(live.id, users.make().token)
+    assert events.status == 200
+    assert events.headers["content-type"].startswith("text/event-stream")
+    name, data, first_id = events.next()
+    assert name == "ready" and data["streamId"] == live.id and data["recovered"] is False
+    assert live.viewers() == 1
+    host = Socket(server, live.host.token, join=live.id)
+    host.say(live.id, "one")
+    name, data, last_id = events.wait("chat:new")
+    assert data["text"] == "one"
+    assert last_id.startswith(data_epoch(first_id))
+    events.stop()
+    host.say(live.id, "two")
+    again = listen(live.id, users.make().token, last_id=last_id)
+    assert again.next()[1]["recovered"] is True
+    assert again.wait("chat:new")[1]["text"] == "two"
+    live.host.post("/api/v1/streams/%s/end" % live.id)
+    assert again.wait("stream:ended")
+    assert again.wait("connection:closing")[1]["code"] == 4010
+    assert again.next() is None
+
+
+def data_epoch(event_id):
+    return event_id.split("-")[0]
+
+
+@pytest.mark.parametrize("last_id", ("x", "0" * 16 + "-1", "0", "-", "9" * 60))
+def test_stream_that_cannot_be_recovered(server, live, users, listen, last_id):
+    events = listen(live.id, users.make().token, last_id=last_id)
+    assert events.next()[1]["recovered"] is False
+
+
+def test_stream_without_a_token(server, live, listen):
+    events = listen(live.id)
+    assert events.status == 401
+
+
+def test_stream_of_no_stream(server, users, listen):
+    assert listen("0" * 24, users.make().token).status == 404
+
+
+def test_stream_ends_with_the_session(server, live, users, listen):
+    user = users.make()
+    events = listen(live.id, user.token)
+    events.next()
+    started = time.monotonic()
+    user.post("/api/v1/auth/logout")
+    assert events.wait("connection:closing")[1]["code"] == 4001
+    assert time.monotonic() - started < 2
