@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -378,6 +379,83 @@ START_TEST(numbers_go_on_behind_a_writer_that_died)
 }
 END_TEST
 
+/* A child that publishes one event, stopped before it does; 0 where nobody may be traced. */
+static pid_t fork_traced(void)
+{
+    hb_event_t event = { HB_EV_CHAT_NEW, 0, 0, "room", NULL, "-1", 2 };
+    int status;
+    pid_t pid = fork();
+
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0) {
+            _exit(2);
+        }
+        raise(SIGSTOP);
+        hb_bus_append(NULL, ts->site, &event);
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    return WIFSTOPPED(status) ? pid : 0;
+}
+
+/* Lets it take so many instructions and kills it. 0 when it was done before. */
+static int kill_after(pid_t pid, int n)
+{
+    int status = 0;
+
+    while (n-- > 0) {
+        ck_assert_int_eq(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        if (!WIFSTOPPED(status)) {
+            return 0;
+        }
+    }
+    kill(pid, SIGKILL);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    return 1;
+}
+
+START_TEST(a_writer_may_die_at_any_instruction)
+{
+    hb_bus_reader_t *reader;
+    hb_event_t event;
+    apr_uint64_t last = 0;
+    int n, n_mine = 0, n_its = 0, goes_on = 1;
+    pid_t pid;
+
+    open_site();
+    reader = reader_of(HB_BUS_OLDEST, 0);
+    for (n = 0; goes_on; n += 17) {
+        append_ok(n);
+        n_mine++;
+        pid = fork_traced();
+        if (pid == 0) {
+            printf("skipped: nobody may be traced here\n");
+            return;
+        }
+        goes_on = kill_after(pid, n);
+        append_ok(n + 1);
+        n_mine++;
+        while (hb_bus_read(&event, reader) == APR_SUCCESS) {
+            ck_assert_msg(event.seq == last + 1, "killed after %d instructions", n);
+            last = event.seq;
+            if (atoi(event.payload) < 0) {
+                n_its++;
+            }
+            else {
+                n_mine--;
+            }
+        }
+        ck_assert_msg(n_mine == 0, "killed after %d instructions", n);
+    }
+    ck_assert_int_gt(n, 300);
+    /* The last ones came through: it died between the store that counts and its end. */
+    ck_assert_int_gt(n_its, 1);
+    ck_assert_int_eq(hb_metric_value(ts->site->metrics, HB_M_BUS_FAILED), 0);
+}
+END_TEST
+
 /* What could not be told while there was no log is a gap in the one that comes. */
 START_TEST(a_log_that_comes_late_says_so)
 {
@@ -410,7 +488,8 @@ int main(void)
         garbage_in_the_ring_harms_nobody, a_path_may_be_long,
         a_reader_that_sleeps_is_woken_once,
         a_stopped_writer_delays_but_does_not_stop_the_others,
-        numbers_go_on_behind_a_writer_that_died, a_log_that_comes_late_says_so, NULL
+        numbers_go_on_behind_a_writer_that_died, a_writer_may_die_at_any_instruction,
+        a_log_that_comes_late_says_so, NULL
     };
 
     return hb_test_main("bus_local", cases);
