@@ -107,10 +107,12 @@ const char *hb_stream_category(apr_pool_t *pool, const char *category);
 void hb_stream_changed(hb_op_t *op, const hb_json_t *stream);
 
 /**
- * Tell the room (hb_event.def): the stream went live; it ended; its counts changed. Inside a
+ * Tell the room (hb_event.def): the stream went live; its title or the like changed while
+ * it is live; it ended; its counts changed. Inside a
  * transaction, after its commit. Does not wait for the store.
  */
 void hb_stream_tell_started(hb_op_t *op, const hb_json_t *stream);
+void hb_stream_tell_edited(hb_op_t *op, const hb_json_t *stream);
 void hb_stream_tell_ended(hb_op_t *op, const hb_json_t *stream);
 void hb_stream_tell_metrics(hb_op_t *op, const hb_json_t *stream);
 

@@ -262,6 +262,7 @@ apr_status_t hb_stream_edit(hb_json_t **stream, hb_op_t *op, const char *id,
     }
     if (rv == APR_SUCCESS) {
         hb_stream_changed(op, step.stream);
+        hb_stream_tell_edited(op, step.stream);
         *stream = step.stream;
     }
     return rv;

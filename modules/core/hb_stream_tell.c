@@ -13,6 +13,14 @@ void hb_stream_tell_started(hb_op_t *op, const hb_json_t *stream)
                    hb_stream_to_public_json(op, stream));
 }
 
+void hb_stream_tell_edited(hb_op_t *op, const hb_json_t *stream)
+{
+    if (hb_stream_state(stream) == HB_STREAM_LIVE) {
+        hb_bus_publish(op, HB_EV_STREAM_UPDATED, hb_json_string(stream, "_id"),
+                       hb_stream_to_public_json(op, stream));
+    }
+}
+
 void hb_stream_tell_ended(hb_op_t *op, const hb_json_t *stream)
 {
     const char *id = hb_json_string(stream, "_id");

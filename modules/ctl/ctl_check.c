@@ -13,6 +13,7 @@
 #include <apr_lib.h>
 #include <apr_strings.h>
 
+#include "hb_bus.h"
 #include "hb_secret.h"
 #include "hb_store.h"
 
@@ -319,6 +320,32 @@ static void check_store(check_t *check)
     }
 }
 
+/* --- the bus --- */
+
+/* Behind the store, which has opened the site. */
+static void check_bus(check_t *check)
+{
+    const char *url = check->ctl->settings->bus_url;
+    const char *why = hb_bus_url_check(url, check->ctl->pool);
+    hb_bus_stats_t stats;
+
+    if (why != NULL) {
+        check_note(check, CHECK_CONFIG, CTL_BAD, "HaloBuzzBus local:realtime.bus", "%s", why);
+    }
+    else if (check->ctl->site == NULL) {
+        return;
+    }
+    else if (hb_bus_stats(&stats, check->ctl->site) != APR_SUCCESS) {
+        check_note(check, CHECK_CONFIG, CTL_BAD,
+                   "room for HaloBuzzBusSize, and a directory that belongs to the run user",
+                   "the log of events %s cannot be opened: live clients would hear nothing", url);
+    }
+    else if (stats.dropped > 0) {
+        check_note(check, CHECK_CONFIG, CTL_NOTE, NULL, "%" APR_UINT64_T_FMT " events could not "
+                   "be written to %s since its file was made", stats.dropped, url);
+    }
+}
+
 /* --- what was found --- */
 
 static int print_findings(const check_t *check)
@@ -396,6 +423,7 @@ int ctl_check(ctl_t *ctl, int argc, const char *const *argv)
         check_address(&check);
         check_state_dir(&check);
         check_store(&check);
+        check_bus(&check);
     }
     return ctl->wants_json ? print_json(&check) : print_findings(&check);
 }

@@ -102,10 +102,17 @@ START_TEST(a_stream_tells_its_room)
     hb_json_t *stream, *news;
 
     open_site();
+    ck_assert_int_eq(hb_stream_edit(&stream, as(host), room, hb_test_input("title", "A", NULL)),
+                     APR_SUCCESS);
+    ck_assert_ptr_null(hb_test_heard(ear, HB_EV_STREAM_UPDATED, room));
     go_live();
     news = hb_test_heard(ear, HB_EV_STREAM_STARTED, room);
     ck_assert_str_eq(hb_json_string(news, "status"), "live");
     ck_assert(!hb_json_has(news, "channel"));
+    ck_assert_int_eq(hb_stream_edit(&stream, as(host), room, hb_test_input("title", "B", NULL)),
+                     APR_SUCCESS);
+    news = hb_test_heard(ear, HB_EV_STREAM_UPDATED, room);
+    ck_assert_str_eq(hb_json_string(news, "title"), "B");
     ck_assert_int_eq(hb_viewer_join(&stream, as(anna), room), APR_SUCCESS);
     news = hb_test_heard(ear, HB_EV_METRICS_UPDATE, room);
     ck_assert_int_eq(hb_json_int(news, "viewers", -1), 1);
