@@ -91,6 +91,9 @@ int hb_json_equal(const hb_json_t *a, const hb_json_t *b);
 
 /** Compact text, in pool; len may be NULL. */
 const char *hb_json_text(const hb_json_t *json, apr_pool_t *pool, apr_size_t *len);
+/** The same without one member of the object. */
+const char *hb_json_text_without(const hb_json_t *object, const char *key, apr_pool_t *pool,
+                                 apr_size_t *len);
 /** Indented text for people. */
 const char *hb_json_pretty(const hb_json_t *json, apr_pool_t *pool);
 

@@ -24,6 +24,7 @@ typedef struct text_t {
     char *start, *at, *end;
     apr_pool_t *pool;
     int is_pretty;
+    const char *without;        /* member of the outermost object that is left out; may be NULL */
 } text_t;
 
 /* --- UTF-8 --- */
@@ -70,6 +71,10 @@ int hb_utf8_is_valid(const char *bytes, apr_size_t len)
     int n;
 
     while (at < end) {
+        if (*at < 0x80) {
+            at++;
+            continue;
+        }
         n = hb_utf8_sequence(at, (apr_size_t)(end - at));
         if (n == 0) {
             return 0;
@@ -147,6 +152,34 @@ static void put_escaped(text_t *out, unsigned char c)
     put_char(out, hex[c & 15]);
 }
 
+/* Of printable ASCII, which most strings are: 1 goes out as it is, 2 behind a backslash. */
+static const unsigned char plain_class[256] = {
+    [' '] = 1, ['!'] = 1, ['"'] = 2, ['#' ... '['] = 1, ['\\'] = 2, [']' ... '~'] = 1
+};
+
+/* As far as a string is printable ASCII, with room for it made beforehand. */
+static apr_size_t put_plain(text_t *out, const unsigned char *bytes, apr_size_t len)
+{
+    char *to;
+    apr_size_t i;
+
+    room(out, 2 * len + 2);
+    to = out->at;
+    for (i = 0; i < len; i++) {
+        unsigned char c = bytes[i];
+
+        if (plain_class[c] != 1) {
+            if (plain_class[c] == 0) {
+                break;
+            }
+            *to++ = '\\';
+        }
+        *to++ = (char)c;
+    }
+    out->at = to;
+    return i;
+}
+
 static void put_string(text_t *out, const char *bytes, apr_size_t len)
 {
     const unsigned char *at = (const unsigned char *)bytes;
@@ -154,8 +187,9 @@ static void put_string(text_t *out, const char *bytes, apr_size_t len)
     const unsigned char *plain = at;
     int n;
 
-    room(out, len + 2);
     put_char(out, '"');
+    plain = at += put_plain(out, at, len);
+    room(out, (apr_size_t)(end - at) + 1);
     while (at < end) {
         if (*at >= 0x20 && *at < 0x7f && *at != '"' && *at != '\\') {
             at++;
@@ -239,6 +273,7 @@ static void put_value(text_t *out, json_object *json, int level)
     struct lh_entry *entry;
     struct lh_table *members;
     size_t i, n;
+    int n_put = 0;
 
     switch (json_object_get_type(json)) {
     case json_type_null:
@@ -281,7 +316,11 @@ static void put_value(text_t *out, json_object *json, int level)
         members = json_object_get_object(json);
         put_char(out, '{');
         for (entry = members->head; entry != NULL; entry = entry->next) {
-            if (entry != members->head) {
+            if (level == 0 && out->without != NULL
+                && strcmp(lh_entry_k(entry), out->without) == 0) {
+                continue;
+            }
+            if (n_put++ > 0) {
                 put_char(out, ',');
             }
             put_line(out, level + 1);
@@ -292,7 +331,7 @@ static void put_value(text_t *out, json_object *json, int level)
             }
             put_value(out, lh_entry_v(entry), level + 1);
         }
-        if (members->head != NULL) {
+        if (n_put > 0) {
             put_line(out, level);
         }
         put_char(out, '}');
@@ -305,6 +344,17 @@ const char *hb_json_text(const hb_json_t *json, apr_pool_t *pool, apr_size_t *le
     text_t out;
 
     text_start(&out, pool, 1024);
+    put_value(&out, (json_object *)json, 0);
+    return text_end(&out, len);
+}
+
+const char *hb_json_text_without(const hb_json_t *json, const char *key, apr_pool_t *pool,
+                                 apr_size_t *len)
+{
+    text_t out;
+
+    text_start(&out, pool, 1024);
+    out.without = key;
     put_value(&out, (json_object *)json, 0);
     return text_end(&out, len);
 }

@@ -49,19 +49,10 @@ static apr_status_t doc_of(hb_json_t **doc, hb_op_t *op, hb_collection_e in, con
 }
 
 /* The document's text as it is stored: without the id, which has a column of its own. */
-static apr_status_t text_of(const char **text, apr_size_t *len, hb_op_t *op, hb_json_t *doc,
-                            apr_pool_t *pool)
+static apr_status_t text_of(const char **text, apr_size_t *len, hb_op_t *op,
+                            const hb_json_t *doc, apr_pool_t *pool)
 {
-    const char *id = hb_json_string(doc, "_id");
-
-    if (id != NULL) {
-        id = apr_pstrdup(pool, id);
-        hb_json_remove(doc, "_id");
-    }
-    *text = hb_json_text(doc, pool, len);
-    if (id != NULL) {
-        hb_json_set_string(doc, "_id", id);
-    }
+    *text = hb_json_text_without(doc, "_id", pool, len);
     if (*len > HB_STORE_DOC_MAX) {
         return hb_fail(op, HB_E_INPUT_INVALID, "the record is too large");
     }
@@ -124,7 +115,7 @@ static apr_status_t find_step(hb_page_t *page, store_sqlite_t *self, store_conn_
     apr_status_t rv = APR_SUCCESS;
     int rc;
 
-    store_sql_start(&sql, op->pool);
+    store_sql_start(&sql, query->in, op->pool);
     store_sql_add(&sql, "SELECT id,doc FROM \"");
     store_sql_add(&sql, hb_shape(query->in)->name);
     store_sql_add(&sql, "\"");
@@ -220,7 +211,7 @@ static apr_status_t sqlite_count(void *self, apr_int64_t *n, hb_op_t *op,
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    store_sql_start(&sql, op->pool);
+    store_sql_start(&sql, query->in, op->pool);
     store_sql_add(&sql, "SELECT count(*) FROM \"");
     store_sql_add(&sql, hb_shape(query->in)->name);
     store_sql_add(&sql, "\"");
@@ -254,7 +245,7 @@ static apr_status_t walk_page(int *n, hb_value_t *at, store_sqlite_t *self,
     store_sql_t sql;
     int rc, stop = 0;
 
-    store_sql_start(&sql, pool);
+    store_sql_start(&sql, query->in, pool);
     store_sql_add(&sql, "SELECT id,doc,");
     store_sql_field(&sql, query->sort[0].field);
     store_sql_add(&sql, " FROM \"");
@@ -326,6 +317,7 @@ static apr_status_t sqlite_walk(void *self, hb_op_t *op, hb_collection_e in,
 typedef struct write_t {
     hb_collection_e in;
     const char *id;
+    const hb_json_t *doc;       /* to be written, and as text */
     const char *text;
     apr_size_t len;
     const char **index;
@@ -340,27 +332,12 @@ typedef struct write_t {
     void *baton;
 } write_t;
 
-/* Run a statement that gives nothing back: its first value is the id, or seq when id is
- * NULL; its second is w->text. */
+/* Step a statement that gives nothing back, whose values are bound, or failed to be: rc. */
 static apr_status_t run(store_sqlite_t *self, store_conn_t *conn, hb_op_t *op,
-                        const write_t *w, const char *before, const char *behind,
-                        const char *id, apr_int64_t seq)
+                        const write_t *w, sqlite3_stmt *stmt, int rc)
 {
-    char sql[160];
-    sqlite3_stmt *stmt;
     apr_status_t rv = APR_SUCCESS;
-    int rc;
 
-    apr_snprintf(sql, sizeof(sql), "%s\"%s\"%s", before, hb_shape(w->in)->name, behind);
-    stmt = store_stmt(self, conn, sql, 0);
-    if (stmt == NULL) {
-        return store_fail(self, conn, sqlite3_extended_errcode(conn->db), op, "write");
-    }
-    rc = id != NULL ? sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC)
-        : sqlite3_bind_int64(stmt, 1, seq);
-    if (rc == SQLITE_OK && w->text != NULL) {
-        rc = sqlite3_bind_text64(stmt, 2, w->text, w->len, SQLITE_STATIC, SQLITE_UTF8);
-    }
     if (rc == SQLITE_OK) {
         rc = sqlite3_step(stmt);
     }
@@ -374,19 +351,82 @@ static apr_status_t run(store_sqlite_t *self, store_conn_t *conn, hb_op_t *op,
     return rv;
 }
 
+static apr_status_t no_stmt(store_sqlite_t *self, store_conn_t *conn, hb_op_t *op)
+{
+    return store_fail(self, conn, sqlite3_extended_errcode(conn->db), op, "write");
+}
+
+static int bind_doc(sqlite3_stmt *stmt, const write_t *w)
+{
+    return sqlite3_bind_text64(stmt, 2, w->text, w->len, SQLITE_STATIC, SQLITE_UTF8);
+}
+
 static apr_status_t run_insert(store_sqlite_t *self, store_conn_t *conn, hb_op_t *op,
                                void *baton)
 {
     write_t *w = baton;
+    sqlite3_stmt *stmt;
+    store_sql_t sql;
+    int rc;
 
-    return run(self, conn, op, w, "INSERT INTO ", "(id,doc) VALUES (?,?)", w->id, 0);
+    store_sql_start(&sql, w->in, op->pool);
+    store_columns_insert_sql(&sql, w->in);
+    stmt = store_stmt(self, conn, sql.text, 0);
+    if (stmt == NULL) {
+        return no_stmt(self, conn, op);
+    }
+    rc = sqlite3_bind_text(stmt, 1, w->id, -1, SQLITE_STATIC);
+    if (rc == SQLITE_OK) {
+        rc = bind_doc(stmt, w);
+    }
+    if (rc == SQLITE_OK) {
+        rc = store_columns_bind(stmt, 3, w->in, w->doc, STORE_COLUMNS_ALL);
+    }
+    return run(self, conn, op, w, stmt, rc);
+}
+
+/* Write w->doc over a row; these columns may have changed. */
+static apr_status_t update(store_sqlite_t *self, store_conn_t *conn, hb_op_t *op,
+                           const write_t *w, apr_int64_t seq, apr_uint64_t changed,
+                           apr_pool_t *pool)
+{
+    sqlite3_stmt *stmt;
+    store_sql_t sql;
+    int rc;
+
+    store_sql_start(&sql, w->in, pool);
+    store_columns_update_sql(&sql, w->in, changed);
+    stmt = store_stmt(self, conn, sql.text, 0);
+    if (stmt == NULL) {
+        return no_stmt(self, conn, op);
+    }
+    rc = sqlite3_bind_int64(stmt, 1, seq);
+    if (rc == SQLITE_OK) {
+        rc = bind_doc(stmt, w);
+    }
+    if (rc == SQLITE_OK) {
+        rc = store_columns_bind(stmt, 3, w->in, w->doc, changed);
+    }
+    return run(self, conn, op, w, stmt, rc);
+}
+
+static apr_status_t delete_row(store_sqlite_t *self, store_conn_t *conn, hb_op_t *op,
+                               const write_t *w, apr_int64_t seq)
+{
+    char sql[128];
+    sqlite3_stmt *stmt;
+
+    apr_snprintf(sql, sizeof(sql), "DELETE FROM \"%s\" WHERE seq=?", hb_shape(w->in)->name);
+    stmt = store_stmt(self, conn, sql, 0);
+    return stmt != NULL ? run(self, conn, op, w, stmt, sqlite3_bind_int64(stmt, 1, seq))
+                        : no_stmt(self, conn, op);
 }
 
 static apr_status_t sqlite_insert(void *self, const char **index, hb_op_t *op,
                                   hb_collection_e in, hb_json_t *doc)
 {
     const char *id = hb_json_string(doc, "_id");
-    write_t w = { .in = in, .index = index,
+    write_t w = { .in = in, .index = index, .doc = doc,
                   .id = id != NULL ? apr_pstrdup(op->pool, id) : hb_id_make(op) };
     apr_status_t rv = text_of(&w.text, &w.len, op, doc, op->pool);
 
@@ -411,7 +451,9 @@ static apr_status_t edit_and_write(store_sqlite_t *self, store_conn_t *conn, hb_
         rv = text_of(&w->text, &w->len, op, doc, pool);
     }
     if (rv == APR_SUCCESS) {
-        rv = run(self, conn, op, w, "UPDATE ", " SET doc=?2 WHERE seq=?1", NULL, seq);
+        w->doc = doc;
+        rv = update(self, conn, op, w, seq, store_columns_edited(w->in, w->edits, w->n_edits),
+                    pool);
     }
     return rv;
 }
@@ -452,22 +494,43 @@ static apr_status_t sqlite_change(void *self, hb_json_t **after, const char **in
     return rv;
 }
 
+/* Which columns differ is seen in the row: an index entry that stays is not written again. */
 static apr_status_t run_replace(store_sqlite_t *self, store_conn_t *conn, hb_op_t *op,
                                 void *baton)
 {
     write_t *w = baton;
-    apr_status_t rv = run(self, conn, op, w, "UPDATE ", " SET doc=?2 WHERE id=?1", w->id, 0);
+    apr_uint64_t changed = 0;
+    apr_int64_t seq = 0;
+    sqlite3_stmt *stmt;
+    store_sql_t sql;
+    int rc;
 
-    if (rv == APR_SUCCESS && sqlite3_changes(conn->db) == 0) {
-        rv = HB_E_STORE_MISSING;
+    store_sql_start(&sql, w->in, op->pool);
+    store_columns_select_sql(&sql, w->in);
+    stmt = store_stmt(self, conn, sql.text, 0);
+    if (stmt == NULL) {
+        return no_stmt(self, conn, op);
     }
-    return rv;
+    rc = sqlite3_bind_text(stmt, 1, w->id, -1, SQLITE_STATIC);
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(stmt);
+    }
+    if (rc == SQLITE_ROW) {
+        seq = sqlite3_column_int64(stmt, 0);
+        changed = store_columns_differ(stmt, 1, w->in, w->doc);
+    }
+    sqlite3_reset(stmt);
+    if (rc == SQLITE_DONE) {
+        return HB_E_STORE_MISSING;
+    }
+    return rc == SQLITE_ROW ? update(self, conn, op, w, seq, changed, op->pool)
+                            : store_fail(self, conn, rc, op, "write");
 }
 
 static apr_status_t sqlite_replace(void *self, const char **index, hb_op_t *op,
                                    hb_collection_e in, hb_json_t *doc)
 {
-    write_t w = { .in = in, .index = index,
+    write_t w = { .in = in, .index = index, .doc = doc,
                   .id = apr_pstrdup(op->pool, hb_json_string(doc, "_id")) };
     apr_status_t rv = text_of(&w.text, &w.len, op, doc, op->pool);
 
@@ -493,7 +556,7 @@ static apr_status_t run_remove(store_sqlite_t *self, store_conn_t *conn, hb_op_t
         rv = HB_E_STORE_GUARD;
     }
     if (rv == APR_SUCCESS) {
-        rv = run(self, conn, op, w, "DELETE FROM ", " WHERE seq=?", NULL, seq);
+        rv = delete_row(self, conn, op, w, seq);
     }
     return rv;
 }
@@ -519,7 +582,7 @@ static apr_status_t rows_of(apr_array_header_t **rows, store_sqlite_t *self,
     int rc;
 
     *rows = apr_array_make(op->pool, 64, sizeof(apr_int64_t));
-    store_sql_start(&sql, op->pool);
+    store_sql_start(&sql, query->in, op->pool);
     store_sql_add(&sql, "SELECT seq FROM \"");
     store_sql_add(&sql, hb_shape(query->in)->name);
     store_sql_add(&sql, "\"");
@@ -619,8 +682,7 @@ static apr_status_t run_remove_all(store_sqlite_t *self, store_conn_t *conn, hb_
     int i;
 
     for (i = 0; i < rows->nelts && rv == APR_SUCCESS; i++) {
-        rv = run(self, conn, op, w, "DELETE FROM ", " WHERE seq=?", NULL,
-                 APR_ARRAY_IDX(rows, i, apr_int64_t));
+        rv = delete_row(self, conn, op, w, APR_ARRAY_IDX(rows, i, apr_int64_t));
     }
     w->n = rows->nelts;
     return rv;

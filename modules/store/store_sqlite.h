@@ -7,12 +7,13 @@
  *   store_sqlite_open.c    the file: where it is, who may open it, its layout and migration
  *   store_sqlite_conn.c    connections, kept statements, what SQLite's errors mean for us
  *   store_sqlite_query.c   queries become SQL
+ *   store_sqlite_columns.c the columns that indexes are on
  *   store_sqlite_lock.c    the lock that writers of all processes queue on
  *   store_sqlite_group.c   writers of this process share commits
  *   store_sqlite_keep.c    ping, backup, verify, stats
  *
- * A collection is a table (seq, id, doc); doc is the JSON without "_id", and indexes are on
- * expressions over doc.
+ * A collection is a table (seq, id, "$.field" ..., doc); doc is the JSON without "_id", and each
+ * field that an index names has a column of its own, written with doc.
  */
 #ifndef STORE_SQLITE_H
 #define STORE_SQLITE_H
@@ -135,6 +136,7 @@ const char *store_dup_index(store_conn_t *conn, hb_op_t *op, hb_collection_e in)
 /** SQL being made, with the values to bind. */
 typedef struct store_sql_t {
     apr_pool_t *pool;
+    hb_collection_e in;
     char *text;
     apr_size_t n, size;
     int n_terms;                /* of the WHERE clause so far */
@@ -142,7 +144,7 @@ typedef struct store_sql_t {
     int n_binds, max_binds;
 } store_sql_t;
 
-void store_sql_start(store_sql_t *sql, apr_pool_t *pool);
+void store_sql_start(store_sql_t *sql, hb_collection_e in, apr_pool_t *pool);
 void store_sql_add(store_sql_t *sql, const char *text);
 /**
  * " WHERE ..." of a query's conditions, and that its sort fields are there.
@@ -158,6 +160,42 @@ void store_sql_limit(store_sql_t *sql, int limit);
 void store_sql_field(store_sql_t *sql, const char *field);
 /** Bind every value; SQLite's code. */
 int store_sql_bind(const store_sql_t *sql, sqlite3_stmt *stmt);
+
+/* --- store_sqlite_columns.c --- */
+
+#define STORE_COLUMNS_MAX 40    /* of a collection; fewer than the bits of a set of them */
+
+/** The fields of a collection that its indexes name, in the order of their columns. */
+typedef struct store_columns_t {
+    int n;
+    const char *fields[STORE_COLUMNS_MAX];
+} store_columns_t;
+
+/** Lives as long as the process. */
+const store_columns_t *store_columns(hb_collection_e in);
+/** The number of a field's column, -1 when it has none. */
+int store_column_of(hb_collection_e in, const char *field);
+
+/** Every field with a text before and one behind, in a row. */
+const char *store_columns_list(apr_pool_t *pool, hb_collection_e in, const char *before,
+                               const char *behind);
+
+/* Statements: values are id, doc, every column; id; seq, doc, the changed columns. */
+void store_columns_insert_sql(store_sql_t *sql, hb_collection_e in);
+/** seq, and every column, by id. */
+void store_columns_select_sql(store_sql_t *sql, hb_collection_e in);
+void store_columns_update_sql(store_sql_t *sql, hb_collection_e in, apr_uint64_t changed);
+
+#define STORE_COLUMNS_ALL (~APR_UINT64_C(0))
+
+/** Bind a document's values of a set of columns, from parameter `at` on. SQLite's code. */
+int store_columns_bind(sqlite3_stmt *stmt, int at, hb_collection_e in, const hb_json_t *doc,
+                       apr_uint64_t which);
+/** The columns, in a row of a statement from column `at` on, that a document has other values of. */
+apr_uint64_t store_columns_differ(sqlite3_stmt *stmt, int at, hb_collection_e in,
+                                  const hb_json_t *doc);
+/** The columns that edits may change. */
+apr_uint64_t store_columns_edited(hb_collection_e in, const hb_edit_t *edits, int n_edits);
 
 /* --- store_sqlite_lock.c --- */
 

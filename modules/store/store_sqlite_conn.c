@@ -29,7 +29,8 @@ static int on_commit(void *baton, sqlite3 *db, const char *schema, int wal_pages
 
 static int set_up(store_sqlite_t *self, store_conn_t *conn, int flags)
 {
-    /* TRUSTED_SCHEMA stays on: without it SQLite 3.40 refuses json_extract in an index. A
+    /* TRUSTED_SCHEMA stays on: without it SQLite 3.40 refuses json_extract in an index, which
+     * stores of an earlier layout have. A
      * file with anything in its schema that could run by itself is refused at open. */
     static const int off[] = {
         SQLITE_DBCONFIG_DQS_DML, SQLITE_DBCONFIG_DQS_DDL,
@@ -413,26 +414,24 @@ apr_status_t store_fail(store_sqlite_t *self, store_conn_t *conn, int rc, hb_op_
 
 const char *store_dup_index(store_conn_t *conn, hb_op_t *op, hb_collection_e in)
 {
-    /* "UNIQUE constraint failed: index 'users_email'", or "...: users.id" */
-    const char *message = sqlite3_errmsg(conn->db);
+    /* "UNIQUE constraint failed: views.$.streamId, views.$.userId", or "...: users.id" */
+    const char *columns = strstr(sqlite3_errmsg(conn->db), ": ");
     const hb_shape_row_t *shape = hb_shape(in);
-    const char *name = strstr(message, "index '");
-    apr_size_t n_table = strlen(shape->name);
     int i;
 
-    if (name == NULL) {
-        return "_id";
-    }
-    name += strlen("index '");
-    if (strncmp(name, shape->name, n_table) == 0 && name[n_table] == '_') {
-        name += n_table + 1;    /* indexes are called collection_index */
-    }
-    for (i = 0; i < shape->n_indexes; i++) {
-        apr_size_t n = strlen(shape->indexes[i].name);
+    for (i = 0; columns != NULL && i < shape->n_indexes; i++) {
+        const char *wanted = ": ", *field;
+        char *state = NULL;
+        char *fields = apr_pstrdup(op->pool, shape->indexes[i].fields);
 
-        if (strncmp(name, shape->indexes[i].name, n) == 0 && name[n] == '\'') {
+        while ((field = apr_strtok(fields, " -", &state)) != NULL) {
+            wanted = apr_pstrcat(op->pool, wanted, fields == NULL ? ", " : "", shape->name,
+                                 ".$.", field, NULL);
+            fields = NULL;
+        }
+        if ((shape->indexes[i].flags & HB_INDEX_UNIQUE) && strcmp(wanted, columns) == 0) {
             return shape->indexes[i].name;
         }
     }
-    return apr_pstrdup(op->pool, name);
+    return "_id";
 }

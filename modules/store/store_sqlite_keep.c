@@ -263,6 +263,7 @@ static int check_layout(inspection_t *in)
     return rc;
 }
 
+/* Rows are id, doc and the columns. */
 static void check_document(inspection_t *in, const hb_shape_row_t *shape, sqlite3_stmt *stmt,
                            apr_pool_t *pool)
 {
@@ -284,6 +285,9 @@ static void check_document(inspection_t *in, const hb_shape_row_t *shape, sqlite
     else if (hb_json_has(doc, "_id")) {
         found(in, "%s: record %s holds a second id", shape->name, id);
     }
+    else if (store_columns_differ(stmt, 2, shape->shape, doc) != 0) {
+        found(in, "%s: what indexes know of record %s is not what it holds", shape->name, id);
+    }
 }
 
 static int check_documents(inspection_t *in, const hb_shape_row_t *shape)
@@ -291,11 +295,10 @@ static int check_documents(inspection_t *in, const hb_shape_row_t *shape)
     apr_pool_t *scratch;
     sqlite3_stmt *stmt = NULL;
     apr_int64_t n = 0;
-    char sql[128];
-    int rc;
+    int rc = sqlite3_prepare_v2(in->conn->db, apr_pstrcat(in->op->pool, "SELECT id,doc",
+        store_columns_list(in->op->pool, shape->shape, ",\"$.", "\""), " FROM \"", shape->name,
+        "\"", NULL), -1, &stmt, NULL);
 
-    apr_snprintf(sql, sizeof(sql), "SELECT id,doc FROM \"%s\"", shape->name);
-    rc = sqlite3_prepare_v2(in->conn->db, sql, -1, &stmt, NULL);
     apr_pool_create(&scratch, in->op->pool);
     while (rc == SQLITE_OK && !in->stopped && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         check_document(in, shape, stmt, scratch);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The file of the SQLite backend: where it lies, who may open it, and its layout. The
- * layout follows hb_schema.def: a table for each collection, an index for each row of
- * HB_INDEX. A store that fits is opened without a write; one that does not is brought
+ * layout follows hb_schema.def: a table for each collection with a column for each field that
+ * an index names, an index for each row of HB_INDEX. A store that fits is opened without a write; one that does not is brought
  * forward under the writers' lock, in one transaction.
  */
 #include "store_sqlite.h"
@@ -57,7 +57,7 @@ static const char *index_sql(apr_pool_t *pool, const hb_shape_row_t *shape,
             last = " DESC";
         }
         expr = strcmp(field, "_id") == 0 ? "id"
-            : apr_psprintf(pool, "json_extract(doc,'$.%s')", field);
+            : apr_psprintf(pool, "\"$.%s\"", field);
         columns = apr_pstrcat(pool, columns, *columns != '\0' ? "," : "", expr, last, NULL);
         present = apr_pstrcat(pool, present, *present != '\0' ? " AND " : " WHERE ", expr,
                               " IS NOT NULL", NULL);
@@ -69,6 +69,14 @@ static const char *index_sql(apr_pool_t *pool, const hb_shape_row_t *shape,
                         index->flags & HB_INDEX_UNIQUE ? "UNIQUE " : "", shape->name,
                         index->name, shape->name, columns,
                         index->flags & HB_INDEX_SPARSE ? present : "");
+}
+
+/* The columns of indexes stand before the document: a long one ends on pages of its own. */
+static const char *table_sql(apr_pool_t *pool, const char *name, hb_collection_e in)
+{
+    return apr_pstrcat(pool, "CREATE TABLE \"", name, "\" (seq INTEGER PRIMARY KEY, "
+                       "id TEXT NOT NULL UNIQUE", store_columns_list(pool, in, ", \"$.", "\" ANY"),
+                       ", doc TEXT NOT NULL) STRICT", NULL);
 }
 
 const char *const *store_sqlite_layout(apr_pool_t *pool)
@@ -83,9 +91,7 @@ const char *const *store_sqlite_layout(apr_pool_t *pool)
             continue;
         }
         APR_ARRAY_PUSH(list, const char *) = shape->name;
-        APR_ARRAY_PUSH(list, const char *) = apr_psprintf(pool, "CREATE TABLE \"%s\" (seq "
-            "INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, doc TEXT NOT NULL) STRICT",
-            shape->name);
+        APR_ARRAY_PUSH(list, const char *) = table_sql(pool, shape->name, shape->shape);
         for (i = 0; i < shape->n_indexes; i++) {
             APR_ARRAY_PUSH(list, const char *) = apr_pstrcat(pool, shape->name, "_",
                                                              shape->indexes[i].name, NULL);
@@ -168,18 +174,56 @@ static int wants(const char *const *layout, const char *name, const char *sql)
     return 0;
 }
 
-static int has(store_conn_t *conn, const char *name)
+/* The SQL that made a table or an index; NULL when there is none of this name. */
+static const char *sql_of(store_conn_t *conn, const char *name, apr_pool_t *pool)
 {
-    sqlite3_stmt *stmt = NULL;
-    int found = 0;
+    char *sql = sqlite3_mprintf("SELECT sql FROM sqlite_schema WHERE name=%Q", name);
+    const char *text = sql != NULL ? one_text(conn, sql, pool) : NULL;
 
-    if (sqlite3_prepare_v2(conn->db, "SELECT 1 FROM sqlite_schema WHERE name=?", -1, &stmt,
-                           NULL) == SQLITE_OK) {
-        sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
-        found = sqlite3_step(stmt) == SQLITE_ROW;
+    sqlite3_free(sql);
+    return text;
+}
+
+/* A column of a program that did not know it, or of one that no longer kept it, says nothing. */
+static int columns_fit(store_conn_t *conn, const hb_shape_row_t *shape, apr_pool_t *pool)
+{
+    const store_columns_t *columns = store_columns(shape->shape);
+    const char *terms = "0";
+    int i;
+
+    for (i = 0; i < columns->n; i++) {
+        terms = apr_psprintf(pool, "%s OR \"$.%s\" IS NOT json_extract(doc,'$.%s')", terms,
+                             columns->fields[i], columns->fields[i]);
     }
-    sqlite3_finalize(stmt);
-    return found;
+    return one_text(conn, apr_psprintf(pool, "SELECT id FROM \"%s\" WHERE json_valid(doc) AND (%s)"
+                                       " LIMIT 1", shape->name, terms), pool) == NULL;
+}
+
+/* Another table with the columns that are wanted now takes the place of one, with its rows. */
+static int rebuild(store_conn_t *conn, const hb_shape_row_t *shape, apr_pool_t *pool)
+{
+    const char *name = apr_pstrcat(pool, "new_", shape->name, NULL);
+    int rc = store_exec(conn, table_sql(pool, name, shape->shape));
+
+    if (rc == SQLITE_OK) {
+        rc = store_exec(conn, apr_pstrcat(pool, "INSERT INTO \"", name, "\" SELECT seq,id",
+            store_columns_list(pool, shape->shape, ",CASE WHEN json_valid(doc) THEN "
+                               "json_extract(doc,'$.", "') END"),
+            ",doc FROM \"", shape->name, "\"; DROP TABLE \"", shape->name, "\"; ALTER TABLE \"",
+            name, "\" RENAME TO \"", shape->name, "\"", NULL));
+    }
+    return rc;
+}
+
+/* @param before  what made the table; NULL when it is not there */
+static int bring_table(store_conn_t *conn, const hb_shape_row_t *shape, const char *before,
+                       const char *wanted, apr_pool_t *pool)
+{
+    if (before == NULL) {
+        return store_exec(conn, wanted);
+    }
+    return strcmp(before, wanted) == 0 && columns_fit(conn, shape, pool)
+        ? SQLITE_OK : rebuild(conn, shape, pool);
 }
 
 /* Drop the indexes that nothing asks for any more; a changed one is made again. */
@@ -222,7 +266,13 @@ static int bring_forward(store_conn_t *conn, int version, const char *const *lay
         rc = drop_stale(conn, layout, pool);
     }
     for (i = 0; layout[i] != NULL && rc == SQLITE_OK; i += 2) {
-        if (!has(conn, layout[i])) {
+        const hb_shape_row_t *shape = hb_shape_by_name(layout[i]);
+        const char *before = sql_of(conn, layout[i], pool);
+
+        if (shape != NULL) {
+            rc = bring_table(conn, shape, before, layout[i + 1], pool);
+        }
+        else if (before == NULL) {
             rc = store_exec(conn, layout[i + 1]);
         }
     }
@@ -309,7 +359,7 @@ static apr_status_t migrate(store_sqlite_t *self, store_conn_t *conn, apr_pool_t
         else {
             hb_log_to(&self->site->log, HB_LOG_NOTICE, 0, HBLOGNO(01121)
                       "%s %s version %d", self->path, version == 0 ? "was made, with records of"
-                      : "has its indexes as hb_schema.def wants them; records of",
+                      : "has its columns and indexes as hb_schema.def wants them; records of",
                       HB_SCHEMA_VERSION);
         }
     }

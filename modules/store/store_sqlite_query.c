@@ -15,9 +15,10 @@
 
 #include <apr_strings.h>
 
-void store_sql_start(store_sql_t *sql, apr_pool_t *pool)
+void store_sql_start(store_sql_t *sql, hb_collection_e in, apr_pool_t *pool)
 {
     memset(sql, 0, sizeof(*sql));
+    sql->in = in;
     sql->pool = pool;
     sql->size = 512;
     sql->text = apr_palloc(pool, sql->size);
@@ -65,6 +66,12 @@ void store_sql_field(store_sql_t *sql, const char *field)
 {
     if (strcmp(field, "_id") == 0) {
         store_sql_add(sql, "id");
+        return;
+    }
+    if (store_column_of(sql->in, field) >= 0) {
+        store_sql_add(sql, "\"$.");
+        store_sql_add(sql, field);
+        store_sql_add(sql, "\"");
         return;
     }
     store_sql_add(sql, "json_extract(doc,'$.");
@@ -214,8 +221,8 @@ static int is_settled(const hb_query_t *query, int n_sorted, const char *field, 
 }
 
 /* Is there nothing left to sort by after the first n_sorted fields, because a unique index
- * allows no two the same in them? SQLite does not see that of an index on expressions,
- * and would sort. */
+ * allows no two the same in them? SQLite does not see that of a partial index, and would
+ * sort. */
 static int is_sorted(const hb_query_t *query, int n_sorted)
 {
     const hb_shape_row_t *shape = hb_shape(query->in);
