@@ -127,7 +127,7 @@ static apr_status_t act(hb_inbox_work_t *work, hb_op_t *op)
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    work->order_id = work->order.id;
+    work->order_id = apr_pstrdup(op->pool, work->order.id);
     return hb_order_apply(&work->effect, &work->note, op, &work->order, work->fact,
                           work->proof);
 }

@@ -7,7 +7,7 @@ in turn, A B A B ..., and the median of the pairwise ratios is printed with its 
 
     bench.py --build DIR [--rounds 5] [--seconds 3] [--json FILE] [CASE ...]
 
-CASE: me limiter streams register ledger million storm start. Needs wrk. Loopback only.
+CASE: me limiter streams register ledger hooks million storm start. Needs wrk. Loopback only.
 """
 import argparse
 import contextlib
@@ -322,6 +322,156 @@ def case_ledger(f, o):
                 note=f"{rate:.0f} entries/s")
 
 
+class Node:
+    """The yardstick of the webhook figure: webhook/server.js on orders of its own."""
+
+    def __init__(self, o, secret, orders):
+        self.dir = tempfile.mkdtemp(prefix="hbn")
+        self.port = free_port()
+        self.base = f"http://127.0.0.1:{self.port}"
+        modules = os.path.join(o.node, "node_modules")
+        with open(f"{self.dir}/orders", "w") as f:
+            f.write("\n".join(" ".join(row) for row in orders) + "\n")
+        shutil.copy(f"{HERE}/webhook/server.js", self.dir)
+        os.symlink(modules, f"{self.dir}/node_modules")
+        self.process = subprocess.Popen(["node", "server.js", str(self.port), "bench.db", secret,
+                                         "orders"], cwd=self.dir, env=dict(os.environ,
+                                         NODE_ENV="production"), start_new_session=True)
+        began = time.monotonic()
+        while time.monotonic() - began < 60:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+                time.sleep(1)       # for the other worker
+                return
+            time.sleep(0.1)
+        raise SystemExit("the Node server did not start")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGTERM)
+        self.process.wait(30)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def install_node(o):
+    """Express, stripe and better-sqlite3, built once; its headers come with Debian's libnode-dev."""
+    if os.path.isdir(f"{o.node}/node_modules/better-sqlite3/build/Release"):
+        return True
+    if not shutil.which("npm"):
+        say("hooks: npm is missing, so there is nothing to compare with")
+        return False
+    os.makedirs(o.node, exist_ok=True)
+    shutil.copy(f"{HERE}/webhook/package.json", o.node)
+    env = dict(os.environ)
+    if os.path.isdir("/usr/include/node"):
+        env["npm_config_nodedir"] = "/usr"
+    done = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"],
+                          cwd=o.node, env=env)
+    return done.returncode == 0
+
+
+def metric(server, name):
+    _, text, _ = call(server.base + "/api/v1/monitoring/metrics")
+    return sum(float(line.rsplit(" ", 1)[1]) for line in text.decode().splitlines()
+               if line.startswith(name) and not line.startswith("#"))
+
+
+def send_events(server, path, o, orders, again=False):
+    """A run of fresh events, one for each order (or over and over); checks that all were taken."""
+    sys.path.insert(0, f"{HERE}/webhook")
+    import events
+    with tempfile.NamedTemporaryFile("w", suffix=".events") as f:
+        events.write(f.name, SECRET, [(row[0], int(row[2]), row[3]) for row in orders])
+        r = wrk(server.base + path, o.seconds, script=f"{HERE}/webhook/hooks.lua",
+                args=[f.name] + (["again"] if again else []))
+    if r["bad"]:
+        raise SystemExit(f"webhooks: {r['bad']} answers were not 2xx")
+    return r["rate"]
+
+
+SECRET = "whsec_bench0123456789abcdefghijklmnopqrst"
+EVENTS_A_SECOND = 14000         # more than are taken
+
+
+def case_hooks(f, o):
+    """Signed webhooks of Stripe: verified, stored, credited, durable, over 32 connections."""
+    if not install_node(o):
+        return
+    state = tempfile.mkdtemp(prefix="hbs")
+    each = EVENTS_A_SECOND * o.seconds
+    try:
+        text = subprocess.run([os.path.join(o.build, "tests/bench/bench_fill"), "--state", state,
+                               "--users", "1000", "--orders", str(each * (o.rounds + 2))],
+                              check=True, capture_output=True, text=True).stdout
+        orders = [line.split() for line in text.splitlines()]
+        for name in ("key", "secret"):
+            with open(f"{state}/bench-{name}", "w") as out:
+                out.write("sk_test_bench0123456789\n" if name == "key" else SECRET + "\n")
+            os.chmod(out.name, 0o600)
+        extra = OPEN + "HaloBuzzRateLimit webhook 15000000/1h key=ip\n" \
+            f'HaloBuzzStripeKey "file:{state}/bench-key"\n' \
+            f'HaloBuzzStripeWebhookSecret "file:{state}/bench-secret"\n'
+        with Server(o.build, extra, state=state) as s, Node(o, SECRET, orders) as n:
+            turns = {s: 0, n: 0}
+
+            def fresh(server, path):
+                i = turns[server]
+                turns[server] += 1
+                return send_events(server, path, o, orders[i * each:(i + 1) * each])
+
+            def ours():
+                return fresh(s, "/api/v1/webhooks/stripe")
+
+            def theirs():
+                return fresh(n, "/webhooks/stripe")
+            f.ratio("signed webhook : Node, 2 workers", 4, ours, theirs, o.rounds)
+            watched = ("halobuzz_store_commits_total", "halobuzz_store_wait_microseconds_total",
+                       'halobuzz_payment_events_total{result="applied"}')
+            before = [metric(s, name) for name in watched]
+            with perf(s, o):
+                rate = ours()
+            commits, wait, taken = (metric(s, name) - x for name, x in zip(watched, before))
+            if taken < rate * o.seconds * 0.95:
+                raise SystemExit(f"hooks: {taken} events were acted on of {rate * o.seconds:.0f}")
+            say(f"    {rate:.0f}/s: {taken / commits:.1f} events a commit, "
+                f"{wait / taken / 1000:.2f} ms in the queue of writers of "
+                f"{32 / rate * 1000:.2f} ms a request")
+            some = orders[:500]
+            f.ratio("the same events again : new ones", 1.5,
+                    lambda: send_events(s, "/api/v1/webhooks/stripe", o, some, again=True),
+                    lambda: rate, 1)
+    finally:
+        shutil.rmtree(state, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def perf(server, o):
+    """Where the time of the children goes, by library and by function, when perf is there."""
+    if not shutil.which("perf"):
+        yield
+        return
+    data = tempfile.mktemp(prefix="hbperf")
+    p = subprocess.Popen(["perf", "record", "-q", "-o", data, "-g", "-p",
+                          ",".join(map(str, server.children()))],
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        p.send_signal(signal.SIGINT)
+        p.wait()
+        for sort in ("dso", "symbol"):
+            out = subprocess.run(["perf", "report", "-i", data, "--no-children", "-g", "none",
+                                  "--sort", sort, "--percent-limit", "1.2", "--stdio"],
+                                 capture_output=True, text=True).stdout
+            rows = [line.split(None, 1) for line in out.splitlines()
+                    if line.strip() and not line.startswith("#")]
+            say("    time by " + sort + ": " + ", ".join(f"{b.strip()} {a}" for a, b in rows[:14]))
+        if not o.keep_perf:
+            os.remove(data)
+
+
 def case_million(f, o):
     small, large = tempfile.mkdtemp(prefix="hbs"), tempfile.mkdtemp(prefix="hbl")
     try:
@@ -391,7 +541,7 @@ def case_start(f, o):
 
 
 CASES = {"me": case_me, "limiter": case_limiter, "streams": case_streams, "register": case_register,
-         "ledger": case_ledger, "million": case_million, "storm": case_storm, "start": case_start}
+         "ledger": case_ledger, "hooks": case_hooks, "million": case_million, "storm": case_storm, "start": case_start}
 
 
 def main():
@@ -402,10 +552,13 @@ def main():
     p.add_argument("--users", type=int, default=1000000)
     p.add_argument("--group", type=int, default=16)
     p.add_argument("--ledger", default="100000,1000000", help="sizes of ledgers to prove")
+    p.add_argument("--node", help="where the Node server of case hooks is installed")
+    p.add_argument("--keep-perf", action="store_true")
     p.add_argument("--json")
     p.add_argument("cases", nargs="*", metavar="CASE")
     o = p.parse_args()
     o.build = os.path.abspath(o.build)
+    o.node = o.node or os.path.join(o.build, "tests/bench/node")
     for c in o.cases:
         if c not in CASES:
             p.error(f"no case is called {c}: {' '.join(CASES)}")

@@ -35,11 +35,12 @@ def event(n, order_id, amount, currency):
             "status": "succeeded", "transfer_data": None, "transfer_group": None}}}
 
 
-def write(path, secret, orders, first=0):
+def write(path, secret, orders):
     """orders: (id, amount, currency); a line each: signature, tab, body."""
     now = int(time.time())
     with open(path, "w") as f:
-        for i, (order_id, amount, currency) in enumerate(orders):
-            body = json.dumps(event(first + i, order_id, amount, currency))
+        for order_id, amount, currency in orders:
+            # Ids by the order: an id that came before would be a copy.
+            body = json.dumps(event(int(order_id, 16) % 10 ** 15, order_id, amount, currency))
             mac = hmac.new(secret.encode(), f"{now}.{body}".encode(), hashlib.sha256)
             f.write(f"t={now},v1={mac.hexdigest()}\t{body}\n")
