@@ -114,7 +114,9 @@ static const char *host_of(const char **why, const char *url, apr_pool_t *pool)
     int is_here;
 
     *why = "it is no address of the form https://host/path";
-    if (parts != NULL && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK
+    /* libcurl also takes https:/host, which nobody means. */
+    if (parts != NULL && strstr(url, "://") != NULL
+        && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK
         && curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK
         && curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK
         && curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK
