@@ -426,10 +426,10 @@ apr_status_t hb_fetch(hb_fetch_answer_t *answer, hb_op_t *op, const hb_fetch_t *
                answer->why);
         return host == NULL ? HB_E_CONFIG : HB_E_INTERNAL;
     }
-    answer->retry_after_sec = hb_fetch_host_held(kept->hosts, op, host);
+    answer->retry_after_sec = hb_fetch_host_enter(kept->hosts, op, host);
     if (answer->retry_after_sec > 0) {
-        answer->why = apr_psprintf(op->pool, "%s did not answer lately and is left alone for "
-                                   "%d s", host, answer->retry_after_sec);
+        answer->why = apr_psprintf(op->pool, "%s does not answer, or not fast enough: it is left "
+                                   "alone for %d s", host, answer->retry_after_sec);
         hb_metric_add(op->site->metrics, HB_M_FETCH_HELD, 1);
         hb_log(op, HB_LOG_INFO, 0, HBLOGNO(00414) "%s is not called: %s", fetch->service, answer->why);
         return HB_E_UPSTREAM;
@@ -437,9 +437,12 @@ apr_status_t hb_fetch(hb_fetch_answer_t *answer, hb_op_t *op, const hb_fetch_t *
     curl = take_handle(kept);
     if (curl == NULL) {
         answer->why = "no memory";
-        return HB_E_INTERNAL;
+        rv = HB_E_INTERNAL;
     }
-    rv = fetch_with(answer, op, curl, fetch, host);
-    give_handle(kept, curl);
+    else {
+        rv = fetch_with(answer, op, curl, fetch, host);
+        give_handle(kept, curl);
+    }
+    hb_fetch_host_leave(kept->hosts, host);
     return rv;
 }

@@ -2,8 +2,9 @@
 /*
  * Hosts that do not answer. After some failures in a row a host is left alone; when the
  * time is over one call goes through on trial, and how that goes decides: all calls again,
- * or twice the time. A table of a few rows, because we talk to a few hosts; one that does
- * not fit is simply always called.
+ * or twice the time. Only so many calls may wait for one host at once, because each holds a
+ * thread of httpd: a provider that is merely slow must not take all of them. A table of a few
+ * rows, because we talk to a few hosts; one that does not fit is simply always called.
  */
 #include "hb_fetch_host.h"
 
@@ -15,12 +16,14 @@
 #define HOSTS_MAX 16
 #define NAME_BYTES 280
 #define FAILURES_MAX 5
+#define CALLS_MAX 16            /* at once; httpd has 25 threads a child when nobody changed it */
 #define HOLD_USEC apr_time_from_sec(5)
 #define HOLD_MAX_USEC apr_time_from_sec(60)
 #define TRIAL_USEC apr_time_from_sec(60)    /* a trial of which nothing was heard ends */
 
 typedef struct host_t {
     char name[NAME_BYTES];
+    int calls;                  /* under way in this process */
     int failures;               /* in a row */
     apr_interval_time_t hold;   /* 0 while it is called freely */
     apr_time_t held_at;         /* since when */
@@ -61,27 +64,48 @@ static int is_within(apr_time_t now, apr_time_t when, apr_interval_time_t span)
     return when != 0 && now >= when && now - when < span;
 }
 
-int hb_fetch_host_held(hb_fetch_hosts_t *hosts, hb_op_t *op, const char *host)
+/* How long more it is left alone; 0 also for who tries it out. Under the lock. */
+static apr_interval_time_t left_alone(host_t *row, apr_time_t now)
+{
+    if (row->hold == 0) {
+        return 0;
+    }
+    if (is_within(now, row->held_at, row->hold)) {
+        return row->held_at + row->hold - now;
+    }
+    if (is_within(now, row->trial_at, TRIAL_USEC)) {
+        return APR_USEC_PER_SEC;
+    }
+    row->trial_at = now;
+    return 0;
+}
+
+int hb_fetch_host_enter(hb_fetch_hosts_t *hosts, hb_op_t *op, const char *host)
 {
     apr_time_t now = op->site->clock(op->site->baton);
     apr_interval_time_t left = 0;
     host_t *row;
 
     apr_thread_mutex_lock(hosts->lock);
-    row = row_of(hosts, host, 0);
-    if (row != NULL && row->hold > 0) {
-        if (is_within(now, row->held_at, row->hold)) {
-            left = row->held_at + row->hold - now;
-        }
-        else if (is_within(now, row->trial_at, TRIAL_USEC)) {
-            left = 1;
-        }
-        else {
-            row->trial_at = now;
-        }
+    row = row_of(hosts, host, 1);
+    if (row != NULL) {
+        left = row->calls >= CALLS_MAX ? APR_USEC_PER_SEC : left_alone(row, now);
+        row->calls += left == 0;
     }
     apr_thread_mutex_unlock(hosts->lock);
     return (int)((left + APR_USEC_PER_SEC - 1) / APR_USEC_PER_SEC);
+}
+
+void hb_fetch_host_leave(hb_fetch_hosts_t *hosts, const char *host)
+{
+    host_t *row;
+
+    apr_thread_mutex_lock(hosts->lock);
+    row = row_of(hosts, host, 0);
+    if (row != NULL) {
+        row->calls--;
+    }
+    apr_thread_mutex_unlock(hosts->lock);
 }
 
 void hb_fetch_host_note(hb_fetch_hosts_t *hosts, hb_op_t *op, const char *host, int is_well)
@@ -92,7 +116,7 @@ void hb_fetch_host_note(hb_fetch_hosts_t *hosts, hb_op_t *op, const char *host, 
     host_t *row;
 
     apr_thread_mutex_lock(hosts->lock);
-    row = row_of(hosts, host, !is_well);
+    row = row_of(hosts, host, 0);
     if (row != NULL && is_well) {
         is_over = row->hold > 0;
         row->failures = 0;

@@ -12,6 +12,7 @@
 #include <apr_uri.h>
 
 #include "hb_cache.h"
+#include "hb_fetch.h"
 #include "hb_secret.h"
 #include "hb_store.h"
 #include "hb_time.h"
@@ -340,6 +341,14 @@ static const char *read_fraud(const char **value, apr_pool_t *pool)
     return NULL;
 }
 
+static const char *read_service_url(const char **value, apr_pool_t *pool)
+{
+    const char *why = hb_fetch_url_check(*value, pool);
+
+    return why == NULL ? NULL : apr_psprintf(pool, "\"%s\" cannot be called: %s",
+                                             shown(*value, pool), why);
+}
+
 static const struct {
     const char *member;
     const char *(*read)(const char **value, apr_pool_t *pool);
@@ -350,6 +359,10 @@ static const struct {
     { "admin_emails", read_admin_emails },
     { "mail_from",    read_mail_address },
     { "smtp_url",     read_smtp_url },
+    { "stripe_url",   read_service_url },
+    { "esewa_url",    read_service_url },
+    { "esewa_status_url", read_service_url },
+    { "khalti_url",   read_service_url },
     { "agora_app_id", read_agora_app_id },
     { "store_url",    read_store_url },
     { "cache_url",    read_cache_url },
@@ -413,6 +426,7 @@ static const char *example(const hb_setting_row_t *row)
         return "/etc/halobuzz/file";
     default:
         return strcmp(row->member, "smtp_url") == 0 ? "smtp://mail.example.com:587"
+               : strstr(row->member, "_url") != NULL ? "https://pay.example.com"
                : strcmp(row->member, "agora_app_id") == 0
                ? "0123456789abcdef0123456789abcdef" : "text";
     }

@@ -3,6 +3,7 @@
  * Calls out (hb_fetch.h), against the simulator, which answers as it is told. What the
  * breaker does is in test_hb_pay.c, certificates are in tests/ctl/test_providers.py.
  */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -200,13 +201,62 @@ START_TEST(headers_do_not_leak_into_the_next_call)
 }
 END_TEST
 
+#define CROWD 24
+
+typedef struct caller_t {
+    pay_world_t *w;
+    hb_op_t *op;
+    apr_status_t rv;
+    int was_sent;
+} caller_t;
+
+static void *call_slowly(void *baton)
+{
+    caller_t *caller = baton;
+    hb_fetch_t fetch = { .service = "test", .method = "GET", .wait_usec = apr_time_from_sec(8) };
+    hb_fetch_answer_t answer;
+
+    fetch.url = apr_pstrcat(caller->op->pool, caller->w->url, "/v1/balance", NULL);
+    caller->rv = hb_fetch(&answer, caller->op, &fetch);
+    caller->was_sent = answer.was_sent;
+    return NULL;
+}
+
+/* A provider that is merely slow gets some of our threads, and the others are told at once. */
+START_TEST(a_slow_host_does_not_take_all_threads)
+{
+    pay_world_t *w = pay_world_open("");
+    caller_t callers[CROWD];
+    pthread_t threads[CROWD];
+    int i, n_answered = 0, n_held = 0;
+
+    pay_world_tell(w, "fault", "{'kind': 'late', 'seconds': 2}");
+    for (i = 0; i < CROWD; i++) {
+        callers[i].w = w;
+        callers[i].op = hb_test_site_op(w->ts);
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, call_slowly, &callers[i]), 0);
+    }
+    for (i = 0; i < CROWD; i++) {
+        pthread_join(threads[i], NULL);
+        n_answered += callers[i].rv == APR_SUCCESS;
+        n_held += callers[i].rv == HB_E_UPSTREAM && !callers[i].was_sent;
+    }
+    ck_assert_int_eq(n_answered, 16);
+    ck_assert_int_eq(n_held, CROWD - 16);
+    ck_assert_int_eq(pay_world_calls(w, "stripe"), 16);
+    pay_world_tell(w, "heal", "{}");
+    call_slowly(&callers[0]);
+    ck_assert_int_eq(callers[0].rv, APR_SUCCESS);   /* all places were given back */
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const cases[] = {
         only_https_or_this_host_itself_is_called, an_answer_is_an_answer_whatever_its_status,
         other_tries_follow_the_rule, another_try_may_help, no_answer_is_told_apart_from_never_sent,
         time_and_size_are_bounded, nobody_calls_out_while_writers_wait,
-        headers_do_not_leak_into_the_next_call, NULL
+        headers_do_not_leak_into_the_next_call, a_slow_host_does_not_take_all_threads, NULL
     };
 
     return hb_test_main("hb_fetch", cases);
