@@ -68,6 +68,7 @@ typedef struct running_t {
     int is_noted;               /* the process pool ends it when httpd ends */
     int is_wanted;              /* by the configuration in force */
     int is_stopping;            /* told to end */
+    int is_outdated;            /* httpd restarted all the rest */
     int control;                /* our end of its control socket; -1 for none */
     int deaths;                 /* in a row */
     apr_time_t started_at, stopped_at;  /* of the monotonic clock */
@@ -313,7 +314,7 @@ static void start(running_t *program, int delay_sec)
     }
     program->control = pair[0];
     note_pid(program, pid);
-    program->is_stopping = 0;
+    program->is_stopping = program->is_outdated = 0;
     program->started_at = now() + apr_time_from_sec(delay_sec);
     if (!program->is_noted) {
         /* Once and for good: the pool looks at the process id when httpd ends. */
@@ -406,7 +407,9 @@ static void watch(int reason, void *baton, int status)
         }
         break;
     case APR_OC_REASON_RESTART:
-        stop(program);          /* httpd stops, or restarts without grace; said repeatedly */
+        /* httpd stops, or restarts without grace. Its children go first, and take leave of
+         * their clients; then the process pool ends the program, or the next configuration. */
+        program->is_outdated = 1;
         break;
     default:
         break;                  /* a reload: the next configuration watches it again */
@@ -457,7 +460,7 @@ static void reload(running_t *program, apr_pool_t *pconf)
     else if (program->is_stopping) {
         ;                       /* its successor starts when it is gone */
     }
-    else if (!program->is_wanted) {
+    else if (!program->is_wanted || program->is_outdated) {
         stop(program);
     }
     else {

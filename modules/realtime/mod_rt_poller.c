@@ -249,12 +249,37 @@ static void drain(rt_link_t *link)
 
 /* --- one link's turn --- */
 
-static int watch(rt_poller_t *poller, int fd, rt_link_t *link, apr_uint64_t side)
+static int watch(rt_poller_t *poller, int how, int fd, rt_link_t *link, apr_uint64_t side,
+                 apr_uint32_t out)
 {
-    struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET };
+    struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET | out };
 
     event.data.u64 = (apr_uint64_t)(apr_uintptr_t)link | side;
-    return epoll_ctl(poller->epoll, EPOLL_CTL_ADD, fd, &event) == 0 || errno == EEXIST;
+    return epoll_ctl(poller->epoll, how, fd, &event) == 0;
+}
+
+static int watch_client(rt_link_t *link)
+{
+    return watch(link->poller, EPOLL_CTL_ADD, link->client_fd, link, 0, EPOLLOUT);
+}
+
+/* A unix socket says that it can be written each time its peer has read, so it is only asked
+ * while something waits for that. */
+static int watch_sidecar(rt_link_t *link)
+{
+    link->is_watched_out = link->state == RT_SEND;
+    return watch(link->poller, EPOLL_CTL_ADD, link->fd, link, 1,
+                 link->is_watched_out ? EPOLLOUT : 0);
+}
+
+static void adjust_watch(rt_link_t *link)
+{
+    int wanted = link->state == RT_SEND || (link->state == RT_TUNNEL && link->aside != NULL);
+
+    if (wanted != link->is_watched_out && link->fd >= 0) {
+        link->is_watched_out = wanted;
+        watch(link->poller, EPOLL_CTL_MOD, link->fd, link, 1, wanted ? EPOLLOUT : 0);
+    }
 }
 
 static rt_pump_e start_answer(rt_link_t *link)
@@ -291,7 +316,7 @@ static rt_pump_e get_there(rt_link_t *link)
     }
     switch (rt_sidecar_step(link)) {
     case RT_STEP_DONE:
-        if (before == RT_CONNECT && !watch(poller, link->fd, link, 1)) {
+        if (before == RT_CONNECT && !watch_sidecar(link)) {
             return rt_reply_failed(link);
         }
         link->sidecar_in = link->sidecar_out = 1;
@@ -306,7 +331,7 @@ static rt_pump_e get_there(rt_link_t *link)
         return rt_reply_failed(link);
     default:
         if (before == RT_CONNECT) {
-            if (!watch(poller, link->fd, link, 1)) {
+            if (!watch_sidecar(link)) {
                 return rt_reply_failed(link);
             }
             arm(link, link->is_upgrade ? T_HANDSHAKE : T_IDLE);
@@ -352,10 +377,12 @@ static void turn(rt_link_t *link)
     }
     if (pump == RT_PUMP_END) {
         finish(link, (rt_end_e)link->end);
+        return;
     }
-    else if (pump == RT_PUMP_MORE) {
+    if (pump == RT_PUMP_MORE) {
         give_turn(link);
     }
+    adjust_watch(link);
 }
 
 /* --- what wakes links --- */
@@ -463,8 +490,7 @@ static void attach(rt_poller_t *poller, rt_link_t *link)
     if (link->state == RT_TUNNEL) {
         poller->n_tunnels++;
     }
-    if (!watch(poller, link->client_fd, link, 0)
-        || (link->state != RT_CONNECT && !watch(poller, link->fd, link, 1))) {
+    if (!watch_client(link) || (link->state != RT_CONNECT && !watch_sidecar(link))) {
         finish(link, RT_END_FAILED);
         return;
     }

@@ -23,6 +23,7 @@
 
 APLOG_USE_MODULE(halobuzz_realtime);
 
+#define SHORT_READ 4096         /* APR reads sockets by 8000 bytes */
 #define ROUNDS 4                /* chunks a turn and direction; then others have their turn */
 
 static rt_pump_e end(rt_link_t *link, rt_end_e why)
@@ -242,7 +243,7 @@ static int send_aside(rt_link_t *link)
 #define PARTS_MAX 32
 
 /* What the filters gave, to the sidecar; what it does not take is kept. */
-static int send_brigade(rt_link_t *link, int *had_data)
+static int send_brigade(rt_link_t *link, apr_size_t *had)
 {
     struct iovec parts[PARTS_MAX];
     struct msghdr message = { .msg_iov = parts };
@@ -267,7 +268,7 @@ static int send_brigade(rt_link_t *link, int *had_data)
         parts[n++].iov_len = len;
         total += len;
     }
-    *had_data = n > 0;
+    *had = total;
     if (n == 0) {
         return 1;
     }
@@ -276,7 +277,6 @@ static int send_brigade(rt_link_t *link, int *had_data)
         sent = sendmsg(link->fd, &message, MSG_NOSIGNAL);
     } while (sent < 0 && errno == EINTR);
     if (sent < 0 && errno != EAGAIN) {
-        link->sidecar_out = 1;
         return 0;
     }
     if (sent < (ssize_t)total) {
@@ -298,7 +298,10 @@ static rt_pump_e client_ended(rt_link_t *link)
 
 static rt_pump_e from_client(rt_link_t *link)
 {
-    int i, had_data, was_empty = 0;
+    /* Without a filter between us and the socket, one short read has emptied it. */
+    int is_plain = link->c->input_filters->next == NULL;
+    int i, was_empty = 0;
+    apr_size_t had;
 
     for (i = 0; i < ROUNDS; i++) {
         apr_status_t rv;
@@ -322,13 +325,18 @@ static rt_pump_e from_client(rt_link_t *link)
         rv = ap_get_brigade(link->c->input_filters, link->in, AP_MODE_READBYTES,
                             APR_NONBLOCK_READ, RT_CHUNK_BYTES);
         if (rv == APR_SUCCESS) {
-            int is_good = send_brigade(link, &had_data);
+            int is_good = send_brigade(link, &had);
 
             apr_brigade_cleanup(link->in);
             if (!is_good) {
                 return end(link, RT_END_SIDECAR);
             }
-            if (had_data) {
+            if (had > 0 && had < SHORT_READ && is_plain && link->has_emptied
+                && !link->client_gone) {
+                link->client_in = 0;
+                return RT_PUMP_WAIT;
+            }
+            if (had > 0) {
                 was_empty = 0;
                 continue;
             }
@@ -342,9 +350,10 @@ static rt_pump_e from_client(rt_link_t *link)
                 was_empty = 1;
                 continue;
             }
-            if (has_more(link)) {
+            if (!is_plain && has_more(link)) {
                 continue;
             }
+            link->has_emptied = 1;
             link->client_in = 0;
             return RT_PUMP_WAIT;
         }

@@ -7,7 +7,8 @@ in turn, A B A B ..., and the median of the pairwise ratios is printed with its 
 
     bench.py --build DIR [--rounds 5] [--seconds 3] [--json FILE] [CASE ...]
 
-CASE: me limiter streams register ledger hooks million storm start. Needs wrk. Loopback only.
+CASE: me limiter streams register ledger hooks million storm start tunnel hold. Needs wrk.
+Loopback only.
 """
 import argparse
 import contextlib
@@ -25,6 +26,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+
+import bench_tunnel
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
@@ -541,7 +544,8 @@ def case_start(f, o):
 
 
 CASES = {"me": case_me, "limiter": case_limiter, "streams": case_streams, "register": case_register,
-         "ledger": case_ledger, "hooks": case_hooks, "million": case_million, "storm": case_storm, "start": case_start}
+         "ledger": case_ledger, "hooks": case_hooks, "million": case_million, "storm": case_storm, "start": case_start,
+         "tunnel": bench_tunnel.case_tunnel, "hold": bench_tunnel.case_hold}
 
 
 def main():
@@ -554,6 +558,7 @@ def main():
     p.add_argument("--ledger", default="100000,1000000", help="sizes of ledgers to prove")
     p.add_argument("--node", help="where the Node server of case hooks is installed")
     p.add_argument("--keep-perf", action="store_true")
+    p.add_argument("--sockets", type=int, default=9000, help="to hold at once")
     p.add_argument("--json")
     p.add_argument("cases", nargs="*", metavar="CASE")
     o = p.parse_args()
