@@ -138,10 +138,10 @@ static void refuse(rt_peer_t *peer, hb_op_t *op, apr_status_t rv)
         rt_session_close(rt_socket_session(socket), RT_GONE_SIGNED_OUT);
         return;
     }
+    rt_peer_hold(peer);
+    rt_peer_over(peer);
     rt_refuse(socket, hb_json_string(error, "detail"), hb_json_text(error, op->pool, NULL),
               (int)hb_json_int(error, "status", 500));
-    peer->socket = NULL;
-    peer->state = RT_PEER_OVER;
     rt_peer_release(peer);
 }
 

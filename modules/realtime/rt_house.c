@@ -19,6 +19,7 @@
 #define RECOVER_FILE "realtime-connections"
 #define TASKS_WAITING_MAX 20000
 #define TICK_MSEC 100
+#define ENDING_USEC apr_time_from_sec(3)
 
 apr_time_t rt_house_now(const rt_house_t *house)
 {
@@ -102,6 +103,16 @@ static void expire_peer(rt_due_entry_t *entry)
     rt_peer_end((rt_peer_t *)((char *)entry - offsetof(rt_peer_t, due)), RT_GONE_SIGNED_OUT);
 }
 
+/* It was told to go and has not gone. */
+static void end_session(rt_due_entry_t *entry)
+{
+    rt_guest_t *guest = (rt_guest_t *)((char *)entry - offsetof(rt_guest_t, ending));
+
+    if (guest->n_peers == 0) {
+        rt_session_close(guest->session, RT_GONE_SERVER_LEFT);
+    }
+}
+
 static void loop_start(void *app, rt_loop_t *loop)
 {
     rt_house_t *house = app;
@@ -119,6 +130,7 @@ static void loop_start(void *app, rt_loop_t *loop)
     rt_rooms_on_gone(hub->rooms, rt_beat_free);
     hub->works = rt_works_make(rt_loop_uv(loop), house->site, TASKS_WAITING_MAX);
     hub->due = rt_due_make(rt_house_now(house));
+    hub->endings = rt_due_make(rt_house_now(house));
     rt_loop_set_data(loop, hub);
     rt_feed_start(hub);
 }
@@ -134,6 +146,7 @@ static void free_hub(void *baton)
     rt_rooms_free(hub->rooms);
     rt_works_free(hub->works);
     rt_due_free(hub->due);
+    rt_due_free(hub->endings);
     apr_pool_destroy(hub->scratch);
     apr_pool_destroy(hub->pool);
     rt_loop_set_data(hub->loop, NULL);
@@ -199,6 +212,7 @@ static void tick(void *app, rt_loop_t *loop)
     if (now >= hub->second_at) {
         hub->second_at = now + 1000;
         rt_due_run(hub->due, rt_house_now(hub->house), expire_peer);
+        rt_due_run(hub->endings, rt_house_now(hub->house), end_session);
         if (rt_loop_index(loop) == 0) {
             rt_viewers_due(hub->house->viewers, (apr_uint64_t)(hb_limit_now() / 1000),
                            viewer_is_gone, hub);
@@ -233,6 +247,7 @@ static const char *open_session(void *app, rt_session_t *session, const rt_head_
 
     guest = rt_need(sizeof(*guest));
     guest->house = house;
+    guest->session = session;
     guest->address = rt_need_text(rt_head_address(head));
     guest->request_id = rt_need_text(rt_head_request_id(head));
     guest->agent = text_or_null(rt_head_field(head, "user-agent"));
@@ -265,6 +280,7 @@ static void close_session(void *app, rt_session_t *session, rt_reason_e reason)
     if (guest == NULL) {
         return;
     }
+    rt_due_clear(&guest->ending);
     free(guest->address);
     free(guest->request_id);
     free(guest->agent);
@@ -284,7 +300,9 @@ rt_hub_t *rt_hub_of(const rt_socket_t *socket)
 rt_peer_t *rt_peer_make(rt_hub_t *hub, rt_socket_t *socket)
 {
     rt_peer_t *peer = rt_need(sizeof(*peer));
+    rt_guest_t *guest = rt_session_data(rt_socket_session(socket));
 
+    guest->n_peers++;
     peer->hub = hub;
     peer->socket = socket;
     peer->holds = 1;
@@ -317,6 +335,17 @@ void rt_peer_release(rt_peer_t *peer)
         free(peer->watches);
         free(peer);
     }
+}
+
+void rt_peer_over(rt_peer_t *peer)
+{
+    rt_guest_t *guest = rt_session_data(rt_socket_session(peer->socket));
+
+    guest->n_peers--;
+    rt_due_clear(&peer->due);
+    peer->state = RT_PEER_OVER;
+    peer->socket = NULL;
+    rt_peer_release(peer);
 }
 
 void rt_peer_mark(hb_op_t *op, const rt_peer_t *peer)
@@ -402,20 +431,24 @@ static int code_of(rt_reason_e reason)
 void rt_peer_end(rt_peer_t *peer, rt_reason_e reason)
 {
     rt_session_t *session;
+    rt_guest_t *guest;
+    rt_hub_t *hub = peer->hub;
 
     if (peer->socket == NULL) {
         return;
     }
     session = rt_socket_session(peer->socket);
+    guest = rt_session_data(session);
     if (peer->state == RT_PEER_IN) {
         say_why(peer, code_of(reason), rt_reason_text(reason));
     }
-    if (peer->door == RT_DOOR_SOCKET_IO) {
-        rt_peer_hold(peer);
-        rt_kick(peer->socket, reason);
-        rt_peer_release(peer);
+    if (peer->door != RT_DOOR_SOCKET_IO || reason == RT_GONE_FLOOD) {
+        rt_session_close(session, reason);
+        return;
     }
-    rt_session_close(session, reason);
+    /* It goes by itself when it has read that, maybe over a transport it is just changing to. */
+    rt_kick(peer->socket, reason);
+    rt_due_set(hub->endings, &guest->ending, rt_house_now(hub->house) + ENDING_USEC);
 }
 
 /* May this connection be taken up again? Not when one of us meant it to end. */
@@ -476,10 +509,7 @@ static void gone(void *app, rt_socket_t *socket, rt_reason_e reason)
         }
         peer->place = -1;
     }
-    rt_due_clear(&peer->due);
-    peer->state = RT_PEER_OVER;
-    peer->socket = NULL;
-    rt_peer_release(peer);
+    rt_peer_over(peer);
 }
 
 /* --- coming and asking --- */

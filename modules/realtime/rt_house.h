@@ -72,7 +72,7 @@ struct rt_hub_t {
     apr_pool_t *scratch;        /* one turn */
     rt_rooms_t *rooms;
     rt_works_t *works;
-    rt_due_t *due;
+    rt_due_t *due, *endings;
     hb_bus_reader_t *reader;
     uv_poll_t poll;
     int is_polling;
@@ -128,6 +128,9 @@ struct rt_peer_t {
 /** What is kept of the request a session began with. */
 typedef struct rt_guest_t {
     rt_house_t *house;
+    rt_session_t *session;
+    int n_peers;                /* sockets of the session */
+    rt_due_entry_t ending;      /* a session of which the last socket was sent out */
     char *address, *request_id, *agent;
     char *token;                /* of a header or cookie, or NULL */
     char *stream_id;            /* of an event stream */
@@ -139,6 +142,8 @@ rt_hub_t *rt_hub_of(const rt_socket_t *socket);
 rt_peer_t *rt_peer_make(rt_hub_t *hub, rt_socket_t *socket);
 void rt_peer_hold(rt_peer_t *peer);
 void rt_peer_release(rt_peer_t *peer);
+/** Its socket is over: it lets go of it, and may be gone. */
+void rt_peer_over(rt_peer_t *peer);
 /** Fill an op with where the peer comes from. */
 void rt_peer_mark(hb_op_t *op, const rt_peer_t *peer);
 rt_kept_room_t *rt_peer_watch(const rt_peer_t *peer, const char *stream_id);
