@@ -227,7 +227,7 @@ static void keep_failed(hb_inbox_work_t *work, hb_op_t *op, apr_status_t why)
         rv = hb_store_transact(op, failure_tx, &failure);
         op->problem = problem;  /* the caller hears the first one */
     }
-    hb_log(op, HB_LOG_ERR, why, HBLOGNO(00418) "event %s could not be acted on%s",
+    hb_log(op, HB_LOG_ERR, why, HBLOGNO(00463) "event %s could not be acted on%s",
            hb_json_string(work->record, "eventId"),
            is_store_trouble(why) || rv != APR_SUCCESS ? ", nor kept: the provider has to send "
            "it again" : "; it is kept, see halobuzzctl events list --pending");
@@ -254,7 +254,7 @@ apr_status_t hb_inbox_apply(hb_inbox_work_t *work, hb_op_t *op)
         hb_order_applied(op, &work->order, work->effect);
     }
     if (work->effect == HB_ORDER_FLAGGED) {
-        hb_log(op, HB_LOG_WARNING, 0, HBLOGNO(00419) "event %s does not fit order %s: %s",
+        hb_log(op, HB_LOG_WARNING, 0, HBLOGNO(00464) "event %s does not fit order %s: %s",
                work->id, work->order_id, work->note != NULL ? work->note : "");
     }
     return APR_SUCCESS;

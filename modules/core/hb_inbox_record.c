@@ -235,7 +235,7 @@ void hb_inbox_keep_refused(const char **id, hb_op_t *op, const hb_pay_provider_t
     else {
         hb_op_recover(op);      /* the sender hears the verdict all the same */
     }
-    hb_log(op, HB_LOG_WARNING, rv, HBLOGNO(00420) "a message for %s was refused: %s "
+    hb_log(op, HB_LOG_WARNING, rv, HBLOGNO(00465) "a message for %s was refused: %s "
            "(%" APR_INT64_T_FMT " others since the last line); %s%s", provider->name, why,
            n_missed, *id != NULL ? "event " : "it could not be kept", *id != NULL ? *id : "");
 }

@@ -10,9 +10,10 @@
 
 #include <apr_strings.h>
 
-#include "hb_inbox.h"
+#include "hb_crypto.h"
 #include "hb_order.h"
 #include "hb_pay.h"
+#include "hb_user.h"
 
 static const char *provider_names(ctl_t *ctl)
 {
@@ -48,6 +49,50 @@ static int is_sample(const hb_pay_provider_t *provider, const char *type)
     }
     return 0;
 }
+
+/* --- an order to be about --- */
+
+/* Instead of a provider's own: what it would have answered, without asking it. */
+static apr_status_t start_here(hb_pay_start_t *start, hb_op_t *op, const hb_order_t *order,
+                               int how)
+{
+    (void)how;
+    memset(start, 0, sizeof(*start));
+    start->attempt_id = apr_pstrcat(op->pool, strcmp(order->provider, "stripe") == 0
+                                    ? "pi_" : "local-", order->id, NULL);
+    start->url = op->site->settings->public_url;
+    return APR_SUCCESS;
+}
+
+/* A new order of somebody, as buying makes it; only the provider does not hear of it. */
+static int make_order(const char **id, ctl_t *ctl, hb_op_t *op,
+                      const hb_pay_provider_t *provider, const char *name, const char *product)
+{
+    hb_pay_provider_t local = *provider;
+    hb_json_t *input = hb_json_object_make(ctl->pool);
+    hb_json_t *user, *reply;
+    apr_status_t rv = hb_user_load_named(&user, op, name);
+
+    if (rv != APR_SUCCESS) {
+        return ctl_fail_op(ctl, op, rv);
+    }
+    if (strcmp(provider->name, "sandbox") != 0) {
+        local.start = start_here;
+    }
+    hb_json_set_string(input, "product", product);
+    op->actor.user_id = hb_user_id(user);
+    op->idem_key = hb_random_token(op, 16);
+    rv = hb_order_begin(&reply, op, &local, input, HB_PAY_AS_PAGE);
+    op->actor.user_id = NULL;
+    op->idem_key = NULL;
+    if (rv != APR_SUCCESS) {
+        return ctl_fail_op(ctl, op, rv);
+    }
+    *id = hb_json_string(hb_json_get(reply, "order"), "id");
+    return CTL_OK;
+}
+
+/* --- sending --- */
 
 /* A webhook is posted; a return is what the payer's browser would open. */
 static void deliver(ctl_reply_t *reply, ctl_t *ctl, const char *base,
@@ -90,8 +135,11 @@ static int tell(ctl_t *ctl, const ctl_reply_t *reply, const char *type)
 int ctl_webhook_send(ctl_t *ctl, int argc, const char *const *argv)
 {
     const char *order_id = NULL, *copies_text = "1", *args[4] = { NULL };
+    const char *user = NULL, *product = NULL;
     const ctl_option_t options[] = {
         { "order", &order_id, NULL },
+        { "user", &user, NULL },
+        { "product", &product, NULL },
         { "copies", &copies_text, NULL },
         { NULL, NULL, NULL }
     };
@@ -117,8 +165,11 @@ int ctl_webhook_send(ctl_t *ctl, int argc, const char *const *argv)
         return ctl_misuse(ctl, "%s has no \"%s\": %s", provider->name, args[1],
                           sample_names(ctl, provider));
     }
-    if (order_id == NULL) {
-        return ctl_misuse(ctl, "for which order? --order ID");
+    if ((order_id == NULL) == (user == NULL)) {
+        return ctl_misuse(ctl, "for which order? --order ID, or --user USER for a new one");
+    }
+    if (product == NULL) {
+        product = strcmp(provider->currencies, "usd") == 0 ? "usd-5000" : "npr-500";
     }
     copies = apr_strtoi64(copies_text, &end, 10);
     if (*end != '\0' || copies < 1 || copies > 1000) {
@@ -134,6 +185,12 @@ int ctl_webhook_send(ctl_t *ctl, int argc, const char *const *argv)
     }
     if (provider->missing(ctl->site) != NULL) {
         return ctl_fail(ctl, "%s", provider->missing(ctl->site));
+    }
+    if (user != NULL) {
+        rc = make_order(&order_id, ctl, op, provider, user, product);
+        if (rc != CTL_OK) {
+            return rc;
+        }
     }
     rv = hb_order_load(&order, op, order_id);
     if (rv == APR_SUCCESS && strcmp(order.provider, provider->name) != 0) {

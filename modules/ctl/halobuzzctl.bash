@@ -38,7 +38,7 @@ _halobuzzctl()
     "events replay")
         COMPREPLY=( $(compgen -W "--pending --refused $common" -- "$cur") ) ;;
     "webhook send")
-        COMPREPLY=( $(compgen -W "stripe esewa khalti sandbox --order --copies $common" -- "$cur") ) ;;
+        COMPREPLY=( $(compgen -W "stripe esewa khalti sandbox --order --user --product --copies $common" -- "$cur") ) ;;
     "events show"|"ledger verify"|"ledger circulation"|"user show"|"user disable"|"user enable"|"store verify"|"store stats")
         COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
     "bus stats")

@@ -50,7 +50,7 @@ static const ctl_command_t commands[] = {
   { "events list",   "[--order ID | --pending | --refused] [--limit N] [--after CURSOR] [--json]", ctl_events_list,   "what payment providers told us, newest first" },
   { "events show",   "EVENT [--json]",                                                        ctl_events_show,   "one event with the bytes that came" },
   { "events replay", "EVENT | --pending | --refused [--json]",                                ctl_events_replay, "judge events anew and act on them again" },
-  { "webhook send",  "PROVIDER TYPE --order ID [URL] [--copies N] [-k] [--json]",             ctl_webhook_send,  "send the server what a payment provider would, signed with its secret" },
+  { "webhook send",  "PROVIDER TYPE --order ID | --user USER [--product CODE] [URL] [--copies N] [-k] [--json]", ctl_webhook_send,  "send the server what a payment provider would, signed with its secret" },
   { "bus stats",     "[--json]",                                                              ctl_bus_stats,     "the log of events: how full, which numbers, what was lost" },
   { "bus tail",      "[--all] [--payload] [--no-follow] [--json]",                            ctl_bus_tail,      "events as they pass" },
   { "reconcile",     "[--since DURATION|TIME | --open] [--json]",                             ctl_reconcile,     "ask the payment providers what became of orders; credit what was lost, report what differs" },

@@ -17,7 +17,7 @@ static int find_api(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, serv
     (void)ptemp;
     if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG
         && ap_find_linked_module("mod_halobuzz_api.c") == NULL) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HBLOGNO(09000)
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HBLOGNO(09001)
                      "mod_halobuzz_webhooks needs mod_halobuzz_api: add "
                      "LoadModule halobuzz_api_module modules/mod_halobuzz_api.so");
         return HTTP_INTERNAL_SERVER_ERROR;

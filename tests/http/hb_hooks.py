@@ -36,6 +36,14 @@ def prepare(server):
     return server
 
 
+def prepare_stripe(server):
+    """The same for Stripe, whose API is not asked."""
+    server.settings["HaloBuzzStripeKey"] = "file:" + secret_file(server, "sk_test_none", "key")
+    server.settings["HaloBuzzStripeWebhookSecret"] = "file:" + secret_file(
+        server, SECRET + " whsec_the_secret_before_this_one_000000", "hook")
+    return prepare(server)
+
+
 def fill_orders(server, n, users=1, provider="sandbox"):
     """Open orders over 500 coins for USD 4.99: [(order, user)], as the server's user makes them."""
     subprocess.run(["make", "-s", "-C", BUILD, "tests/bench/bench_fill"], check=True,

@@ -12,6 +12,7 @@ from hb_client import Client, assert_problem, raw
 from hb_finance import bank_with, ctl, finance
 from hb_hooks import COINS, message, send, signature, signed
 from hb_race import at_once
+from hb_users import Users
 
 SANDBOX = "/api/v1/webhooks/sandbox"
 ALIAS = "/api/v1/payments/sandbox/webhook"
@@ -329,6 +330,68 @@ def test_the_operator_sends_a_message(shop, order):
                "--copies", "3")
     assert "order %s is paid" % order in said
     assert coins(shop, user) == before + COINS
+
+
+# --- Stripe
+
+def stripe_event(order, kind="payment_intent.succeeded", **intent):
+    n = next(hb_hooks.numbers)
+    return json.dumps({
+        "id": "evt_test%d" % n, "object": "event", "type": kind, "created": int(time.time()),
+        "livemode": False, "api_version": "2026-10-28.endive", "data": {"object": {
+            "id": "pi_" + order, "object": "payment_intent", "status": "succeeded", "amount": 499,
+            "amount_received": 499, "currency": "usd", "livemode": False,
+            "metadata": {"order_id": order}, **intent}}}).encode()
+
+
+@pytest.fixture(scope="module")
+def stripe():
+    with bank_with(prepare=hb_hooks.prepare_stripe) as one:
+        ctl(one, "seed")
+        one.orders = iter(hb_hooks.fill_orders(one, 20, users=20, provider="stripe"))
+        yield one
+
+
+@pytest.mark.parametrize("secret", [hb_hooks.SECRET, "whsec_the_secret_before_this_one_000000"])
+def test_stripe_signs_with_either_secret(stripe, secret):
+    order, user = next(stripe.orders)
+    body = stripe_event(order)
+    for repeat in (False, True):
+        reply = Client(stripe).post("/api/v1/webhooks/stripe", data=body, headers={
+            "Stripe-Signature": signature(body, secret=secret)})
+        assert (reply.status_code, reply.json()["repeat"]) == (200, repeat), reply.text
+    assert coins(stripe, user) == COINS
+    event = event_of(stripe, order)
+    assert event["eventId"] == "stripe:" + json.loads(body)["id"]
+    assert json.loads(ctl(stripe, "events", "show", event["eventId"], "--json"))["event"] == event
+
+
+def test_what_a_wrong_secret_refused_is_taken_once_it_is_right(stripe, claims):
+    claims("~was refused")
+    order, user = next(stripe.orders)
+    body = stripe_event(order)
+    sent = {"Stripe-Signature": signature(body, secret="whsec_of_tomorrow_0123456789abcdef")}
+    reply = Client(stripe).post("/api/v1/webhooks/stripe", data=body, headers=sent)
+    assert_problem(reply, 400, "webhook.forged")
+    hb_hooks.secret_file(stripe, hb_hooks.SECRET + " whsec_of_tomorrow_0123456789abcdef", "hook")
+    said = ctl(stripe, "events", "replay", "--refused")
+    assert "applied order %s" % order in said and "1 done, 0 failed" in said
+    assert coins(stripe, user) == COINS
+
+
+def test_the_operator_plays_stripe(stripe):
+    """As on a fresh build/run: nobody has an account at Stripe."""
+    buyer = Users(stripe).make()
+    said = ctl(stripe, "webhook", "send", "stripe", "payment_intent.succeeded", "--user",
+               buyer.username, "--product", "usd-5000", stripe.url)
+    order = said.split("order ")[1].split()[0]
+    assert "order %s is paid" % order in said
+    assert buyer.get("/api/v1/wallet").json()["balance"] == 5000
+    said = ctl(stripe, "webhook", "send", "stripe", "checkout.session.completed", "--order", order,
+               stripe.url)
+    assert buyer.get("/api/v1/wallet").json()["balance"] == 5000
+    ctl(stripe, "webhook", "send", "stripe", "charge.refunded", "--order", order, stripe.url)
+    assert buyer.get("/api/v1/wallet").json()["balance"] == 0
 
 
 # --- the end
