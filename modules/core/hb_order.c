@@ -110,7 +110,7 @@ static apr_status_t owner_of(const char **owner, hb_op_t *op, const char *ref)
 apr_status_t hb_order_find(hb_order_t *order, hb_op_t *op, const char *provider,
                            const hb_pay_fact_t *fact)
 {
-    const char *const ids[] = { fact->attempt_id, fact->payment_id, fact->charge_id };
+    const char *const ids[] = { fact->payment_id, fact->attempt_id };
     const char *owner;
     apr_status_t rv = load(order, op, fact->order_id);
     apr_size_t i;

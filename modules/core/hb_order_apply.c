@@ -85,12 +85,21 @@ static apr_status_t flag(apply_t *w, const hb_pay_fact_t *fact, const char *code
     apr_status_t rv = hb_order_flag(&is_new, w->op, w->order, &row);
 
     if (rv == APR_SUCCESS && is_new) {
+        hb_json_set_bool(w->doc, "hasFlags", 1);
         step(w, "flagged", detail);
     }
     if (rv == APR_SUCCESS) {
         end(w, HB_ORDER_FLAGGED, detail);
     }
     return rv;
+}
+
+/* Most orders have no flag, and nobody has to look for it. */
+static apr_status_t unflag(apply_t *w, const char *code, const char *payment_id,
+                           const char *note)
+{
+    return hb_json_bool(w->doc, "hasFlags", 0)
+        ? hb_order_unflag(w->op, w->id, code, payment_id, note) : APR_SUCCESS;
 }
 
 /* --- does the payment fit the order? --- */
@@ -213,17 +222,17 @@ static apr_status_t act(apply_t *w, const hb_pay_fact_t *fact);
 /* Ids of the payment: taken for this order, unless another has them. */
 static apr_status_t take_ids(const char **owner, apply_t *w, const hb_pay_fact_t *fact)
 {
-    const char *const ids[] = { fact->payment_id, fact->charge_id, fact->attempt_id };
+    const char *payment_id = fact->payment_id, *attempt_id = fact->attempt_id;
     apr_status_t rv = APR_SUCCESS;
-    apr_size_t i;
 
-    *owner = w->order->id;
-    for (i = 0; i < sizeof(ids) / sizeof(ids[0]) && rv == APR_SUCCESS
-         && strcmp(*owner, w->order->id) == 0; i++) {
-        if (ids[i] != NULL && (i == 0 || fact->payment_id == NULL
-                               || strcmp(ids[i], fact->payment_id) != 0)) {
-            rv = hb_order_ref_take(owner, w->op, w->order->provider, ids[i], w->order->id);
-        }
+    *owner = w->id;
+    if (payment_id != NULL) {
+        rv = hb_order_ref_take(owner, w->op, w->order->provider, payment_id, w->id);
+    }
+    if (rv == APR_SUCCESS && strcmp(*owner, w->id) == 0 && attempt_id != NULL
+        && (payment_id == NULL || strcmp(attempt_id, payment_id) != 0)
+        && (w->order->attempt_id == NULL || strcmp(attempt_id, w->order->attempt_id) != 0)) {
+        rv = hb_order_ref_take(owner, w->op, w->order->provider, attempt_id, w->id);
     }
     return rv;
 }
@@ -315,7 +324,7 @@ static apr_status_t credit(apply_t *w, const hb_pay_fact_t *fact)
         end(w, HB_ORDER_APPLIED, note);
     }
     if (rv == APR_SUCCESS) {
-        rv = hb_order_unflag(w->op, w->order->id, "ambiguous", NULL, "the provider knows now");
+        rv = unflag(w, "ambiguous", NULL, "the provider knows now");
     }
     return rv == APR_SUCCESS ? act_on_early(w) : rv;
 }
@@ -464,7 +473,7 @@ static apr_status_t reversed(apply_t *w, const hb_reversal_t *r, hb_pay_outcome_
         step(w, hb_pay_outcome_name(outcome), r->note);
     }
     if (r->is_whole) {
-        rv = hb_order_unflag(w->op, w->order->id, "undeliverable", NULL, "refunded");
+        rv = unflag(w, "undeliverable", NULL, "refunded");
     }
     end(w, HB_ORDER_APPLIED, r->note);
     return rv;
@@ -481,7 +490,7 @@ static apr_status_t refund(apply_t *w, const hb_pay_fact_t *fact)
     if (is_of_another(w, fact)) {
         step(w, "refunded", "a payment beyond the first went back");
         end(w, HB_ORDER_APPLIED, "a payment beyond the first went back");
-        return hb_order_unflag(w->op, w->order->id, "extra_payment", fact->payment_id,
+        return unflag(w, "extra_payment", fact->payment_id,
                                "refunded");
     }
     if (fact->refunded_minor > w->order->amount_minor) {
@@ -609,7 +618,7 @@ apr_status_t hb_order_release(hb_op_t *op, hb_order_t *order, const char *why)
     }
     if (rv == APR_SUCCESS) {
         move(&w, HB_ORDER_PAID, why);
-        rv = hb_order_unflag(op, order->id, "undeliverable", NULL, "given after all");
+        rv = unflag(&w, "undeliverable", NULL, "given after all");
     }
     if (rv == APR_SUCCESS) {
         rv = hb_refund_given(&r, op, order);

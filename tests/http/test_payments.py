@@ -207,6 +207,13 @@ def test_an_intent_in_the_app(shop, sim, boss, payer):
                       headers=fresh()).json()["clientSecret"]
 
 
+def test_the_operator_sends_what_stripe_would(shop, sim, boss, payer):
+    started = buy(payer, "stripe")
+    ctl(shop, "webhook", "send", "stripe", "payment_intent.succeeded", "--order",
+        started["order"]["id"], shop.url)
+    assert balance(payer) == 5000 and state(payer, started) == "paid"
+
+
 def test_og_for_money(shop, sim, boss, payer):
     started = buy(payer, "khalti", "npr-og-2")
     come_back(shop, pay(sim, boss, "khalti", started))
@@ -328,6 +335,9 @@ def test_beginning_again_after_a_failure(shop, sim, boss, payer, claims, kind):
         time.sleep(0.5)         # it is left alone for a while after failures
     assert reply.status_code == 201, reply.text
     assert len(payer.get(ORDERS).json()["items"]) == 1
+    keys = {c["headers"]["idempotency-key"] for c in sim.calls("stripe")
+            if reply.json()["order"]["id"] in c["body"]}
+    assert len(keys) == 1
     pay(sim, boss, "stripe", reply.json())
     sim.deliver(shop.url + HOOK)
     assert balance(payer) == 5000

@@ -460,10 +460,9 @@ START_TEST(orders_are_found_by_what_the_provider_calls_them)
     open_site();
     id = add_order(PAYER, 0);
     fact = fact_of(id, 'P');
-    fact.charge_id = "ch_1";
     fact.attempt_id = apr_psprintf(hb_test_pool, "cs_%0200d", 7);   /* longer than a record id */
     tell(&fact, "hmac");
-    fact = (hb_pay_fact_t){ .charge_id = "ch_1" };
+    fact = (hb_pay_fact_t){ .payment_id = apr_pstrcat(hb_test_pool, "pi_", id, NULL) };
     ck_assert_int_eq(hb_order_find(&order, hb_test_site_op(ts), "stripe", &fact), APR_SUCCESS);
     ck_assert_str_eq(order.id, id);
     fact = (hb_pay_fact_t){ .attempt_id = apr_psprintf(hb_test_pool, "cs_%0200d", 7) };

@@ -150,6 +150,9 @@ static void open_site_with(const char *settings)
 {
     int n;
 
+    n_starts = names_another = says_it_first = asks_twice = 0;
+    fails_with = APR_SUCCESS;
+    fixed_id = NULL;
     ts = hb_test_site_make_with(settings, hb_test_pool);
     hb_test_site_open(ts);
     add_user(PAYER);
