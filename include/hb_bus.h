@@ -139,7 +139,7 @@ apr_status_t hb_bus_read(hb_event_t *event, hb_bus_reader_t *reader);
 /** Readable when there may be something new; -1 when nobody will wake this reader. */
 int hb_bus_reader_fd(const hb_bus_reader_t *reader);
 
-/** 16 hex digits; "" while there is no log. May change with HB_E_BUS_GAP only. */
+/** 16 hex digits; "" while there is no log. Changes with HB_E_BUS_GAP only, or from "" with the first event. */
 const char *hb_bus_reader_epoch(const hb_bus_reader_t *reader);
 
 /** Number of the newest event of the log right now: what is above is news. 0 for none. */
@@ -161,6 +161,9 @@ typedef struct hb_bus_t hb_bus_t;
 
 /** NULL, or a sentence that lists what is accepted. */
 const char *hb_bus_url_check(const char *url, apr_pool_t *pool);
+
+/** Where events go by the settings: HaloBuzzBus, else the Redis of HaloBuzzCache, else a local log. */
+const char *hb_bus_url(const hb_settings_t *settings);
 
 /** Does not wait: the log is opened by the first call that needs it. HB_E_CONFIG. */
 apr_status_t hb_bus_open(hb_bus_t **bus, hb_site_t *site, const char *url, apr_pool_t *pool);

@@ -57,6 +57,28 @@ void hb_limit_forget(hb_limit_t *limit, const hb_limit_rule_t *rule, const void 
 void hb_limit_give_back(hb_limit_t *limit, const hb_limit_rule_t *rule, const void *key,
                         apr_size_t len, apr_time_t now_usec);
 
+struct hb_site_t;
+
+/**
+ * Limits kept elsewhere, for all hosts: asked first when one is attached. A call that fails is
+ * answered by the table here. limit_redis.c exports one.
+ */
+typedef struct hb_limit_remote_t {
+    apr_status_t (*open)(void **self, struct hb_site_t *site, const char *url,
+                         apr_pool_t *pool);
+    apr_status_t (*take)(void *self, hb_limit_verdict_t *verdict, const hb_limit_rule_t *rule,
+                         const void *key, apr_size_t len);
+    apr_status_t (*peek)(void *self, hb_limit_verdict_t *verdict, const hb_limit_rule_t *rule,
+                         const void *key, apr_size_t len);
+    apr_status_t (*forget)(void *self, const hb_limit_rule_t *rule, const void *key,
+                           apr_size_t len);
+    apr_status_t (*give_back)(void *self, const hb_limit_rule_t *rule, const void *key,
+                              apr_size_t len);
+} hb_limit_remote_t;
+
+/** Ask it from now on; before the first call of any other thread. self is what its open gave. */
+void hb_limit_attach(hb_limit_t *limit, const hb_limit_remote_t *remote, void *self);
+
 /** Microseconds that never jump. */
 apr_time_t hb_limit_now(void);
 

@@ -14,7 +14,7 @@
  * above has one; write HBLOGNO() empty and `make log-numbers` fills it in. Numbers
  * are never reused. Ranges: core 00100, store 01000, cache 01500, glue 02000,
  * auth 03000, ratelimit 03500, api 04000, ctl 05000, realtime 06000, cron 07000,
- * pay 08000, bus 08500, webhooks 09000.
+ * pay 08000, bus 08500, webhooks 09000, redis 09500.
  */
 #define HBLOGNO(n) "HB" #n ": "
 

@@ -49,6 +49,8 @@ AC_DEFUN([HB_PROBE_LIBRARIES], [
     PKG_CHECK_MODULES([ZLIB], [zlib], [], [AC_MSG_ERROR([zlib not found: install zlib1g-dev])])
     PKG_CHECK_MODULES([UV], [libuv >= 1.44], [], [AC_MSG_ERROR([libuv not found: install libuv1-dev])])
     PKG_CHECK_MODULES([MONGOC], [libmongoc-1.0 >= 1.23], [hb_have_mongoc=yes], [hb_have_mongoc=no])
+    PKG_CHECK_MODULES([HIREDIS], [hiredis >= 0.14], [hb_have_hiredis=yes], [hb_have_hiredis=no])
+    AM_CONDITIONAL([HAVE_HIREDIS], [test "x$hb_have_hiredis" = xyes])
     AM_CONDITIONAL([HAVE_MONGOC], [test "x$hb_have_mongoc" = xyes])
 ])
 
@@ -72,6 +74,8 @@ AC_DEFUN([HB_PROBE_SUMMARY], [
         [AC_MSG_NOTICE([                     and MongoDB, driver $hb_mongoc_version])],
         [AC_MSG_NOTICE([                     without MongoDB: install libmongoc-dev for it])])
     AC_MSG_NOTICE([  shared state       shared memory])
+    AS_IF([test "x$hb_have_hiredis" = xyes], [AC_MSG_NOTICE([                     and Redis])],
+        [AC_MSG_NOTICE([                     without Redis: install libhiredis-dev for it])])
     AS_IF([test "x$hb_have_check" = xyes],
         [AC_MSG_NOTICE([  unit tests         yes, Check $hb_check_version])],
         [AC_MSG_NOTICE([  unit tests         no: make check proves nothing in C; install check])])

@@ -12,13 +12,26 @@
 #include <apr_tables.h>
 
 #include "hb_metrics.h"
+#include "hb_plugin.h"
 
 extern const hb_bus_driver_t bus_local_driver;
 
-static const hb_bus_driver_t *const drivers[] = {
-    &bus_local_driver,
-    NULL
+/* Backends by scheme. One that is a file of its own names it, and the package it is built with. */
+typedef struct backend_t {
+    const char *scheme, *accepts;
+    const hb_bus_driver_t *driver;      /* NULL: in plugin, under symbol */
+    const char *plugin, *symbol, *package;
+} backend_t;
+
+static const backend_t backends[] = {
+    { "local", "local:FILE",        &bus_local_driver },
+    { "redis", "redis://HOST:PORT", NULL, "hb_redis.so", "hb_redis_bus",
+      "libhiredis-dev (for building) or libhiredis0.14" },
 };
+
+#define N_BACKENDS ((int)(sizeof(backends) / sizeof(backends[0])))
+
+#define BUS_URL_DEFAULT "local:realtime.bus"
 
 struct hb_bus_t {
     const hb_bus_driver_t *driver;
@@ -269,15 +282,15 @@ apr_status_t hb_bus_stats(hb_bus_stats_t *stats, hb_site_t *site)
 
 /* --- for the host of a process --- */
 
-static const hb_bus_driver_t *driver_of(const char *url)
+static const backend_t *backend_of(const char *url)
 {
     int i;
 
-    for (i = 0; drivers[i] != NULL; i++) {
-        apr_size_t n = strlen(drivers[i]->scheme);
+    for (i = 0; i < N_BACKENDS; i++) {
+        apr_size_t n = strlen(backends[i].scheme);
 
-        if (strncmp(url, drivers[i]->scheme, n) == 0 && url[n] == ':' && url[n + 1] != '\0') {
-            return drivers[i];
+        if (strncmp(url, backends[i].scheme, n) == 0 && url[n] == ':' && url[n + 1] != '\0') {
+            return &backends[i];
         }
     }
     return NULL;
@@ -285,24 +298,35 @@ static const hb_bus_driver_t *driver_of(const char *url)
 
 const char *hb_bus_url_check(const char *url, apr_pool_t *pool)
 {
+    const backend_t *backend = backend_of(url);
     const char *accepted = NULL;
     int i;
 
-    if (driver_of(url) != NULL) {
-        return NULL;
+    if (backend != NULL) {
+        return backend->plugin != NULL
+            ? hb_plugin_missing(backend->plugin, backend->package, pool) : NULL;
     }
-    for (i = 0; drivers[i] != NULL; i++) {
-        accepted = accepted == NULL ? drivers[i]->accepts
-            : apr_pstrcat(pool, accepted, ", ", drivers[i]->accepts, NULL);
+    for (i = 0; i < N_BACKENDS; i++) {
+        accepted = accepted == NULL ? backends[i].accepts
+            : apr_pstrcat(pool, accepted, ", ", backends[i].accepts, NULL);
     }
     /* Only the scheme is repeated: the rest of a URL may hold a password. */
     return apr_psprintf(pool, "no backend takes '%.*s:...'; accepted: %s",
                         (int)strcspn(url, ":/@"), url, accepted);
 }
 
+const char *hb_bus_url(const hb_settings_t *settings)
+{
+    if (settings->bus_url[0] != '\0') {
+        return settings->bus_url;
+    }
+    return strncmp(settings->cache_url, "redis:", 6) == 0 ? settings->cache_url : BUS_URL_DEFAULT;
+}
+
 apr_status_t hb_bus_open(hb_bus_t **made, hb_site_t *site, const char *url, apr_pool_t *pool)
 {
     const char *why = hb_bus_url_check(url, pool);
+    const backend_t *backend;
     hb_bus_t *bus;
     apr_status_t rv;
 
@@ -312,8 +336,15 @@ apr_status_t hb_bus_open(hb_bus_t **made, hb_site_t *site, const char *url, apr_
         return HB_E_CONFIG;
     }
     bus = apr_pcalloc(pool, sizeof(*bus));
-    bus->driver = driver_of(url);
     bus->site = site;
+    backend = backend_of(url);
+    bus->driver = backend->driver != NULL ? backend->driver
+        : hb_plugin_symbol(&why, backend->plugin, backend->symbol, pool);
+    if (bus->driver == NULL) {
+        hb_log_to(&site->log, HB_LOG_ERR, 0, HBLOGNO(08505) "the backend of HaloBuzzBus cannot be "
+                  "opened: %s; it needs %s", why, backend->package);
+        return HB_E_CONFIG;
+    }
     rv = bus->driver->open(&bus->self, site, url, pool);
     if (rv == APR_SUCCESS) {
         *made = bus;

@@ -10,6 +10,7 @@
 #include <apr_strings.h>
 
 #include "hb_error.h"
+#include "hb_plugin.h"
 
 struct hb_cache_t {
     const hb_cache_driver_t *driver;    /* NULL while down */
@@ -21,21 +22,30 @@ struct hb_cache_t {
 
 extern const hb_cache_driver_t hb_cache_shm;
 
-/* A new backend is one line here. */
-static const hb_cache_driver_t *const drivers[] = {
-    &hb_cache_shm,
-    NULL
+/* Backends by scheme. One that is a file of its own names it, and the package it is built with. */
+typedef struct backend_t {
+    const char *scheme, *accepts;
+    const hb_cache_driver_t *driver;    /* NULL: in plugin, under symbol */
+    const char *plugin, *symbol, *package;
+} backend_t;
+
+static const backend_t backends[] = {
+    { "shm",   "shm:",              &hb_cache_shm },
+    { "redis", "redis://HOST:PORT", NULL, "hb_redis.so", "hb_redis_cache",
+      "libhiredis-dev (for building) or libhiredis0.14" },
 };
 
-static const hb_cache_driver_t *driver_of(const char *url)
+#define N_BACKENDS ((int)(sizeof(backends) / sizeof(backends[0])))
+
+static const backend_t *backend_of(const char *url)
 {
     int i;
 
-    for (i = 0; drivers[i] != NULL; i++) {
-        apr_size_t len = strlen(drivers[i]->scheme);
+    for (i = 0; i < N_BACKENDS; i++) {
+        apr_size_t len = strlen(backends[i].scheme);
 
-        if (strncmp(url, drivers[i]->scheme, len) == 0 && url[len] == ':') {
-            return drivers[i];
+        if (strncmp(url, backends[i].scheme, len) == 0 && url[len] == ':') {
+            return &backends[i];
         }
     }
     return NULL;
@@ -43,18 +53,24 @@ static const hb_cache_driver_t *driver_of(const char *url)
 
 const char *hb_cache_url_check(const char *url, apr_pool_t *pool)
 {
+    const backend_t *backend = backend_of(url);
     const char *accepted = "";
     int i;
 
-    if (driver_of(url) == &hb_cache_shm && url[strlen("shm:")] != '\0') {
+    if (backend != NULL && backend->driver == &hb_cache_shm && url[strlen("shm:")] != '\0') {
         return apr_psprintf(pool, "\"%s\": shm: takes nothing behind the colon; its size is "
                             "HaloBuzzCacheSize", url);
     }
-    if (driver_of(url) != NULL) {
-        return NULL;
+    if (backend != NULL) {
+        return backend->plugin != NULL
+            ? hb_plugin_missing(backend->plugin, backend->package, pool) : NULL;
     }
-    for (i = 0; drivers[i] != NULL; i++) {
-        accepted = apr_pstrcat(pool, accepted, i > 0 ? ", " : "", drivers[i]->accepts, NULL);
+    if (strncmp(url, "rediss:", 7) == 0) {
+        return "rediss: is Redis over TLS, which Debian 12's hiredis does not have; put stunnel or a "
+            "private network between this host and Redis, and use redis://";
+    }
+    for (i = 0; i < N_BACKENDS; i++) {
+        accepted = apr_pstrcat(pool, accepted, i > 0 ? ", " : "", backends[i].accepts, NULL);
     }
     /* Only the scheme is repeated: the rest of a URL may hold a password. */
     return apr_psprintf(pool, "no backend takes '%.*s:...'; accepted: %s",
@@ -65,12 +81,22 @@ apr_status_t hb_cache_open(hb_cache_t **cache, hb_site_t *site, const char *url,
                            void *memory, apr_size_t bytes, apr_pool_t *pool)
 {
     hb_cache_t *made = apr_pcalloc(pool, sizeof(*made));
-    const hb_cache_driver_t *driver = driver_of(url);
+    const backend_t *backend = backend_of(url);
+    const hb_cache_driver_t *driver;
+    const char *why = NULL;
     apr_status_t rv;
 
     *cache = NULL;
-    if (driver == NULL) {
+    if (backend == NULL) {
         return HB_E_CONFIG;
+    }
+    driver = backend->driver != NULL ? backend->driver
+        : hb_plugin_symbol(&why, backend->plugin, backend->symbol, pool);
+    if (driver == NULL) {
+        hb_log_to(&site->log, HB_LOG_ERR, 0, HBLOGNO(01503) "the backend of HaloBuzzCache cannot be "
+                  "opened: %s; it needs %s", why, backend->package);
+        *cache = made;
+        return APR_SUCCESS;
     }
     rv = driver->open(&made->self, site, url, memory, bytes, pool);
     if (rv == APR_SUCCESS) {
@@ -78,8 +104,9 @@ apr_status_t hb_cache_open(hb_cache_t **cache, hb_site_t *site, const char *url,
     }
     else {
         hb_log_to(&site->log, HB_LOG_ERR, rv, HBLOGNO(01502)
-                  "the cache %s cannot be used; going on without. After an upgrade or a "
-                  "change of HaloBuzzCacheSize httpd has to be restarted, not reloaded", url);
+                  "the cache (%s) cannot be used; going on without. After an upgrade or a "
+                  "change of HaloBuzzCacheSize httpd has to be restarted, not reloaded",
+                  backend->scheme);
     }
     *cache = made;
     return APR_SUCCESS;

@@ -90,6 +90,8 @@ struct hb_limit_t {
     pair_t *gates;              /* n_buckets */
     apr_uint64_t n_buckets;
     apr_uint64_t sip_key[2];    /* copied, so that hashing reads no shared line */
+    const hb_limit_remote_t *remote;    /* NULL when this table is all there is */
+    void *remote_self;
 };
 
 _Static_assert(sizeof(pair_t) == 16 && sizeof(stripe_t) == HB_MEMORY_LINE
@@ -346,6 +348,10 @@ void hb_limit_take(hb_limit_verdict_t *verdict, hb_limit_t *limit,
     apr_uint64_t n = bucket_of(limit, hash);
     pair_t *bucket = &limit->slots[n * SLOTS];
 
+    if (limit->remote != NULL && limit->remote->take(limit->remote_self, verdict, rule, key, len)
+        == APR_SUCCESS) {
+        return;
+    }
     for (;;) {
         pair_t seen;
         pair_t *slot = find(&seen, bucket, hash);
@@ -389,6 +395,10 @@ void hb_limit_peek(hb_limit_verdict_t *verdict, hb_limit_t *limit,
     apr_uint64_t now = msec_of(limit, now_usec);
     pair_t seen;
 
+    if (limit->remote != NULL && limit->remote->peek(limit->remote_self, verdict, rule, key, len)
+        == APR_SUCCESS) {
+        return;
+    }
     if (find(&seen, &limit->slots[bucket_of(limit, hash) * SLOTS], hash) == NULL
         || END(seen.b) <= now || COUNT(seen.b) == 0) {
         tell(verdict, rule, 1, 0, window_msec(rule));
@@ -405,6 +415,9 @@ void hb_limit_forget(hb_limit_t *limit, const hb_limit_rule_t *rule, const void 
     pair_t seen;
     pair_t *slot;
 
+    if (limit->remote != NULL) {        /* and here, where it may have been counted meanwhile */
+        limit->remote->forget(limit->remote_self, rule, key, len);
+    }
     /* A count of 0 makes the next event open a new window. */
     do {
         slot = find(&seen, bucket, hash);
@@ -421,11 +434,21 @@ void hb_limit_give_back(hb_limit_t *limit, const hb_limit_rule_t *rule, const vo
     pair_t seen;
     pair_t *slot;
 
+    if (limit->remote != NULL && limit->remote->give_back(limit->remote_self, rule, key, len)
+        == APR_SUCCESS) {
+        return;
+    }
     /* Below 1 it is as if forgotten; a window that is over has nothing to give back. */
     do {
         slot = find(&seen, bucket, hash);
     } while (slot != NULL && END(seen.b) > now && COUNT(seen.b) != 0
              && !swap(&slot->b, seen.b, seen.b - 1));
+}
+
+void hb_limit_attach(hb_limit_t *limit, const hb_limit_remote_t *remote, void *self)
+{
+    limit->remote_self = self;
+    limit->remote = remote;
 }
 
 apr_time_t hb_limit_now(void)

@@ -24,6 +24,7 @@
 #include "hb_keyring.h"
 #include "hb_limit.h"
 #include "hb_metrics.h"
+#include "hb_plugin.h"
 #include "hb_pay.h"
 #include "hb_secret.h"
 #include "hb_store.h"
@@ -233,6 +234,26 @@ static void open_cache(hb_site_t *site, const hb_site_memory_t *memory, apr_pool
     }
 }
 
+/* Where the cache is a Redis, limits are counted there too, for all hosts. */
+static void attach_limit(hb_site_t *site, apr_pool_t *pool)
+{
+    const char *url = site->settings->cache_url, *why;
+    const hb_limit_remote_t *remote;
+    void *self;
+
+    if (strncmp(url, "redis:", 6) != 0) {
+        return;
+    }
+    remote = hb_plugin_symbol(&why, "hb_redis.so", "hb_redis_limit", pool);
+    if (remote != NULL && remote->open(&self, site, url, pool) == APR_SUCCESS) {
+        hb_limit_attach(site->limit, remote, self);
+    }
+    else {
+        hb_log_to(&site->log, HB_LOG_ERR, 0, HBLOGNO(00490) "limits are counted by this host alone: %s",
+                  why != NULL ? why : "the Redis of HaloBuzzCache cannot be used");
+    }
+}
+
 apr_status_t hb_site_open(hb_site_t *site, const hb_site_memory_t *memory, apr_pool_t *pool)
 {
     static const hb_site_memory_t none;
@@ -248,7 +269,8 @@ apr_status_t hb_site_open(hb_site_t *site, const hb_site_memory_t *memory, apr_p
     }
     if (rv == APR_SUCCESS) {
         open_cache(site, given, pool);
-        rv = hb_bus_open(&site->bus, site, site->settings->bus_url, pool);
+        attach_limit(site, pool);
+        rv = hb_bus_open(&site->bus, site, hb_bus_url(site->settings), pool);
     }
     if (rv == APR_SUCCESS) {
         rv = hb_store_open(&site->store, site, site->settings->store_url, pool);

@@ -211,7 +211,7 @@ static void check_values(check_t *check)
     if (why != NULL) {
         wrong(check, "HaloBuzzCache", why);
     }
-    why = hb_bus_url_check(settings->bus_url, check->pool);
+    why = hb_bus_url_check(hb_bus_url(settings), check->pool);
     if (why != NULL) {
         wrong(check, "HaloBuzzBus", why);
     }

@@ -21,6 +21,7 @@
 
 static const struct backend_t { const char *name, *url, *env; } backends[] = {
     { "local", "local:bus.log", NULL },
+    { "redis", NULL, "HALOBUZZ_TEST_REDIS_URL" },
 };
 #define N_BACKENDS ((int)(sizeof(backends) / sizeof(backends[0])))
 
@@ -32,10 +33,18 @@ static hb_test_site_t *open_site(const char *url, const char *size)
     hb_test_site_t *ts;
 
     ts = hb_test_site_make_with(apr_pstrcat(hb_test_pool, "HaloBuzzBus ", url,
-                                            "\nHaloBuzzBusSize ", size, "\n", NULL),
+                                            "\nHaloBuzzRedisTimeout 10s\nHaloBuzzBusSize ", size, "\n",
+                                            NULL),
                                 hb_test_pool);
     hb_test_site_open(ts);
     return ts;
+}
+
+/* A server keeps what earlier cases wrote: each has a log of its own there. */
+static const char *url_of(int i)
+{
+    return backends[i].env == NULL ? backends[i].url
+        : apr_psprintf(hb_test_pool, "%s?prefix=b%ld:", getenv(backends[i].env), (long)getpid());
 }
 
 static hb_bus_reader_t *reader_of(hb_test_site_t *ts, hb_bus_from_e from)
@@ -107,7 +116,7 @@ static void expect_end(hb_bus_reader_t *reader)
 static void name##_with(hb_test_site_t *ts); \
 START_TEST(name) \
 { \
-    name##_with(open_site(backends[_i].url, size)); \
+    name##_with(open_site(url_of(_i), size)); \
 } \
 END_TEST \
 static void name##_with(hb_test_site_t *ts)

@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "sim"))
 
 from hb_client import Client            # noqa: E402
-from hb_httpd import STORE, Httpd, is_root  # noqa: E402
+from hb_httpd import CACHE, STORE, Httpd, is_root   # noqa: E402
 from hb_sim_client import Sim           # noqa: E402
 from hb_users import Mails, Users       # noqa: E402
 
@@ -18,11 +18,10 @@ alive = []                              # servers whose logs the running case an
 
 
 def pytest_collection_modifyitems(items):
-    if STORE:
-        elsewhere = pytest.mark.skip(reason="about records in a file, and HB_STORE has others")
+    for url, marker in ((STORE, "embedded"), (CACHE, "shm")):
         for item in items:
-            if item.get_closest_marker("embedded"):
-                item.add_marker(elsewhere)
+            if url and item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason="about what is not in a server"))
 
 
 def judge(server, claimed):

@@ -17,6 +17,7 @@ BUILD = os.environ.get("HB_BUILD", os.getcwd())
 MPM = os.environ.get("HB_MPM", "event")
 KEEP = os.environ.get("HB_KEEP")
 STORE = os.environ.get("HB_STORE")      # a server for records, mongodb://HOST:PORT/
+CACHE = os.environ.get("HB_CACHE")      # a server for shared state, redis://HOST:PORT
 RUN_USER = "www-data"
 OWN_MODULES = ("halobuzz", "halobuzz_auth", "halobuzz_ratelimit", "halobuzz_api", "halobuzz_webhooks")
 START_SEC = 20
@@ -111,6 +112,9 @@ class Httpd:
         }
         if STORE:
             self.settings["HaloBuzzStore"] = store_for_one()
+        if CACHE:
+            self.settings["HaloBuzzCache"] = "%s?prefix=h%s:" % (CACHE, os.urandom(4).hex())
+            self.settings["HaloBuzzRedisTimeout"] = "10s"   # a busy machine is no Redis that hangs
         self.settings.update(settings or {})
         self.extra = extra
         self.modules = list(modules)

@@ -40,6 +40,7 @@ def test_head(client, path):
     assert reply.headers["Content-Type"] == "application/json"
 
 
+@pytest.mark.shm
 @pytest.mark.parametrize("path", DETAILED)
 def test_details_for_this_host(client, path):
     body = client.get(path).json()

@@ -166,6 +166,7 @@ def test_children_killed_in_the_middle_of_writes(make_server, claims):
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
+@pytest.mark.shm
 def test_all_killed_in_the_middle_of_writes(make_server, claims):
     """As conf/ says: records and sessions stay, also ended ones; counts of a window begin anew."""
     claims("AH00098")
@@ -222,6 +223,7 @@ def test_two_servers_do_not_share_a_state_directory(make_server):
     assert Client(first).get("/index.html").status_code == 200
 
 
+@pytest.mark.shm
 def test_shared_memory_of_another_size_starts_afresh(make_server):
     server = make_server(own=("halobuzz",), extra=OURS)
     server.graceful()

@@ -285,7 +285,8 @@ def test_the_dump_says_what_is_in_force(make_server):
 
     server = make_server(start=False, settings={
         "HaloBuzzRateLimit api": None, "HaloBuzzRateLimit auth": None,
-        "HaloBuzzRateLimit health": None, "HaloBuzzRateLimit slow": "7/1500ms key=token watch"})
+        "HaloBuzzRateLimit health": None, "HaloBuzzRateLimit webhook": None,
+        "HaloBuzzRateLimit slow": "7/1500ms key=token watch"})
     text = dump(server)
     assert "mode enforce" in text
     assert line("api", text)[:4] == ["api", "100/60s", "key=user", "enforce"]

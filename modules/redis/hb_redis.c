@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connections to Redis: the URL, a few kept open for each process, and when not to try. */
+#include "hb_redis.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <apr_strings.h>
+#include <openssl/evp.h>
+
+#define PORT_DEFAULT 6379
+#define KEPT_MOST 64
+#define WORDS_MOST 16
+#define BACKOFF_FIRST_USEC 100000
+#define BACKOFF_MOST_USEC 2000000
+
+struct redis_t {
+    hb_site_t *site;
+    const char *what, *host, *user, *password, *db, *prefix;
+    const char *where;          /* host:port for log lines */
+    int port, wait_msec;
+    pthread_mutex_t lock;       /* of what follows */
+    pid_t pid;                  /* connections do not survive a fork */
+    redisContext *kept[KEPT_MOST];
+    int n_kept;
+    apr_int64_t down_until;     /* 0 while it answers */
+    apr_int64_t backoff;
+};
+
+static apr_int64_t now_usec(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (apr_int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* --- the URL --- */
+
+static int hex_of(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
+        : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* %xx become bytes, in place. */
+static const char *unescape(char *text)
+{
+    char *to = text, *from;
+
+    for (from = text; *from != '\0'; from++) {
+        if (*from == '%' && hex_of(from[1]) >= 0 && hex_of(from[2]) >= 0) {
+            *to++ = (char)(hex_of(from[1]) << 4 | hex_of(from[2]));
+            from += 2;
+        }
+        else {
+            *to++ = *from;
+        }
+    }
+    *to = '\0';
+    return text;
+}
+
+/* NULL, or what is wrong with it; never repeats the URL, which may hold a password. */
+static const char *read_url(redis_t *redis, const char *url, apr_pool_t *pool)
+{
+    char *rest, *at, *path, *query, *colon;
+
+    if (strncmp(url, "rediss://", 9) == 0) {
+        return "rediss: needs a hiredis with TLS, which Debian 12 does not have; put stunnel or a "
+            "private network between this host and Redis, and use redis://";
+    }
+    if (strncmp(url, "redis://", 8) != 0) {
+        return "it has to begin with redis://";
+    }
+    rest = apr_pstrdup(pool, url + 8);
+    query = strchr(rest, '?');
+    if (query != NULL) {
+        *query++ = '\0';
+        if (strncmp(query, "prefix=", 7) != 0) {
+            return "the only option behind ? is prefix=";
+        }
+        redis->prefix = unescape(query + 7);
+    }
+    path = strchr(rest, '/');
+    if (path != NULL) {
+        *path++ = '\0';
+        if (strspn(path, "0123456789") != strlen(path)) {
+            return "behind the host stands the number of a database";
+        }
+        redis->db = *path != '\0' ? path : NULL;
+    }
+    at = strrchr(rest, '@');
+    if (at != NULL) {
+        *at = '\0';
+        colon = strchr(rest, ':');
+        if (colon != NULL) {
+            *colon++ = '\0';
+            redis->password = unescape(colon);
+        }
+        redis->user = *rest != '\0' ? unescape(rest) : NULL;
+        if (redis->password == NULL) {
+            return "before @ stands user:password, or :password";
+        }
+        rest = at + 1;
+    }
+    redis->port = PORT_DEFAULT;
+    colon = *rest == '[' ? strstr(rest, "]:") : strrchr(rest, ':');
+    if (colon != NULL) {
+        if (*rest == '[') {
+            *colon++ = '\0';
+        }
+        *colon++ = '\0';
+        redis->port = atoi(colon);
+    }
+    if (*rest == '[') {
+        rest++;
+        rest[strcspn(rest, "]")] = '\0';
+    }
+    redis->host = rest;
+    if (*rest == '\0' || redis->port < 1 || redis->port > 65535) {
+        return "it names no host, or a port that is none";
+    }
+    return NULL;
+}
+
+/* --- connections --- */
+
+static int is_ok(redisReply *reply)
+{
+    int good = reply != NULL && reply->type != REDIS_REPLY_ERROR;
+
+    if (reply != NULL) {
+        freeReplyObject(reply);
+    }
+    return good;
+}
+
+redisContext *redis_connect(redis_t *redis, int wait_msec)
+{
+    const struct timeval wait = { wait_msec / 1000, wait_msec % 1000 * 1000 };
+    redisContext *context = redisConnectWithTimeout(redis->host, redis->port, wait);
+    int good = context != NULL && context->err == 0
+        && redisSetTimeout(context, wait) == REDIS_OK;
+
+    if (good && redis->password != NULL) {
+        good = redis->user != NULL
+            ? is_ok(redisCommand(context, "AUTH %s %s", redis->user, redis->password))
+            : is_ok(redisCommand(context, "AUTH %s", redis->password));
+    }
+    if (good && redis->db != NULL) {
+        good = is_ok(redisCommand(context, "SELECT %s", redis->db));
+    }
+    if (good) {
+        redisEnableKeepAlive(context);
+        return context;
+    }
+    if (context != NULL) {
+        redisFree(context);
+    }
+    return NULL;
+}
+
+/* Connections that came through a fork are the parent's. Call with the lock held. */
+static void drop_foreign(redis_t *redis)
+{
+    if (redis->pid != getpid()) {
+        while (redis->n_kept > 0) {
+            redisFree(redis->kept[--redis->n_kept]);
+        }
+        redis->pid = getpid();
+        redis->down_until = 0;
+    }
+}
+
+/* NULL while it is not to be tried. */
+static redisContext *take(redis_t *redis)
+{
+    redisContext *context = NULL;
+    apr_int64_t now = now_usec();
+    int may_try;
+
+    pthread_mutex_lock(&redis->lock);
+    drop_foreign(redis);
+    may_try = now >= redis->down_until;
+    if (may_try && redis->down_until != 0) {
+        redis->down_until = now + redis->backoff;   /* one tries, the others wait for how it goes */
+    }
+    else if (may_try && redis->n_kept > 0) {
+        context = redis->kept[--redis->n_kept];
+    }
+    pthread_mutex_unlock(&redis->lock);
+    if (may_try && context == NULL) {
+        context = redis_connect(redis, redis->wait_msec);
+    }
+    return context;
+}
+
+static void give(redis_t *redis, redisContext *context)
+{
+    int was_down;
+
+    pthread_mutex_lock(&redis->lock);
+    was_down = redis->down_until != 0;
+    redis->down_until = 0;
+    redis->backoff = 0;
+    if (redis->n_kept < KEPT_MOST) {
+        redis->kept[redis->n_kept++] = context;
+        context = NULL;
+    }
+    pthread_mutex_unlock(&redis->lock);
+    if (context != NULL) {
+        redisFree(context);
+    }
+    if (was_down) {
+        hb_log_to(&redis->site->log, HB_LOG_NOTICE, 0, HBLOGNO(09500) "Redis at %s answers again (%s)",
+                  redis->where, redis->what);
+    }
+}
+
+static apr_status_t failed(redis_t *redis, redisContext *context, const char *why)
+{
+    int is_first;
+
+    pthread_mutex_lock(&redis->lock);
+    is_first = redis->backoff == 0;
+    redis->backoff = is_first ? BACKOFF_FIRST_USEC : redis->backoff * 2;
+    if (redis->backoff > BACKOFF_MOST_USEC) {
+        redis->backoff = BACKOFF_MOST_USEC;
+    }
+    redis->down_until = now_usec() + redis->backoff;
+    while (redis->n_kept > 0) {     /* they hang on the same server */
+        redisFree(redis->kept[--redis->n_kept]);
+    }
+    pthread_mutex_unlock(&redis->lock);
+    if (is_first) {
+        hb_log_to(&redis->site->log, HB_LOG_ERR, 0, HBLOGNO(09501) "Redis at %s does not answer (%s): "
+                  "%s; going on without it", redis->where, redis->what, why);
+    }
+    if (context != NULL) {
+        redisFree(context);
+    }
+    return APR_TIMEUP;
+}
+
+int redis_is_down(redis_t *redis)
+{
+    int down;
+
+    pthread_mutex_lock(&redis->lock);
+    down = redis->down_until != 0;
+    pthread_mutex_unlock(&redis->lock);
+    return down;
+}
+
+/* A server that is loading, read-only or full answers, but not what was asked. */
+static int is_out_of_order(const redisReply *reply)
+{
+    static const char *const words[] = {
+        "LOADING", "READONLY", "MASTERDOWN", "OOM", "NOAUTH", "WRONGPASS", "MISCONF", "CLUSTERDOWN"
+    };
+    unsigned int i;
+
+    for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strncmp(reply->str, words[i], strlen(words[i])) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+apr_status_t redis_command(redisReply **reply, redis_t *redis, int n, const char **words,
+                           const size_t *lens)
+{
+    redisContext *context = take(redis);
+    char why[160];
+
+    *reply = NULL;
+    if (context == NULL) {
+        return redis_is_down(redis) ? APR_TIMEUP : failed(redis, NULL, "no connection");
+    }
+    *reply = redisCommandArgv(context, n, words, lens);
+    if (*reply == NULL) {
+        apr_cpystrn(why, context->errstr, sizeof(why));
+        return failed(redis, context, why);
+    }
+    if ((*reply)->type == REDIS_REPLY_ERROR && is_out_of_order(*reply)) {
+        apr_cpystrn(why, (*reply)->str, sizeof(why));
+        freeReplyObject(*reply);
+        *reply = NULL;
+        return failed(redis, context, why);
+    }
+    give(redis, context);
+    return APR_SUCCESS;
+}
+
+/* --- scripts --- */
+
+void redis_script_prepare(redis_script_t *script)
+{
+    static const char digits[] = "0123456789abcdef";
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int i, n = 0;
+
+    if (EVP_Digest(script->text, strlen(script->text), digest, &n, EVP_sha1(), NULL) != 1
+        || n != 20) {
+        return;
+    }
+    for (i = 0; i < n; i++) {
+        script->sha[2 * i] = digits[digest[i] >> 4];
+        script->sha[2 * i + 1] = digits[digest[i] & 15];
+    }
+    script->sha[40] = '\0';
+}
+
+apr_status_t redis_script(redisReply **reply, redis_t *redis, redis_script_t *script,
+                          const char *key, size_t key_len, int n, const char **args,
+                          const size_t *lens)
+{
+    const char *words[WORDS_MOST] = { "EVALSHA", script->sha, "1" };
+    size_t sizes[WORDS_MOST] = { 7, 40, 1 };
+    size_t n_prefix = strlen(redis->prefix);
+    char *whole, small[256];
+    apr_status_t rv;
+    int i;
+
+    whole = n_prefix + key_len < sizeof(small) ? small : malloc(n_prefix + key_len);
+    if (whole == NULL) {
+        return APR_ENOMEM;
+    }
+    memcpy(whole, redis->prefix, n_prefix);
+    memcpy(whole + n_prefix, key, key_len);
+    words[3] = whole;
+    sizes[3] = n_prefix + key_len;
+    for (i = 0; i < n; i++) {
+        words[4 + i] = args[i];
+        sizes[4 + i] = lens != NULL ? lens[i] : strlen(args[i]);
+    }
+    rv = redis_command(reply, redis, 4 + n, words, sizes);
+    if (rv == APR_SUCCESS && (*reply)->type == REDIS_REPLY_ERROR
+        && strncmp((*reply)->str, "NOSCRIPT", 8) == 0) {
+        freeReplyObject(*reply);
+        words[0] = "EVAL";
+        sizes[0] = 4;
+        words[1] = script->text;
+        sizes[1] = strlen(script->text);
+        rv = redis_command(reply, redis, 4 + n, words, sizes);
+    }
+    if (whole != small) {
+        free(whole);
+    }
+    return rv;
+}
+
+/* --- opening --- */
+
+static apr_status_t close_all(void *data)
+{
+    redis_t *redis = data;
+
+    while (redis->n_kept > 0) {
+        redisFree(redis->kept[--redis->n_kept]);
+    }
+    pthread_mutex_destroy(&redis->lock);
+    return APR_SUCCESS;
+}
+
+apr_status_t redis_open(redis_t **out, hb_site_t *site, const char *url, const char *what,
+                        apr_pool_t *pool)
+{
+    redis_t *redis = apr_pcalloc(pool, sizeof(*redis));
+    const char *why;
+
+    redis->site = site;
+    redis->what = what;
+    redis->prefix = "";
+    redis->pid = getpid();
+    redis->wait_msec = (int)(site->settings->redis_timeout / 1000);
+    redis->wait_msec = redis->wait_msec > 0 ? redis->wait_msec : 1;
+    why = read_url(redis, url, pool);
+    if (why != NULL) {
+        hb_log_to(&site->log, HB_LOG_ERR, 0, HBLOGNO(09502) "the URL of Redis (%s): %s", what, why);
+        return HB_E_CONFIG;
+    }
+    redis->where = apr_psprintf(pool, "%s:%d", redis->host, redis->port);
+    pthread_mutex_init(&redis->lock, NULL);
+    apr_pool_cleanup_register(pool, redis, close_all, apr_pool_cleanup_null);
+    *out = redis;
+    return APR_SUCCESS;
+}
+
+const char *redis_prefix(const redis_t *redis)
+{
+    return redis->prefix;
+}
+
+hb_site_t *redis_site(const redis_t *redis)
+{
+    return redis->site;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file hb_redis.h
+ * Connections to one Redis, for the three backends in hb_redis.so: cache_redis.c, limit_redis.c,
+ * bus_redis.c. A call takes a connection, gives one command and gives the connection back; no call
+ * waits longer than HaloBuzzRedisTimeout. When one fails, all are refused at once for a while (doubling up to
+ * two seconds), so that a Redis that is slow or away costs a request microseconds.
+ *
+ * URL: redis://[[user]:password@]HOST[:PORT][/DB][?prefix=TEXT]. All keys begin with the prefix, so that
+ * several platforms can share a server. There is no TLS: Debian 12's hiredis has none.
+ */
+#ifndef HB_REDIS_H
+#define HB_REDIS_H
+
+#include <hiredis/hiredis.h>
+
+#include "hb_op.h"
+#include "hb_site.h"
+
+typedef struct redis_t redis_t;
+
+/** A script of the server: its text, and the number it goes by once it was sent. */
+typedef struct redis_script_t {
+    const char *text;
+    char sha[41];               /* set by redis_script_prepare */
+} redis_script_t;
+
+/** Before its first use, by who opens the backend. Doing it again changes nothing. */
+void redis_script_prepare(redis_script_t *script);
+
+/**
+ * Reads the URL; connects at the first call. Closed with the pool.
+ * @param what  "cache", "limits", "bus", for log lines
+ */
+apr_status_t redis_open(redis_t **redis, hb_site_t *site, const char *url, const char *what,
+                        apr_pool_t *pool);
+
+const char *redis_prefix(const redis_t *redis);
+hb_site_t *redis_site(const redis_t *redis);
+
+/**
+ * One command, words with lengths. *reply is to be freed with freeReplyObject; an error the server
+ * answers is a reply of type REDIS_REPLY_ERROR and no failure here.
+ * @return APR_TIMEUP when there was no answer
+ */
+apr_status_t redis_command(redisReply **reply, redis_t *redis, int n, const char **words,
+                           const size_t *lens);
+
+/**
+ * A script with one key and its arguments; one round trip, a second one when the server does not
+ * know it any more. The key is given without the prefix.
+ */
+apr_status_t redis_script(redisReply **reply, redis_t *redis, redis_script_t *script,
+                          const char *key, size_t key_len, int n, const char **args,
+                          const size_t *lens);
+
+/** A connection of the caller's own (a reader that blocks). NULL when there is none; redisFree. */
+redisContext *redis_connect(redis_t *redis, int wait_msec);
+
+/** Refused for now because it did not answer? */
+int redis_is_down(redis_t *redis);
+
+#endif /* HB_REDIS_H */

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Limits for all hosts: the same windows as hb_limit.c's, kept by Redis. One script a decision, so it is
+ * one round trip and exact however many ask at once. While Redis does not answer, hb_limit.c counts in
+ * its own memory, each host for itself, and HB_M_LIMIT_FALLBACK says so.
+ *
+ * A key is "rate:<rule>:<window in ms>:<key in hex>", its value the count, its life what is left of
+ * the window.
+ */
+#include "hb_redis.h"
+
+#include <string.h>
+
+#include <apr_strings.h>
+
+#include "hb_limit.h"
+#include "hb_metrics.h"
+
+#define KEY_MAX_BYTES 256
+
+/* ARGV: most, window (ms). Gives {allowed, count after, ms left}. */
+static redis_script_t take_script = {
+    "local n = tonumber(redis.call('GET', KEYS[1]) or '0') "
+    "if n >= tonumber(ARGV[1]) then return {0, n, redis.call('PTTL', KEYS[1])} end "
+    "if n <= 0 then redis.call('SET', KEYS[1], '1', 'PX', ARGV[2]) "
+    "return {1, 1, tonumber(ARGV[2])} end "
+    "return {1, redis.call('INCR', KEYS[1]), redis.call('PTTL', KEYS[1])}"
+};
+
+static redis_script_t peek_script = {
+    "local n = tonumber(redis.call('GET', KEYS[1]) or '0') "
+    "if n <= 0 then return {1, 0, tonumber(ARGV[2])} end "
+    "return {n < tonumber(ARGV[1]) and 1 or 0, n, redis.call('PTTL', KEYS[1])}"
+};
+
+static redis_script_t forget_script = {
+    "return {redis.call('DEL', KEYS[1]), 0, 0}"
+};
+
+static redis_script_t give_back_script = {
+    "local n = tonumber(redis.call('GET', KEYS[1]) or '0') "
+    "if n > 0 then redis.call('DECR', KEYS[1]) end return {1, n, 0}"
+};
+
+static redis_script_t *const scripts[] = {
+    &take_script, &peek_script, &forget_script, &give_back_script
+};
+
+/* The key as text; its length, 0 when it is too long to be one. */
+static apr_size_t key_of(char *text, const hb_limit_rule_t *rule, const void *key,
+                         apr_size_t len)
+{
+    static const char digits[] = "0123456789abcdef";
+    const unsigned char *bytes = key;
+    apr_size_t n, i;
+
+    n = (apr_size_t)apr_snprintf(text, KEY_MAX_BYTES, "rate:%s:%" APR_INT64_T_FMT ":", rule->name,
+                                 (apr_int64_t)(rule->window_usec + 999) / 1000);
+    if (n + 2 * len >= KEY_MAX_BYTES) {
+        return 0;
+    }
+    for (i = 0; i < len; i++) {
+        text[n++] = digits[bytes[i] >> 4];
+        text[n++] = digits[bytes[i] & 15];
+    }
+    return n;
+}
+
+static apr_status_t ask(hb_limit_verdict_t *verdict, redis_t *redis, redis_script_t *script,
+                        const hb_limit_rule_t *rule, const void *key, apr_size_t len)
+{
+    char text[KEY_MAX_BYTES], most[24], window[24];
+    const char *args[] = { most, window };
+    apr_size_t n = key_of(text, rule, key, len);
+    redisReply *reply;
+    apr_status_t rv = APR_EINVAL;
+
+    apr_snprintf(most, sizeof(most), "%u", rule->max);
+    apr_snprintf(window, sizeof(window), "%" APR_INT64_T_FMT,
+                 (apr_int64_t)(rule->window_usec + 999) / 1000);
+    if (n > 0) {
+        rv = redis_script(&reply, redis, script, text, n, 2, args, NULL);
+    }
+    if (rv == APR_SUCCESS) {
+        if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 3) {
+            apr_int64_t count = reply->element[1]->integer, left = reply->element[2]->integer;
+
+            if (verdict != NULL) {
+                memset(verdict, 0, sizeof(*verdict));
+                verdict->is_allowed = reply->element[0]->integer == 1;
+                verdict->remaining = count >= rule->max ? 0 : (apr_uint32_t)(rule->max - count);
+                verdict->reset_sec = left > 0 ? (int)((left + 999) / 1000) : 1;
+            }
+        }
+        else {
+            rv = APR_EGENERAL;
+        }
+        freeReplyObject(reply);
+    }
+    if (rv != APR_SUCCESS) {
+        hb_metric_add(redis_site(redis)->metrics, HB_M_LIMIT_FALLBACK, 1);
+    }
+    return rv;
+}
+
+static apr_status_t limit_open(void **self, hb_site_t *site, const char *url, apr_pool_t *pool)
+{
+    unsigned int i;
+
+    for (i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
+        redis_script_prepare(scripts[i]);
+    }
+    return redis_open((redis_t **)self, site, url, "limits", pool);
+}
+
+static apr_status_t take(void *self, hb_limit_verdict_t *verdict, const hb_limit_rule_t *rule,
+                         const void *key, apr_size_t len)
+{
+    return ask(verdict, self, &take_script, rule, key, len);
+}
+
+static apr_status_t peek(void *self, hb_limit_verdict_t *verdict, const hb_limit_rule_t *rule,
+                         const void *key, apr_size_t len)
+{
+    return ask(verdict, self, &peek_script, rule, key, len);
+}
+
+static apr_status_t forget(void *self, const hb_limit_rule_t *rule, const void *key,
+                           apr_size_t len)
+{
+    return ask(NULL, self, &forget_script, rule, key, len);
+}
+
+static apr_status_t give_back(void *self, const hb_limit_rule_t *rule, const void *key,
+                              apr_size_t len)
+{
+    return ask(NULL, self, &give_back_script, rule, key, len);
+}
+
+__attribute__((visibility("default")))
+const hb_limit_remote_t hb_redis_limit = {
+    .open = limit_open,
+    .take = take,
+    .peek = peek,
+    .forget = forget,
+    .give_back = give_back,
+};
