@@ -15,7 +15,7 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "$roles" -- "$cur") ); return ;;
     esac
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=( $(compgen -W "check health status routes smoke seed og providers user ledger events webhook reconcile bus store version help" -- "$cur") )
+        COMPREPLY=( $(compgen -W "check health status routes smoke seed demo og providers user ledger events webhook reconcile bus refunds store version help" -- "$cur") )
         return
     fi
     case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
@@ -67,10 +67,16 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "check" -- "$cur") ) ;;
     "og "*)
         COMPREPLY=( $(compgen -W "bonus" -- "$cur") ) ;;
+    "demo "*)
+        COMPREPLY=( $(compgen -W "--gifts $common" -- "$cur") ) ;;
+    "refunds resume")
+        COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
+    "refunds "*)
+        COMPREPLY=( $(compgen -W "resume" -- "$cur") ) ;;
     "seed "*)
         COMPREPLY=( $(compgen -W "--demo --gifts --og-tiers --prices $common" -- "$cur") ) ;;
     "help "*)
-        COMPREPLY=( $(compgen -W "check health status routes smoke seed og providers user ledger events webhook reconcile bus store version" -- "$cur") ) ;;
+        COMPREPLY=( $(compgen -W "check health status routes smoke seed demo og providers user ledger events webhook reconcile bus refunds store version" -- "$cur") ) ;;
     *)
         COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
     esac
