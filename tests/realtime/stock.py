@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Official Socket.IO clients from npm, in a process of their own (stock_client.js)."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -22,14 +23,21 @@ def _missing(why):
 
 
 def packages(folder):
-    """Where the clients are; installed once. Skips when there is no npm or no registry."""
+    """Where the clients are; installed once, also when two runs begin at the same moment. Skips
+    when there is no npm or no registry."""
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _install(folder)
+
+
+def _install(folder):
     modules = os.path.join(folder, "node_modules")
     wanted = {"sio-" + short: full for short, full in VERSIONS.items()}
     lacking = [n for n in wanted if not os.path.isdir(os.path.join(modules, n))]
     if lacking:
         if not shutil.which("npm"):
             _missing("npm is missing (Debian: npm)")
-        os.makedirs(folder, exist_ok=True)
         done = subprocess.run(
             ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts",
              "--no-package-lock", "--loglevel=error", "--prefix", folder]
