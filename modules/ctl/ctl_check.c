@@ -421,6 +421,7 @@ int ctl_check(ctl_t *ctl, int argc, const char *const *argv)
         check_clock(&check);
         check_file_limit(&check);
         check_address(&check);
+        check_sockets(&check);
         check_state_dir(&check);
         check_store(&check);
         check_bus(&check);

@@ -46,5 +46,7 @@ void check_file_limit(check_t *check);
 
 /** Who answers at HaloBuzzPublicURL, with which certificate. */
 void check_address(check_t *check);
+/** How many sockets that server can hold, when it says so. */
+void check_sockets(check_t *check);
 
 #endif /* CTL_CHECK_H */

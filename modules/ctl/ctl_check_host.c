@@ -28,6 +28,7 @@
 #define YEAR_OF_RELEASE  apr_time_from_sec(APR_INT64_C(1767225600))     /* 2026-01-01 */
 #define CERTIFICATE_SOON apr_time_from_sec(14 * 86400)
 #define DEPTH_MAX        8
+#define SOCKETS_FEW      1000
 
 /* --- the state directory --- */
 
@@ -275,5 +276,30 @@ void check_address(check_t *check)
     if (reply.status == 0) {
         check_note(check, CHECK_CONFIG, CTL_NOTE, "apache2ctl start, when it should be up",
                    "nothing answers at %s: %s", url, reply.why);
+    }
+}
+
+void check_sockets(check_t *check)
+{
+    static const char name[] = "\nhalobuzz_realtime_room ";
+    ctl_t *ctl = check->ctl;
+    ctl_reply_t reply;
+    const char *at;
+    int room, was_insecure = ctl->is_insecure;
+
+    ctl->is_insecure = 1;       /* of the certificate enough was said */
+    ctl_http(&reply, ctl, "GET", apr_pstrcat(ctl->pool, ctl->settings->public_url,
+                                             "/api/v1/monitoring/metrics", NULL), NULL, NULL);
+    ctl->is_insecure = was_insecure;
+    at = reply.status == 200 && reply.body != NULL ? strstr(reply.body, name) : NULL;
+    room = at != NULL ? atoi(at + sizeof(name) - 1) : 0;
+    if (room > 0 && room < SOCKETS_FEW) {
+        check_note(check, CHECK_CONFIG, CTL_NOTE,
+                   "the event MPM, AsyncRequestWorkerFactor 400, and a ulimit -n of twice the sockets",
+                   "a child of the server can hold %d sockets and still answer requests", room);
+    }
+    else if (room > 0) {
+        check_note(check, CHECK_CONFIG, CTL_GOOD, NULL,
+                   "a child of the server can hold %d sockets", room);
     }
 }

@@ -226,6 +226,8 @@ static void suspended(conn_rec *c, request_rec *r)
         return;
     }
     ap_set_module_config(c->conn_config, &halobuzz_realtime_module, NULL);
+    /* What the request took is not kept for the connection's next one: there will be none. */
+    apr_allocator_max_free_set(apr_pool_allocator_get(c->pool), 1);
     apr_pool_cleanup_kill(c->pool, link, drop);
     if (link->state == RT_TUNNEL) {
         rt_link_log(link);      /* here a slow log delays nobody else */

@@ -38,6 +38,7 @@ static slot_t *mine = &spare;
 static hb_site_t *site;
 static int n_async, n_sync;     /* held by this child */
 static int max_async, max_sync;
+static int room;                /* the one of them that counts on this MPM */
 static int share_percent;
 
 apr_status_t rt_count_post_config(server_rec *s)
@@ -77,7 +78,7 @@ static slot_t *claim(apr_int32_t pid)
 
 void rt_count_child_init(hb_site_t *of, const hb_settings_t *settings)
 {
-    int threads = 1;
+    int threads = 1, is_async = 0;
 
     site = of;
     mine = claim((apr_int32_t)getpid());
@@ -85,6 +86,8 @@ void rt_count_child_init(hb_site_t *of, const hb_settings_t *settings)
     share_percent = (int)settings->realtime_share;
     max_sync = threads * share_percent / 100;
     max_async = rt_limits_links();
+    ap_mpm_query(AP_MPMQ_IS_ASYNC, &is_async);
+    room = is_async ? max_async : max_sync;
 }
 
 /* In the parent. */
@@ -168,7 +171,7 @@ static void set_gauges(hb_site_t *of)
     }
     hb_metric_set(of->metrics, HB_M_RT_WEBSOCKETS, held[RT_WEBSOCKET]);
     hb_metric_set(of->metrics, HB_M_RT_HELD, held[RT_HTTP]);
-    hb_metric_set(of->metrics, HB_M_RT_ROOM, max_async);
+    hb_metric_set(of->metrics, HB_M_RT_ROOM, room);
 }
 
 void rt_count_register(apr_pool_t *pool)

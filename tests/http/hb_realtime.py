@@ -85,5 +85,4 @@ def metrics(client):
 def held(client):
     """(WebSockets, held requests)"""
     page = metrics(client)
-    return (page['halobuzz_realtime_connections{kind="websocket"}'],
-            page['halobuzz_realtime_connections{kind="http"}'])
+    return page["halobuzz_realtime_websockets"], page["halobuzz_realtime_held_requests"]
