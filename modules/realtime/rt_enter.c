@@ -327,6 +327,7 @@ static void let_in(rt_peer_t *peer, enter_t *task)
     for (i = 0; i < recovery.n; i++) {
         rt_room_release(recovery.rooms[i]);
     }
+    rt_peer_wish_free(peer);
 }
 
 /* --- an earlier connection that still stands --- */

@@ -136,12 +136,17 @@ static void sign_out(void *baton, rt_member_t *member)
 typedef struct check_t {
     rt_task_t task;
     rt_peer_t *peer;
-    const char *token;
+    const char *token, *session_id;
 } check_t;
 
+/* Whoever changed it may have had a cache of its own (halobuzzctl has): what ours says of the
+ * session is older than the event. */
 static void check_run(rt_task_t *task)
 {
-    task->rv = hb_session_check(task->op, ((check_t *)task)->token);
+    const check_t *check = (check_t *)task;
+
+    hb_session_release(task->op, check->session_id);
+    task->rv = hb_session_check(task->op, check->token);
 }
 
 static void check_done(rt_task_t *task)
@@ -171,6 +176,7 @@ static void check_again(void *baton, rt_member_t *member)
     check->task.done = check_done;
     check->peer = peer;
     check->token = apr_pstrdup(check->task.op->pool, peer->token);
+    check->session_id = apr_pstrdup(check->task.op->pool, peer->session_id);
     rt_peer_hold(peer);
     rt_task_start(&check->task, NULL);
 }
@@ -217,6 +223,7 @@ static void obey(rt_hub_t *hub, rt_room_t *room, const hb_event_t *event)
     switch (event->event) {
     case HB_EV_SESSION_ENDED:
         note_revoked(hub, event->id);
+        hb_session_release(hb_op_make(hub->house->site, hub->scratch), event->id);
         rt_room_each(room, sign_out, NULL);
         break;
     case HB_EV_USER_CHANGED:

@@ -317,12 +317,13 @@ void rt_peer_hold(rt_peer_t *peer)
     peer->holds++;
 }
 
-static void wish_free(rt_peer_t *peer)
+void rt_peer_wish_free(rt_peer_t *peer)
 {
     if (peer->wish != NULL) {
         free(peer->wish->pid);
         free(peer->wish->offset);
         free(peer->wish);
+        peer->wish = NULL;
     }
 }
 
@@ -330,7 +331,7 @@ void rt_peer_release(rt_peer_t *peer)
 {
     if (--peer->holds == 0) {
         rt_due_clear(&peer->due);
-        wish_free(peer);
+        rt_peer_wish_free(peer);
         free(peer->token);
         free(peer->watches);
         free(peer);

@@ -142,6 +142,8 @@ rt_hub_t *rt_hub_of(const rt_socket_t *socket);
 rt_peer_t *rt_peer_make(rt_hub_t *hub, rt_socket_t *socket);
 void rt_peer_hold(rt_peer_t *peer);
 void rt_peer_release(rt_peer_t *peer);
+/** It is in, or will not be. */
+void rt_peer_wish_free(rt_peer_t *peer);
 /** Its socket is over: it lets go of it, and may be gone. */
 void rt_peer_over(rt_peer_t *peer);
 /** Fill an op with where the peer comes from. */

@@ -13,8 +13,8 @@
 
 #include "rt_memory.h"
 
-#define POOLS_KEPT 64
-#define POOL_KEEPS_BYTES (256 * 1024)
+#define POOLS_KEPT 16
+#define POOL_KEEPS_BYTES (64 * 1024)
 
 struct rt_works_t {
     uv_loop_t *loop;

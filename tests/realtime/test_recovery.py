@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from hb_live import ctl
 from hb_socketio import Refused, Socket
 
 
@@ -280,6 +281,30 @@ def test_log_out_of_another_device_does_not(server, users):
     second.wait_disconnected()
     time.sleep(0.3)
     assert first.inbox.closed is None
+
+
+def test_a_ban_by_the_operator(server, live, users):
+    """From a process with a cache of its own; it reaches sockets and requests alike."""
+    user = users.make()
+    socket = Socket(server, user.token, join=live.id)
+    ctl(server, "user", "disable", user.username)
+    ended = time.monotonic()
+    socket.wait_disconnected()
+    assert time.monotonic() - ended < 1
+    assert socket.wait_closing()["code"] in (4001, 4003)
+    with pytest.raises(Refused):
+        Socket(server, user.token)
+
+
+def test_a_change_of_role_does_not_end_a_connection(server, live, users):
+    user = users.make()
+    socket = Socket(server, user.token, join=live.id)
+    host = Socket(server, live.host.token, join=live.id)
+    ctl(server, "user", "role", user.username, "support")
+    time.sleep(1)
+    host.say(live.id, "still there?")
+    socket.wait_text("still there?")
+    assert socket.call("chat:new", {"streamId": live.id, "text": "yes"})["ok"]
 
 
 def test_a_deleted_account(server, live, users):
