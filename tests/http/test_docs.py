@@ -86,7 +86,7 @@ def test_page_is_drawn(server, client, tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
 def test_lines_of_the_page_work_in_a_shell(server, user, tmp_path, claims):
-    claims("HB02002", "HB00420")        # nobody can be paid on this server, nor comes back
+    claims("HB02002", "HB00465")        # nobody can be paid on this server, nor comes back
     page = browse(server.url + "/docs", tmp_path)
     lines = [html.unescape(line) for line in re.findall(r'<pre tabindex="0">(curl .*?)</pre>', page)]
     operations = page.count('class="card" id=') - page.count('id="schema-') \

@@ -3,6 +3,7 @@
 
 import os
 import subprocess
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -116,6 +117,27 @@ def test_an_order(payer):
     assert [o["id"] for o in page["items"]] == [second["id"]]
     rest = payer.get(ORDERS + "?limit=1&after=" + page["next"]).json()
     assert [o["id"] for o in rest["items"]] == [order["id"]]
+
+
+@pytest.mark.parametrize("result, state", [("paid", "paid"), ("failed", "failed"),
+                                           ("canceled", "canceled")])
+def test_the_way_of_a_payer(shop, payer, result, state):
+    """Order, the provider's page, back here, on to the app: as a browser goes it."""
+    started = buy(payer, successUrl="https://app.example/pay/yes",
+                  cancelUrl="https://app.example/pay/no").json()
+    browser = Client(shop)
+    address = urlsplit(started["url"])
+    page = browser.get(address.path + "?" + address.query)
+    assert page.status_code == 200 and "NPR 10.00" in page.text
+    reply = browser.post(address.path + "?" + address.query, data={"result": result})
+    assert reply.status_code == 303, reply.text
+    back = urlsplit(reply.headers["Location"])
+    reply = browser.get(back.path + ("?" + back.query if back.query else ""))
+    assert reply.status_code == 303, reply.text
+    assert reply.headers["Location"] == "https://app.example/pay/%s?order=%s&state=%s" % (
+        "yes" if state == "paid" else "no", started["order"]["id"], state)
+    assert payer.get(ORDERS + "/" + started["order"]["id"]).json()["state"] == state
+    assert payer.get("/api/v1/wallet").json()["balance"] == (500 if state == "paid" else 0)
 
 
 def test_one_order_of_many_calls_at_once(shop, payer):

@@ -239,7 +239,7 @@ def test_who_gives_up(shop, sim, boss, payer):
 # --- what is not believed
 
 def test_forged_returns(shop, sim, boss, payer, claims):
-    claims("HB00420")
+    claims("HB00465")
     khalti = buy(payer, "khalti")
     query = urlencode({"pidx": attempt(boss, khalti), "status": "Completed",
                        "transaction_id": "TX1", "amount": 1000, "total_amount": 1000,
@@ -272,7 +272,7 @@ def test_forged_returns(shop, sim, boss, payer, claims):
 
 @pytest.mark.parametrize("provider", ["esewa", "khalti", "stripe"])
 def test_another_amount_is_flagged(shop, sim, boss, payer, claims, provider):
-    claims("HB00419")
+    claims("HB00464")
     started = buy(payer, provider)
     address = pay(sim, boss, provider, started, amount=1 if provider == "esewa" else 100000)
     come_back(shop, address)
@@ -284,7 +284,7 @@ def test_another_amount_is_flagged(shop, sim, boss, payer, claims, provider):
 
 
 def test_paid_twice(shop, sim, boss, payer, claims):
-    claims("HB00419")
+    claims("HB00464")
     started = buy(payer, "stripe")
     come_back(shop, pay(sim, boss, "stripe", started))
     first = [e for e in sim.events() if e["type"] == "payment_intent.succeeded"][0]
@@ -371,7 +371,7 @@ def test_who_may_ask(shop, sim, boss, people, payer):
 
 
 def test_reconcile(shop, sim, boss, people, claims):
-    claims("HB00419")
+    claims("HB00464")
     payers = [people.make() for _ in range(4)]
     started = [buy(user, provider) for user, provider
                in zip(payers, ["stripe", "esewa", "khalti", "khalti"])]

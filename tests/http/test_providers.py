@@ -44,7 +44,7 @@ def send(server, body, secret=WEBHOOK_SECRET):
 
 
 def test_a_secret_is_rolled_over(make_shop, tmp_path, claims):
-    claims("HB00420")
+    claims("HB00465")
     file = tmp_path / "stripe.hook"
     shop = make_shop()
     payer = Users(shop).make()
@@ -73,7 +73,7 @@ def test_a_secret_is_rolled_over(make_shop, tmp_path, claims):
     {"intent": {"amount_received": 2**63 - 1}},
 ])
 def test_what_differs_from_the_order_credits_nothing(make_shop, claims, more):
-    claims("HB00419")
+    claims("HB00464")
     shop = make_shop()
     payer = Users(shop).make()
     started = buy(payer, "stripe", "usd-5000")
