@@ -10,11 +10,13 @@
 #define HB_FETCH_H
 
 #include "hb_json.h"
+#include "hb_metrics.h"
 #include "hb_op.h"
 
 /** One call. Zeroed members take their defaults. */
 typedef struct hb_fetch_t {
     const char *service;            /* "stripe", for log lines */
+    hb_metric_e count;              /* HB_M_FETCH_STRIPE and the like; 0: HB_M_FETCH */
     const char *method;             /* "GET", "POST" */
     const char *url;
     const char *type;               /* of the body */

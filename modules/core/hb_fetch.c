@@ -191,7 +191,8 @@ static const char *header_value(apr_pool_t *pool, const char *line, apr_size_t l
 /* An id for our log: what is no plain word is not worth keeping. */
 static const char *plain_id(const char *value)
 {
-    apr_size_t n = strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+    apr_size_t n = strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                          "0123456789-_.");
 
     return n > 0 && n <= 100 && value[n] == '\0' ? value : NULL;
 }
@@ -261,7 +262,8 @@ static void set_options(CURL *curl, try_t *try, const hb_fetch_t *fetch,
     }
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, fetch->method);
     /* libcurl repeats a call by itself when a kept connection breaks before an answer. */
-    curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, fetch->body != NULL && fetch->tries <= 1 ? 1L : 0L);
+    curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT,
+                     fetch->body != NULL && fetch->tries <= 1 ? 1L : 0L);
 }
 
 /* Could the service have seen the call? Not before a connection stood. */
@@ -336,6 +338,21 @@ static const char *path_of(const hb_fetch_t *fetch, apr_pool_t *pool)
     return path != NULL ? apr_pstrmemdup(pool, path, strcspn(path, "?#")) : "/";
 }
 
+/* Rows of the table of metrics, behind that of the answered ones. */
+enum { ANSWERED, FAILED, HELD };
+
+_Static_assert(HB_M_FETCH + HELD == HB_M_FETCH_HELD
+               && HB_M_FETCH_STRIPE + HELD == HB_M_FETCH_STRIPE_HELD
+               && HB_M_FETCH_ESEWA + HELD == HB_M_FETCH_ESEWA_HELD
+               && HB_M_FETCH_KHALTI + HELD == HB_M_FETCH_KHALTI_HELD,
+               "rows of hb_metrics.def are out of order");
+
+static void count(const hb_op_t *op, const hb_fetch_t *fetch, int result)
+{
+    hb_metric_add(op->site->metrics,
+                  (hb_metric_e)((fetch->count != 0 ? fetch->count : HB_M_FETCH) + result), 1);
+}
+
 static void note_try(hb_op_t *op, const hb_fetch_t *fetch, const hb_fetch_answer_t *answer,
                      apr_interval_time_t took)
 {
@@ -344,7 +361,7 @@ static void note_try(hb_op_t *op, const hb_fetch_t *fetch, const hb_fetch_answer
     int msec = (int)(took / 1000);
 
     hb_metric_add(op->site->metrics, HB_M_FETCH_USEC, took);
-    hb_metric_add(op->site->metrics, answer->status != 0 ? HB_M_FETCH_OK : HB_M_FETCH_FAILED, 1);
+    count(op, fetch, answer->status != 0 && answer->status < 500 ? ANSWERED : FAILED);
     if (answer->status == 0) {
         hb_log(op, HB_LOG_WARNING, 0, HBLOGNO(00410) "%s %s %s: no answer after %d ms: %s",
                fetch->service, fetch->method, path, msec, answer->why);
@@ -430,8 +447,9 @@ apr_status_t hb_fetch(hb_fetch_answer_t *answer, hb_op_t *op, const hb_fetch_t *
     if (answer->retry_after_sec > 0) {
         answer->why = apr_psprintf(op->pool, "%s does not answer, or not fast enough: it is left "
                                    "alone for %d s", host, answer->retry_after_sec);
-        hb_metric_add(op->site->metrics, HB_M_FETCH_HELD, 1);
-        hb_log(op, HB_LOG_INFO, 0, HBLOGNO(00414) "%s is not called: %s", fetch->service, answer->why);
+        count(op, fetch, HELD);
+        hb_log(op, HB_LOG_INFO, 0, HBLOGNO(00414) "%s is not called: %s", fetch->service,
+               answer->why);
         return HB_E_UPSTREAM;
     }
     curl = take_handle(kept);

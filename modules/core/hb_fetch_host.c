@@ -135,8 +135,8 @@ void hb_fetch_host_note(hb_fetch_hosts_t *hosts, hb_op_t *op, const char *host, 
     }
     apr_thread_mutex_unlock(hosts->lock);
     if (begun > 0) {
-        hb_log(op, HB_LOG_WARNING, 0, HBLOGNO(00415) "%s does not answer: it is left alone for %d s",
-               host, (int)apr_time_sec(begun));
+        hb_log(op, HB_LOG_WARNING, 0, HBLOGNO(00415) "%s does not answer: it is left alone "
+               "for %d s", host, (int)apr_time_sec(begun));
     }
     else if (is_over) {
         hb_log(op, HB_LOG_NOTICE, 0, HBLOGNO(00416) "%s answers again", host);

@@ -15,6 +15,7 @@
 
 #include "hb_crypto.h"
 #include "hb_fetch.h"
+#include "hb_metrics.h"
 #include "pay_private.h"
 
 #define LIVE_FORM "https://epay.esewa.com.np"
@@ -334,6 +335,7 @@ static apr_status_t ask(hb_fetch_answer_t *answer, hb_op_t *op, const char *tota
     const hb_settings_t *settings = op->site->settings;
     const hb_fetch_t fetch = {
         .service = "esewa",
+        .count = HB_M_FETCH_ESEWA,
         .method = "GET",
         .url = apr_pstrcat(op->pool, pay_base_url(op, settings->esewa_status_url, LIVE_STATUS,
                                                   TEST_STATUS),

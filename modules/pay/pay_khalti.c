@@ -10,6 +10,7 @@
 #include <apr_strings.h>
 
 #include "hb_fetch.h"
+#include "hb_metrics.h"
 #include "hb_time.h"
 #include "pay_private.h"
 
@@ -34,6 +35,7 @@ static apr_status_t call(hb_fetch_answer_t *answer, hb_op_t *op, const char *pat
     const char *headers[] = { apr_pstrcat(op->pool, "Authorization: Key ", key, NULL), NULL };
     hb_fetch_t fetch = {
         .service = "khalti",
+        .count = HB_M_FETCH_KHALTI,
         .method = "POST",
         .url = apr_pstrcat(op->pool, pay_base_url(op, op->site->settings->khalti_url, LIVE_URL,
                                                   TEST_URL), path, NULL),
@@ -51,8 +53,8 @@ static apr_status_t call(hb_fetch_answer_t *answer, hb_op_t *op, const char *pat
 
 static apr_status_t odd(hb_op_t *op, const hb_fetch_answer_t *answer, const char *what)
 {
-    hb_log(op, HB_LOG_ERR, 0, HBLOGNO(08001) "Khalti's answer (%d) is not used: %s%s", answer->status,
-           what, answer->status == 401 ? "; look at HaloBuzzKhaltiSecret" : "");
+    hb_log(op, HB_LOG_ERR, 0, HBLOGNO(08001) "Khalti's answer (%d) is not used: %s%s",
+           answer->status, what, answer->status == 401 ? "; look at HaloBuzzKhaltiSecret" : "");
     return pay_no_answer(op, "Khalti", answer);
 }
 
@@ -315,7 +317,8 @@ static apr_status_t refund(hb_pay_fact_t *fact, hb_op_t *op, const hb_order_t *o
                                            fact->charge_id, "/refund/", NULL), body, 1);
         if (rv == APR_SUCCESS && answer.status >= 400 && answer.status < 500
             && answer.status != 401 && answer.status != 408 && answer.status != 429) {
-            hb_log(op, HB_LOG_ERR, 0, HBLOGNO(08003) "Khalti answers %d to a refund", answer.status);
+            hb_log(op, HB_LOG_ERR, 0, HBLOGNO(08003) "Khalti answers %d to a refund",
+                   answer.status);
             rv = hb_fail(op, HB_E_PAY_REFUSED, "Khalti refuses this refund");
         }
         else if (rv == APR_SUCCESS && answer.status != 200) {

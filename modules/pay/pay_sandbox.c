@@ -192,7 +192,8 @@ static apr_status_t sample(hb_pay_message_t *message, hb_op_t *op, const hb_orde
         hb_json_set_int(payment, "refunded", order->amount_minor);
     }
     if (kind->outcome >= HB_PAY_REFUNDED) {
-        hb_json_set_string(payment, "refundId", pay_content_id(op, "sbf_", payment_id, kind->state));
+        hb_json_set_string(payment, "refundId",
+                           pay_content_id(op, "sbf_", payment_id, kind->state));
     }
     hb_json_set_string(json, "id", apr_pstrcat(op->pool, "sbe_", token, NULL));
     hb_json_set_string(json, "type", type);
@@ -277,6 +278,7 @@ static apr_status_t refund_once(hb_op_t *op, void *baton)
         { "refundedMinor", HB_INC, HB_INT(refund->amount_minor) },
         { "refunds", HB_PUSH, HB_STR(refund->key) }
     };
+    const hb_json_t *done;
     apr_int64_t paid, given;
     apr_status_t rv;
     int i;
@@ -288,8 +290,9 @@ static apr_status_t refund_once(hb_op_t *op, void *baton)
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    for (i = 0; i < hb_json_length(hb_json_get(refund->doc, "refunds")); i++) {
-        const char *key = hb_json_string_value(hb_json_item(hb_json_get(refund->doc, "refunds"), i));
+    done = hb_json_get(refund->doc, "refunds");
+    for (i = 0; i < hb_json_length(done); i++) {
+        const char *key = hb_json_string_value(hb_json_item(done, i));
 
         if (key != NULL && strcmp(key, refund->key) == 0) {
             return APR_SUCCESS;

@@ -65,6 +65,9 @@ class Stripe:
         parts = path.strip("/").split("/")
         if parts == ["v1", "balance"]:
             return 200, {"object": "balance", "livemode": False, "available": []}
+        if parts == ["v1", "payment_intents"]:
+            return 200, {"object": "list", "data": list(self.intents.values())[-1:],
+                         "has_more": len(self.intents) > 1, "url": "/v1/payment_intents"}
         wanted = [v for k, vs in query.items() if k.startswith("expand") for v in vs]
         table = {"payment_intents": self.intents, "sessions": self.sessions}.get(parts[-2])
         if table is None or parts[-1] not in table:

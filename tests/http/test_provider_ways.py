@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Providers as the server is configured for them: secrets, modes, slowness. Payments as such are
-in test_payments.py."""
+"""The ways of providers: secrets that change, modes, words, slowness. Payments as such are in
+test_payments.py."""
 
 import json
 import os
@@ -79,6 +79,47 @@ def test_what_differs_from_the_order_credits_nothing(make_shop, claims, more):
     started = buy(payer, "stripe", "usd-5000")
     assert send(shop, event(started, **more)).status_code == 200
     assert coins(payer) == 0 and state(payer, started) == "open"
+
+
+@pytest.mark.parametrize("provider,product,rows", [
+    ("esewa", "npr-500", {"PENDING": "open", "AMBIGUOUS": "open", "CANCELED": "canceled",
+                          "SOMETHING_NEW": "open", "COMPLETE": "paid"}),
+    ("khalti", "npr-500", {"Pending": "open", "Initiated": "open", "Something new": "open",
+                           "Expired": "expired", "User canceled": "canceled",
+                           "Completed": "paid"}),
+])
+def test_what_the_provider_says_decides(make_shop, sim, claims, provider, product, rows):
+    """Whatever the browser brings back."""
+    claims("HB00419")
+    shop = make_shop()
+    people = Users(shop)
+    for word, wanted in rows.items():
+        payer = people.make()
+        started = buy(payer, provider, product)
+        if provider == "esewa":
+            assert sim.submit(started["form"], started["url"]) == 200
+            pidx = started["form"]["transaction_uuid"]
+        else:
+            pidx = started["url"].split("pidx=")[1]
+        # The browser says that all is well; the provider thinks otherwise.
+        address = sim.pay(provider, pidx)["return"]
+        sim.pay(provider, pidx, result=word)
+        path = address[len(shop.url):] if address.startswith(shop.url) else address
+        Client(shop).get(path, allow_redirects=False)
+        assert state(payer, started) == wanted, word
+        assert coins(payer) == (500 if wanted == "paid" else 0), word
+
+
+def test_calls_are_counted(make_shop, sim, claims):
+    claims("HB00410", "HB00411", "HB02001", "HB02002", "HB08001")
+    shop = make_shop()
+    payer = Users(shop).make()
+    buy(payer, "khalti", "npr-500")
+    sim.fault("error", "khalti", status=503)
+    payer.post("/api/v1/payments/khalti/orders", {"product": "npr-500"}, headers=fresh())
+    page = Client(shop).get("/api/v1/monitoring/metrics").text
+    assert 'halobuzz_fetch_total{service="khalti",result="answered"} 1' in page
+    assert 'halobuzz_fetch_total{service="khalti",result="failed"} 2' in page
 
 
 def test_a_slow_provider_is_not_waited_for(make_shop, sim, claims):
