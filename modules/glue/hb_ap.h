@@ -188,7 +188,4 @@ typedef struct hb_ap_program_t {
     const char *secrets;        /* members of hb_settings_t that it gets, separated by blanks */
 } hb_ap_program_t;
 
-/** mod_halobuzz: the process that runs in a role; 0 for none. Any process may ask. */
-APR_DECLARE_OPTIONAL_FN(pid_t, hb_ap_program_pid, (const char *role));
-
 #endif /* HB_AP_H */

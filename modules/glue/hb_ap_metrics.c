@@ -115,7 +115,8 @@ static void put_dependencies(page_t *page, hb_op_t *op)
     const hb_settings_t *settings = op->site->settings;
     const char *store = hb_ap_scheme(settings->store_url, page->pool);
     const char *cache = hb_ap_scheme(settings->cache_url, page->pool);
-    int store_is_up, cache_is_up;
+    const hb_ap_program_t *const *rows;
+    int store_is_up, cache_is_up, i, n = hb_ap_programs(&rows, page->pool);
 
     if (strncmp(store, "mongodb", 7) == 0) {
         store = "mongodb";      /* mongodb+srv as well */
@@ -128,6 +129,10 @@ static void put_dependencies(page_t *page, hb_op_t *op)
         apr_psprintf(page->pool, "{job=\"%s\"}", store), store_is_up);
     put(page, "up", "gauge", NULL, apr_psprintf(page->pool, "{job=\"%s\"}", cache),
         cache_is_up);
+    for (i = 0; i < n; i++) {
+        put(page, "up", "gauge", NULL, apr_psprintf(page->pool, "{job=\"%s\"}", rows[i]->file),
+            hb_ap_program_pid(rows[i]->role) != 0);
+    }
 }
 
 static void put_cache(page_t *page, hb_op_t *op)

@@ -507,26 +507,40 @@ static void take_row(const hb_ap_program_t *row, apr_pool_t *pconf, apr_pool_t *
     reload(program, pconf);
 }
 
+int hb_ap_programs(const hb_ap_program_t *const **rows, apr_pool_t *pool)
+{
+    const apr_array_header_t *names = ap_list_provider_names(pool, HB_AP_PROGRAMS, "0");
+    const hb_ap_program_t **found = apr_pcalloc(pool, (apr_size_t)(names->nelts + 1)
+                                                * sizeof(*found));
+    int i;
+
+    for (i = 0; i < names->nelts; i++) {
+        const ap_list_provider_names_t *name = &APR_ARRAY_IDX(names, i, ap_list_provider_names_t);
+
+        found[i] = ap_lookup_provider(HB_AP_PROGRAMS, name->provider_name, "0");
+    }
+    *rows = found;
+    return names->nelts;
+}
+
 void hb_ap_programs_post_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *s)
 {
-    const apr_array_header_t *names = ap_list_provider_names(ptemp, HB_AP_PROGRAMS, "0");
+    const hb_ap_program_t *const *rows;
     retained_t *kept = retained();
     const char *why = NULL;
-    int i;
+    int i, n = hb_ap_programs(&rows, ptemp);
 
     for (i = 0; i < PROGRAMS_MAX; i++) {
         kept->programs[i].is_wanted = 0;
     }
-    if (names->nelts > 0) {
+    if (n > 0) {
         why = hb_ap_program_directory(hb_ap_state.socket_dir, ptemp);
     }
     if (why != NULL) {
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, HBLOGNO(02059) "%s", why);
     }
-    for (i = 0; i < names->nelts; i++) {
-        const ap_list_provider_names_t *name = &APR_ARRAY_IDX(names, i, ap_list_provider_names_t);
-
-        take_row(ap_lookup_provider(HB_AP_PROGRAMS, name->provider_name, "0"), pconf, ptemp, s);
+    for (i = 0; i < n; i++) {
+        take_row(rows[i], pconf, ptemp, s);
     }
     for (i = 0; i < PROGRAMS_MAX; i++) {
         if (is_alive(&kept->programs[i]) && !kept->programs[i].is_wanted) {
@@ -570,7 +584,7 @@ static int kill_stuck(apr_pool_t *pool, server_rec *s)
 }
 
 /* A child knows only who ran when it was forked, so it looks at the lock. */
-static pid_t hb_ap_program_pid(const char *role)
+pid_t hb_ap_program_pid(const char *role)
 {
     char path[PATH_BYTES], text[24] = "";
     pid_t pid = 0;
@@ -590,6 +604,5 @@ static pid_t hb_ap_program_pid(const char *role)
 
 void hb_ap_programs_register(void)
 {
-    APR_REGISTER_OPTIONAL_FN(hb_ap_program_pid);
     ap_hook_monitor(kill_stuck, NULL, NULL, APR_HOOK_MIDDLE);
 }

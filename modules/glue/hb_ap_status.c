@@ -44,6 +44,20 @@ static void row(request_rec *r, int is_short, const char *key, const char *label
     }
 }
 
+static void show_programs(request_rec *r, int is_short)
+{
+    const hb_ap_program_t *const *rows;
+    int i, n = hb_ap_programs(&rows, r->pool);
+
+    for (i = 0; i < n; i++) {
+        pid_t pid = hb_ap_program_pid(rows[i]->role);
+
+        row(r, is_short, apr_pstrcat(r->pool, "HaloBuzzProgram-", rows[i]->role, NULL),
+            rows[i]->file, pid == 0 ? "down"
+                                    : apr_psprintf(r->pool, "process %" APR_PID_T_FMT, pid));
+    }
+}
+
 static int show(request_rec *r, int flags)
 {
     hb_site_t *site = hb_ap_state.site;
@@ -65,6 +79,7 @@ static int show(request_rec *r, int flags)
     hb_op_recover(op);
     row(r, is_short, "HaloBuzzMaintenance", "Maintenance",
         __atomic_load_n(site->maintenance, __ATOMIC_RELAXED) != 0 ? "on" : "off");
+    show_programs(r, is_short);
     hb_ap_gauges_set(r->pool);
     for (i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
         row(r, is_short, shown[i].key, shown[i].label,

@@ -97,6 +97,10 @@ void hb_ap_programs_post_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec
 /** What belongs to the parent alone; call in child_init. */
 void hb_ap_programs_child_init(void);
 void hb_ap_programs_register(void);
+/** The process that runs in a role; 0 for none. Any process may ask. */
+pid_t hb_ap_program_pid(const char *role);
+/** All rows that modules offered. */
+int hb_ap_programs(const hb_ap_program_t *const **rows, apr_pool_t *pool);
 
 /* hb_ap_life.c */
 /** Everything between the directives and the first request. */

@@ -10,8 +10,9 @@ import time
 
 import pytest
 
+from hb_client import Client
 from hb_httpd import RUN_USER, is_root, processes_of
-from hb_realtime import SIDECAR, arguments, notes, sidecars, started, wait_for
+from hb_realtime import SIDECAR, arguments, metrics, notes, sidecars, started, wait_for
 
 
 @pytest.fixture
@@ -37,6 +38,9 @@ def test_it_runs_as_the_run_user_with_nothing_left_open(make_realtime):
     assert stat.S_IMODE(conf.st_mode) == 0o640
     with open(os.path.join(socket_dir, "realtime.pid")) as f:
         assert int(f.read()) == pid
+    client = Client(server)
+    assert "HaloBuzzProgram-realtime: process %d\n" % pid in client.get("/server-status?auto").text
+    assert metrics(client)['up{job="halobuzz-realtimed"}'] == 1
 
 
 def test_a_reload_leaves_it_running_and_tells_it(make_realtime):
@@ -75,6 +79,7 @@ def test_254_is_believed_until_the_next_reload(make_realtime, claims):
     server.start()
     wait_for(lambda: "HB02056" in server.log_text())
     time.sleep(1.5)
+    assert metrics(Client(server))['up{job="halobuzz-realtimed"}'] == 0
     assert sidecars(server) == [] and len([n for n in notes(server) if "exits" in n]) == 1
     os.unlink(told)
     server.graceful()
