@@ -4,6 +4,13 @@
 
 #include <string.h>
 
+/* Messages behind the plain door are small JSON objects. */
+#define PLAIN_PAYLOAD_MAX 65536
+
+/* A connection is cut at so many times the calls it may make, kept up for so long. */
+#define FLOOD_TIMES 5
+#define FLOOD_SECONDS 3
+
 /* What both have. */
 static void set_common(rt_config_t *config)
 {
@@ -36,24 +43,31 @@ void rt_config_echo(rt_config_t *config)
     config->read_stop_bytes = 1024 * 1024;
 }
 
+static uint32_t msec(apr_interval_time_t usec)
+{
+    return (uint32_t)(usec / 1000);
+}
+
 void rt_config_read(rt_config_t *config, const hb_settings_t *settings)
 {
-    (void)settings;
+    uint32_t queue = (uint32_t)settings->realtime_queue;
+
     set_common(config);
-    config->ping_interval_msec = 25000;
-    config->ping_timeout_msec = 20000;
+    config->loops = (int)settings->realtime_loops;
+    config->ping_interval_msec = config->plain_ping_msec = msec(settings->realtime_ping);
+    config->ping_timeout_msec = config->plain_pong_msec = msec(settings->realtime_pong);
     config->join_timeout_msec = 45000;
-    config->payload_max = 1000000;
-    config->attachments_max = 1000000;
-    config->plain_ping_msec = 25000;
-    config->plain_pong_msec = 20000;
-    config->plain_payload_max = 64 * 1024;
-    config->queue.bytes[RT_LANE_MONEY] = 4 * 1024 * 1024;
-    config->queue.bytes[RT_LANE_CHAT] = 1024 * 1024;
-    config->queue.bytes[RT_LANE_REACTION] = 64 * 1024;
-    config->queue.bytes[RT_LANE_METRIC] = 16 * 1024;
-    config->read_stop_bytes = 256 * 1024;
-    config->events_per_sec = 50;
-    config->events_burst = 200;
+    config->payload_max = config->attachments_max = (uint32_t)settings->realtime_payload;
+    config->plain_payload_max = config->payload_max < PLAIN_PAYLOAD_MAX ? config->payload_max
+                                : PLAIN_PAYLOAD_MAX;
+    config->queue.bytes[RT_LANE_MONEY] = 4 * queue;
+    config->queue.bytes[RT_LANE_CHAT] = queue;
+    config->queue.bytes[RT_LANE_REACTION] = queue / 16;
+    config->queue.bytes[RT_LANE_METRIC] = queue / 64;
+    config->read_stop_bytes = queue / 4;
+    /* Who sends so much more than the application allows does not listen to refusals. */
+    config->events_per_sec = (uint32_t)settings->realtime_calls * FLOOD_TIMES;
+    config->events_burst = config->events_per_sec * FLOOD_SECONDS;
+    config->per_address_max = (int)settings->realtime_per_address;
     config->is_behind_httpd = 1;
 }
