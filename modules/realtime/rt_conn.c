@@ -259,7 +259,7 @@ static int digest_chunks(rt_conn_t *conn)
     }
     conn->is_chunked = 0;
     conn->is_digesting = 1;
-    rt_polling_body(conn, done == 1 ? conn->in : NULL, body);
+    rt_polling_body(conn, done >= 0 ? conn->in : NULL, body);
     conn->is_digesting = 0;
     if (conn->mode != RT_CONN_CLOSED) {
         memmove(conn->in, conn->in + body, raw);

@@ -117,26 +117,31 @@ static void relay_here(rt_loop_t *loop, void *baton)
     rt_frame_release(baton);
 }
 
+/* On the first loop, so that all loops get all frames in one order. */
+static void relay_to_all(rt_loop_t *first, void *baton)
+{
+    rt_engine_t *engine = rt_loop_engine(first);
+    int i;
+
+    for (i = 1; i < rt_engine_loops(engine); i++) {
+        rt_frame_hold(baton);
+        rt_post(rt_engine_loop(engine, i), relay_here, baton);
+    }
+    relay_here(first, baton);
+}
+
 /* One frame for all members on all loops. */
 static void relay(rt_socket_t *socket, const char *args, apr_size_t len)
 {
-    rt_loop_t *own = rt_socket_loop(socket);
-    rt_engine_t *engine = rt_loop_engine(own);
+    rt_loop_t *own = rt_socket_loop(socket), *first = rt_engine_loop(rt_loop_engine(own), 0);
     rt_frame_t *frame = rt_frame_event("/", "m", args, len);
-    int i;
 
-    for (i = 0; i < rt_engine_loops(engine); i++) {
-        rt_loop_t *loop = rt_engine_loop(engine, i);
-
-        rt_frame_hold(frame);
-        if (loop == own) {
-            relay_here(loop, frame);
-        }
-        else {
-            rt_post(loop, relay_here, frame);
-        }
+    if (own == first) {
+        relay_to_all(first, frame);
     }
-    rt_frame_release(frame);
+    else {
+        rt_post(first, relay_to_all, frame);
+    }
 }
 
 static int is_named(const rt_event_t *event, const char *name)

@@ -177,7 +177,7 @@ static void on_clock(uv_timer_t *timer)
 
 static void set_clock(rt_loop_t *loop)
 {
-    uint64_t at = UINT64_MAX;
+    uint64_t at = loop->is_stopping == 1 ? loop->stop_msec : UINT64_MAX;
     int i;
 
     for (i = 0; i < RT_RINGS; i++) {
@@ -332,10 +332,8 @@ void rt_loop_stop(rt_loop_t *loop)
             rt_conn_close(conn);
         }
     }
-    /* Not before the next turn, whatever the clock says. */
+    /* The next turn comes at once. */
     uv_timer_start(&loop->batch, on_batch, 0, 0);
-    uv_timer_start(&loop->clock, on_clock, STOP_MSEC, 0);
-    loop->clock_at = loop->stop_msec;
 }
 
 static void close_handle(uv_handle_t *handle)

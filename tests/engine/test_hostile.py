@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clients that mean no good, or are very unlucky. After each case everything has to be back."""
+
+import os
+import random
+import socket
+import struct
+import threading
+import time
+
+import pytest
+
+from hb_engine import EIO, SIO, Line, Ws, frame
+
+EIO_WS = EIO + "&transport=websocket"
+SIO_WS = SIO + "&transport=websocket"
+
+
+def test_pipelined(server):
+    """20 000 messages in one go, read only afterwards: all echoed, in order."""
+    ws = server.ws("/ws-echo")
+    data = b"".join(frame("message %d" % i) for i in range(20000))
+    sender = threading.Thread(target=ws.send, args=(data,))
+    sender.start()
+    time.sleep(0.2)
+    for i in range(20000):
+        assert ws.get() == "message %d" % i
+    sender.join()
+
+
+def test_pipelined_events(server):
+    ws = server.open_sio()
+    data = b"".join(frame('42%d["message-with-ack",%d]' % (i, i)) for i in range(20000))
+    sender = threading.Thread(target=ws.send, args=(data,))
+    sender.start()
+    for i in range(20000):
+        assert ws.get_but_pings() == "43%d[%d]" % (i, i)
+    sender.join()
+
+
+def test_half_close(server):
+    """Who closes only his half still gets the answers."""
+    ws = server.ws("/ws-echo")
+    ws.send(b"".join(frame("m%d" % i) for i in range(3000)))
+    ws.socket.shutdown(socket.SHUT_WR)
+    for i in range(3000):
+        assert ws.get() == "m%d" % i
+    assert ws.is_closed()
+
+
+def test_never_reads(server):
+    """Reading stops when the answers are not taken; memory does not grow with what was sent."""
+    before = server.status()["residentBytes"]
+    ws = [server.ws("/ws-echo") for _ in range(4)]
+    blob = frame(b"x" * 65536, opcode=2) * 16
+    for one in ws:
+        one.socket.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            for _ in range(200):
+                one.socket.sendall(blob)
+    assert server.status()["residentBytes"] - before < 60e6
+    # Others are served meanwhile.
+    other = server.ws("/ws-echo")
+    other.put("x")
+    assert other.get() == "x"
+
+
+def test_never_reads_a_room(server):
+    """A member that does not read does not hold up the room, and goes by its missing pongs."""
+    people = [server.open_sio() for _ in range(3)]
+    people[0].socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    blob = "y" * 20000
+    got = []
+
+    def read():
+        while len(got) < 300:
+            text = people[1].get_but_pings()
+            got.append(text)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for i in range(300):
+        people[2].put('42["m",%d,"%s"]' % (i, blob))
+        people[2].get_but_pings()
+    reader.join()
+    assert [int(t.split(",")[1]) for t in got] == list(range(300))
+    until = time.monotonic() + 5
+    while server.status()["sessions"] > 2 and time.monotonic() < until:
+        people[1].socket.settimeout(0.05)
+        for one in people[1:]:
+            one.put("3")
+        time.sleep(0.05)
+    assert server.status()["gone"]["PING_TIMEOUT"] >= 1
+
+
+def test_byte_by_byte_session(server):
+    line = server.line()
+    for c in "GET %s&transport=polling HTTP/1.1\r\n\r\n" % SIO:
+        line.send(c)
+    sid = line.reply().text.split('"')[3]
+    for c in "POST %s&transport=polling&sid=%s HTTP/1.1\r\nContent-Length: 2\r\n\r\n40" % (SIO, sid):
+        line.send(c)
+    assert line.reply().text == "ok"
+
+
+def test_resets(server):
+    for i in range(100):
+        ws = Ws(server.port, SIO_WS)
+        if i % 2:
+            ws.put("40")
+        if i % 3:
+            ws.send(frame("42[\"message\",1]")[:7])
+        ws.reset()
+        line = Line(server.port)
+        line.send("GET %s&transport=polling HTTP/1.1\r\n" % EIO + ("\r\n" if i % 2 else ""))
+        line.reset()
+
+
+def test_reset_in_a_relay(server):
+    people = [server.open_sio() for _ in range(20)]
+    for one in people[1:]:
+        one.reset()
+    people[0].put('42["m",1]')
+    assert people[0].get_but_pings() == '42["m",1]'
+
+
+def test_connects_and_says_nothing(server):
+    lines = [server.line() for _ in range(200)]
+    assert server.get(EIO + "&transport=polling").status == 200
+    for line in lines:
+        line.close()
+
+
+def test_close_without_reading_the_close(server):
+    ws = server.open_sio()
+    ws.put("4abc")
+    ws.close()
+
+
+def test_churn(server):
+    """Sessions by the thousand; afterwards nothing is left, and memory has not grown on."""
+    def round_():
+        for i in range(150):
+            ws = Ws(server.port, SIO_WS)
+            ws.send(frame("40") + frame('42["m",1]'))
+            if i % 3 == 0:
+                ws.get()
+            if i % 3 == 1:
+                ws.put(b"", opcode=8)
+            ws.close()
+
+    def rounds(n):
+        for _ in range(n):
+            threads = [threading.Thread(target=round_) for _ in range(4)]
+            for t in threads:
+                t.start()
+            for t in threads:
+                t.join()
+
+    rounds(1)
+    assert not server.settle()
+    before = server.status()["residentBytes"]
+    rounds(2)
+    assert not server.settle()
+    assert server.status()["residentBytes"] - before < 4e6
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_bytes(server, seed):
+    """Random bytes as a request, as frames, as packets, as bodies."""
+    chance = random.Random(seed)
+
+    def noise(n):
+        return bytes(chance.randrange(256) for _ in range(chance.randrange(n)))
+
+    for _ in range(25):
+        line = Line(server.port)
+        line.send(noise(300))
+        line.close()
+        ws = Ws(server.port, chance.choice((EIO_WS, SIO_WS, "/ws-echo")))
+        try:
+            ws.send(noise(300))
+        except ConnectionError:
+            pass
+        ws.close()
+        ws = Ws(server.port, SIO_WS)
+        ws.send(frame("40"))
+        text = "".join(chance.choice('0123456789[]{}",:-/abcm_') for _ in range(20))
+        try:
+            ws.send(frame("4" + text) + frame(noise(30), opcode=2))
+        except ConnectionError:
+            pass
+        ws.close()
+        path = server.open_polling(chance.choice((EIO, SIO)))
+        reply = server.post(path, noise(200))
+        assert reply.status in (200, 400)
+    assert server.get(EIO + "&transport=polling").status == 200
+
+
+def test_cut_anywhere(server):
+    """A conversation that ends after each of its bytes."""
+    talk = ("GET %s HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            % SIO_WS).encode() + frame("40") + frame('451-["message"]') + frame(
+                b"abc", opcode=2, fin=False) + frame(b"d", opcode=0) + frame(b"", opcode=8)
+    for n in range(0, len(talk) + 1, 3):
+        line = Line(server.port)
+        line.send(talk[:n])
+        if n % 2:
+            line.reset()
+        else:
+            line.close()
+
+
+def test_many_headers_and_long_queries(server):
+    assert server.get(EIO + "&transport=polling&x=" + "y" * 12000).status == 200
+    assert server.get("/", headers={"H%d" % i: "x" for i in range(70)}).status == 431
+
+
+def test_attachments_without_end(server):
+    ws = server.open_sio()
+    ws.put('4510-["message"]')
+    try:
+        for _ in range(12):
+            ws.put(b"x" * 999000)
+    except ConnectionError:
+        pass
+    while ws.get_but_pings() is not None:
+        pass
+
+
+def test_limit_of_connections(make_server):
+    """With descriptors used up, new ones are refused, old ones served, and it recovers."""
+    import resource
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (400, hard))
+    try:
+        server = make_server()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    lines = []
+    first = server.ws("/ws-echo")
+    for _ in range(350):
+        lines.append(Line(server.port))
+    time.sleep(0.3)
+    first.put("x")
+    assert first.get() == "x"
+    assert lines[-1].is_closed(1)
+    for line in lines:
+        line.close()
+    assert "HB06101" in server.text()
+    until = time.monotonic() + 5
+    while server.status()["connections"] > 2 and time.monotonic() < until:
+        time.sleep(0.05)
+    again = server.ws("/ws-echo")
+    again.put("y")
+    assert again.get() == "y"
+
+
+def test_end_with_clients(make_server):
+    server = make_server("--loops", "2")
+    people = [server.open_sio() for _ in range(10)]
+    path = server.open_polling()
+    poll = server.line()
+    poll.ask("GET", path)
+    time.sleep(0.05)
+    begin = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - begin < 3
+    for one in people:
+        while one.get() is not None:
+            pass
+        assert one.code == 1012
+    assert poll.reply().text == "1"
+
+
+def test_unix_socket(make_server, tmp_path):
+    path = str(tmp_path / "s.sock")
+    server = make_server("--listen", "unix:" + path)
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(path)
+        s.sendall(("GET %s&transport=polling HTTP/1.1\r\nX-HaloBuzz-Address: 192.0.2.1\r\n\r\n"
+                   % EIO).encode())
+        assert s.recv(4096).startswith(b"HTTP/1.1 200")
+    assert oct(os.stat(path).st_mode & 0o777) == "0o660"
+    # A second one does not take it away.
+    from hb_engine import Engine
+    second = Engine("--listen", "unix:" + path)
+    begin = time.monotonic()
+    try:
+        with pytest.raises(AssertionError):
+            second.start()
+    finally:
+        second.kill()
+    assert 4 < time.monotonic() - begin < 9
+    assert "another process serves" in second.text()
+    assert server.stop() == 0
+    assert not os.path.exists(path)
+
+
+@pytest.mark.slow
+def test_long_churn(server):
+    """Tens of thousands of connections, most of them rude."""
+    def round_():
+        for i in range(5000):
+            line = Line(server.port)
+            line.send("GET %s HTTP/1.1\r\n\r\n" % ("/" if i % 2 else EIO + "&transport=polling"))
+            line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            line.close()
+
+    threads = [threading.Thread(target=round_) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not server.settle()
