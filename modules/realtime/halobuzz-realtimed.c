@@ -5,7 +5,7 @@
  *
  * SYNOPSIS
  *     halobuzz-realtimed --config FILE
- *     halobuzz-realtimed --profile=echo --listen ADDRESS [--loops N]
+ *     halobuzz-realtimed --profile=echo --listen ADDRESS [--loops N] [--ping MSEC]
  *
  * DESCRIPTION
  *     Speaks Engine.IO 4 and Socket.IO 5 (polling, WebSocket and the upgrade between them), plain
@@ -17,7 +17,7 @@
  *     /socket.io/ and /ws-echo, with the short times that the protocols' test suites expect.
  *     --listen names 127.0.0.1:PORT, [::1]:PORT or unix:PATH, and may be given several times.
  *     --loops says how many event loops there are, each with a thread; by default one less than
- *     there are cores.
+ *     there are cores. --ping makes the pings of the profile rarer, for load tests.
  *
  *     SIGTERM and SIGINT: tell clients to come back, and end within two seconds. SIGHUP: read the
  *     settings again and go on in the new error log.
@@ -59,6 +59,7 @@ typedef struct options_t {
     const char *listen[LISTEN_MAX];
     int n_listen;
     int loops;
+    int ping_msec;              /* 0: as the profile has it */
 } options_t;
 
 static const char *read_option(options_t *options, int option, const char *value)
@@ -76,6 +77,9 @@ static const char *read_option(options_t *options, int option, const char *value
         }
         options->listen[options->n_listen++] = value;
         return NULL;
+    case 'i':
+        options->ping_msec = atoi(value);
+        return options->ping_msec >= 10 ? NULL : "--ping is 10 or more milliseconds";
     default:
         options->loops = atoi(value);
         return options->loops >= 1 && options->loops <= 64 ? NULL : "--loops is 1 to 64";
@@ -91,6 +95,7 @@ static const char *read_options(options_t *options, int argc, const char *const 
         { "profile", 'p', 1, "echo" },
         { "listen", 'l', 1, "ADDRESS:PORT or unix:PATH" },
         { "loops", 'n', 1, "event loops" },
+        { "ping", 'i', 1, "milliseconds between pings of the profile" },
         { NULL, 0, 0, NULL }
     };
     apr_getopt_t *getopt;
@@ -165,7 +170,6 @@ static const rt_config_t *reload(void *baton)
     }
     __atomic_store_n(&serving->site->settings, settings, __ATOMIC_RELEASE);
     rt_config_read(config, settings);
-    config->loops = serving->options->loops;
     return config;
 }
 
@@ -189,7 +193,9 @@ static const char *serve_rooms(options_t *options, hb_program_t *program, const 
         return "the rooms cannot be opened";
     }
     rt_config_read(&config, settings);
-    config.loops = options->loops;
+    if (options->loops > 0) {
+        config.loops = options->loops;
+    }
     if (options->n_listen == 0 && *settings->realtime_socket != '\0') {
         options->listen[options->n_listen++] = apr_pstrcat(pool, "unix:",
                                                            settings->realtime_socket, NULL);
@@ -208,6 +214,9 @@ static const char *serve_echo(const options_t *options, const hb_log_t *log, apr
 
     rt_config_echo(&config);
     config.loops = options->loops;
+    if (options->ping_msec > 0) {
+        config.ping_interval_msec = (uint32_t)options->ping_msec;
+    }
     return serve(options, &rt_echo_app, NULL, &config, log, NULL, NULL, pool);
 }
 

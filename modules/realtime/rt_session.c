@@ -442,7 +442,8 @@ void rt_session_end(rt_session_t *session, rt_reason_e reason, int politely)
         session->pending = NULL;
     }
     rt_alarm_clear(&session->other);
-    if (probe != NULL) {
+    /* Who waits for a client that is just changing to a WebSocket waits for that, too. */
+    if (probe != NULL && !(politely && session->poll == NULL)) {
         session->probe = NULL;
         probe->session = NULL;
         rt_websocket_close(probe, 0, "");

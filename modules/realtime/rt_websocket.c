@@ -211,7 +211,13 @@ static void take_over(rt_session_t *session, rt_conn_t *conn)
     rt_alarm_clear(&conn->alarm);
     RT_COUNT(session->loop, websockets, 1);
     RT_COUNT(session->loop, upgrades, 1);
-    rt_session_mark(session);
+    if (session->life == RT_CLOSING) {
+        /* What is queued leaves before the close frame. */
+        rt_session_end(session, (rt_reason_e)session->reason, 0);
+    }
+    else {
+        rt_session_mark(session);
+    }
 }
 
 void rt_probe_message(rt_conn_t *conn, const char *text, apr_size_t len, int is_binary)
@@ -227,7 +233,7 @@ void rt_probe_message(rt_conn_t *conn, const char *text, apr_size_t len, int is_
             rt_polling_release(session, "6");
         }
     }
-    else if (session != NULL && session->life == RT_OPEN && !is_binary && len == 1
+    else if (session != NULL && session->life != RT_ENDED && !is_binary && len == 1
              && text[0] == '5') {
         take_over(session, conn);
     }

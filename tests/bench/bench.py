@@ -7,7 +7,8 @@ in turn, A B A B ..., and the median of the pairwise ratios is printed with its 
 
     bench.py --build DIR [--rounds 5] [--seconds 3] [--json FILE] [CASE ...]
 
-CASE: me limiter streams register ledger hooks million storm start tunnel hold rooms. Needs wrk.
+CASE: me limiter streams register ledger hooks million storm start tunnel hold rooms realtime.
+Needs wrk.
 Loopback only.
 """
 import argparse
@@ -27,6 +28,7 @@ import time
 import urllib.error
 import urllib.request
 
+import bench_realtime
 import bench_rooms
 import bench_tunnel
 
@@ -547,7 +549,8 @@ def case_start(f, o):
 CASES = {"me": case_me, "limiter": case_limiter, "streams": case_streams, "register": case_register,
          "ledger": case_ledger, "hooks": case_hooks, "million": case_million, "storm": case_storm, "start": case_start,
          "tunnel": bench_tunnel.case_tunnel, "hold": bench_tunnel.case_hold,
-         "rooms": bench_rooms.case_rooms}
+         "rooms": bench_rooms.case_rooms,
+         "realtime": bench_realtime.case_realtime}
 
 
 def main():

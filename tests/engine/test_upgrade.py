@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from hb_engine import EIO, Line, sid_of
+from hb_engine import EIO, SIO, Line, sid_of
 
 
 @pytest.fixture
@@ -137,6 +137,20 @@ def test_a_websocket_for_a_session_that_began_as_one(server):
 def test_the_session_ends_during_the_probe(server, path):
     ws = probe(server, path)
     server.post(path, "1")
+    ws.expect_close(1005)
+
+
+def test_an_end_during_the_change_is_told(server):
+    """The server ends a session whose client does not poll because it changes to a WebSocket."""
+    path = server.open_polling(SIO)
+    server.post(path, "40")
+    server.get(path)
+    ws = server.ws(SIO + "&transport=websocket&sid=" + sid_of(path))
+    ws.put("2probe")
+    assert ws.get() == "3probe"
+    assert server.post(path, "42[]").text == "ok"
+    ws.put("5")
+    assert ws.get() == "1"
     ws.expect_close(1005)
 
 
