@@ -70,6 +70,7 @@ typedef struct hb_pay_message_t {
 /** A message after judgement; texts in op->pool. */
 typedef struct hb_pay_event_t {
     hb_pay_verdict_e verdict;
+    int is_signed;              /* of a hint: it carried a right signature all the same (eSewa) */
     const char *why;            /* when forged or malformed: sentence for log and inbox, no secret */
     const char *event_id;       /* the provider's id of this message, or one derived from its content;
                                    NULL when forged or malformed */

@@ -174,7 +174,7 @@ static apr_status_t take_hint(hb_inbox_result_t *result, hb_op_t *op,
                               const hb_pay_message_t *message, const hb_pay_event_t *event,
                               apr_interval_time_t usec)
 {
-    hb_inbox_work_t work = { provider, NULL, "lookup" };
+    hb_inbox_work_t work = { provider, NULL, event->is_signed ? "both" : "lookup" };
     hb_json_t *record = hb_inbox_record(op, provider, message, event, usec);
     hb_order_t order;
     apr_status_t rv = find_order(&order, op, provider, message, &event->fact);
@@ -309,8 +309,8 @@ static apr_status_t read_again(hb_pay_event_t *event, hb_op_t *op,
 }
 
 /* A refused message whose bytes prove themselves now gets a place of its own. */
-static apr_status_t admit(hb_json_t *record, hb_op_t *op, const hb_pay_provider_t *provider,
-                          const hb_pay_event_t *event)
+static void admit(hb_json_t *record, hb_op_t *op, const hb_pay_provider_t *provider,
+                  const hb_pay_event_t *event)
 {
     hb_json_set_string(record, "verdict", hb_pay_verdict_name(event->verdict));
     hb_json_set_string(record, "eventId", hb_inbox_event_id(op, provider->name, event->event_id));
@@ -321,7 +321,6 @@ static apr_status_t admit(hb_json_t *record, hb_op_t *op, const hb_pay_provider_
     hb_json_remove(record, "slot");
     hb_json_remove(record, "refusedAt");
     hb_json_remove(record, "why");
-    return APR_SUCCESS;
 }
 
 typedef struct admit_t {
@@ -343,83 +342,81 @@ static apr_status_t admit_tx(hb_op_t *op, void *baton)
     return rv == APR_SUCCESS ? hb_store_replace(NULL, op, HB_C_EVENTS, it->record) : rv;
 }
 
-static apr_status_t replay_hint(hb_inbox_result_t *result, hb_op_t *op,
-                                hb_inbox_work_t *work, const hb_pay_fact_t *fact)
+/* What the bytes of a record are worth today. */
+static apr_status_t judge_again(hb_pay_event_t *event, hb_op_t *op,
+                                const hb_pay_provider_t *provider, const hb_json_t *record)
+{
+    int was_trusted = strcmp(hb_json_string(record, "verdict"), "trusted") == 0;
+    hb_pay_fact_t kept;
+    apr_status_t rv;
+
+    hb_inbox_fact_read(&kept, hb_json_get(record, "fact"));
+    event->fact = kept;
+    if (strcmp(hb_json_string(record, "source"), "lookup") == 0) {
+        event->verdict = HB_PAY_HINT;   /* an old answer is worth a new question */
+        return APR_SUCCESS;
+    }
+    rv = read_again(event, op, provider, record);
+    if (rv == APR_SUCCESS && was_trusted && event->verdict != HB_PAY_TRUSTED) {
+        event->verdict = HB_PAY_TRUSTED;    /* as it was when it came; the secret has changed */
+        event->fact = kept;
+    }
+    if (rv == APR_SUCCESS && (event->verdict == HB_PAY_FORGED
+                              || event->verdict == HB_PAY_MALFORMED)) {
+        return hb_fail(op, event->verdict == HB_PAY_FORGED ? HB_E_HOOK_FORGED
+                                                           : HB_E_HOOK_MALFORMED,
+                       "%s", event->why != NULL ? event->why : "it proves nothing");
+    }
+    return rv;
+}
+
+/* Ask about the order of a hint once more. */
+static apr_status_t ask_again(hb_inbox_work_t *work, hb_op_t *op, const hb_pay_event_t *event)
 {
     const char *order_id = hb_json_string(work->record, "orderId");
     hb_order_t order;
-    apr_status_t rv = order_id != NULL ? hb_order_load(&order, op, order_id)
-                                       : hb_order_find(&order, op, work->provider->name, fact);
+    apr_status_t rv = order_id != NULL
+        ? hb_order_load(&order, op, order_id)
+        : hb_order_find(&order, op, work->provider->name, &event->fact);
 
     if (rv != APR_SUCCESS) {
         return rv == HB_E_ORDER_UNKNOWN ? hb_fail(op, rv, NULL) : rv;
     }
-    work->proof = "lookup";
-    result->order_id = order.id;
+    work->proof = event->is_signed ? "both" : "lookup";
     return ask(work, op, &order);
 }
 
 apr_status_t hb_inbox_replay(hb_inbox_result_t *result, hb_op_t *op, const char *event_id)
 {
     hb_pay_event_t event = { .verdict = HB_PAY_MALFORMED };
-    hb_inbox_work_t work = { .has_record = 1, .again = 1 };
-    const char *verdict, *source;
-    hb_pay_fact_t kept;
+    hb_inbox_work_t work = { .proof = "hmac", .has_record = 1, .again = 1 };
     admit_t it = { NULL, NULL };
     apr_status_t rv;
 
     memset(result, 0, sizeof(*result));
     result->effect = HB_ORDER_IGNORED;
     rv = hb_store_get(&work.record, op, HB_C_EVENTS, event_id);
-    if (rv == HB_E_STORE_MISSING) {
-        return hb_fail(op, HB_E_EVENT_UNKNOWN, NULL);
-    }
     if (rv != APR_SUCCESS) {
-        return rv;
+        return rv == HB_E_STORE_MISSING ? hb_fail(op, HB_E_EVENT_UNKNOWN, NULL) : rv;
     }
     work.provider = hb_pay_provider(hb_json_string(work.record, "provider"));
     if (work.provider == NULL) {
         return hb_fail(op, HB_E_PAY_UNKNOWN, NULL);
     }
-    verdict = hb_json_string(work.record, "verdict");
-    source = hb_json_string(work.record, "source");
-    hb_inbox_fact_read(&kept, hb_json_get(work.record, "fact"));
-    event.fact = kept;
-    if (strcmp(source, "lookup") == 0) {
-        event.verdict = HB_PAY_HINT;    /* an old answer is worth a new question */
-    }
-    else {
-        rv = read_again(&event, op, work.provider, work.record);
-        if (rv != APR_SUCCESS) {
-            return rv;
-        }
-    }
-    if (strcmp(verdict, "trusted") == 0 && event.verdict != HB_PAY_TRUSTED
-        && strcmp(source, "lookup") != 0) {
-        event.verdict = HB_PAY_TRUSTED; /* it was when it came; the secret has changed since */
-        event.fact = kept;
-    }
+    rv = judge_again(&event, op, work.provider, work.record);
     result->id = event_id;
     result->verdict = event.verdict;
-    if (event.verdict == HB_PAY_FORGED || event.verdict == HB_PAY_MALFORMED) {
-        return hb_fail(op, event.verdict == HB_PAY_FORGED ? HB_E_HOOK_FORGED
-                                                          : HB_E_HOOK_MALFORMED,
-                       "%s", event.why != NULL ? event.why : "it proves nothing");
-    }
-    if (hb_json_has(work.record, "slot")) {
+    if (rv == APR_SUCCESS && hb_json_has(work.record, "slot")) {
+        admit(work.record, op, work.provider, &event);
         it.record = work.record;
-        rv = admit(work.record, op, work.provider, &event);
-        if (rv == APR_SUCCESS) {
-            rv = hb_store_transact(op, admit_tx, &it);
-        }
+        rv = hb_store_transact(op, admit_tx, &it);
         if (rv == APR_SUCCESS && it.twin != NULL) {
             return hb_inbox_replay(result, op, it.twin);
         }
     }
     work.fact = &event.fact;
-    work.proof = "hmac";
     if (rv == APR_SUCCESS && event.verdict == HB_PAY_HINT) {
-        rv = replay_hint(result, op, &work, &event.fact);
+        rv = ask_again(&work, op, &event);
     }
     if (rv == APR_SUCCESS) {
         rv = hb_inbox_apply(&work, op);

@@ -288,6 +288,7 @@ static apr_status_t read_data(hb_pay_event_t *event, hb_op_t *op,
     if (uuid == NULL || strcmp(uuid, message->order_id) != 0) {
         return pay_forged(event, "it is another order's");
     }
+    event->is_signed = 1;
     event->fact.status = pay_plain(hb_json_string(json, "status"));
     event->fact.outcome = outcome_of(event->fact.status);
     event->fact.charge_id = pay_plain(literal(json, "transaction_code", op->pool));
