@@ -202,6 +202,25 @@ static void each_session(hb_op_t *op, const char *user_id,
     } while (page.next != NULL);
 }
 
+void hb_session_forget(hb_op_t *op, const char *session_id)
+{
+    const char *key = entry_key(op, session_id);
+    const char *text;
+    apr_size_t len;
+
+    /* A hold is of a change that is under way: its end removes the entry anyway. */
+    if (hb_cache_get(&text, &len, NULL, op, key) == APR_SUCCESS
+        && strcmp(text, ENTRY_HELD) != 0) {
+        hb_cache_remove(op, key);
+    }
+}
+
+void hb_session_forget_all(hb_op_t *op, const char *user_id)
+{
+    each_session(op, user_id, hb_session_forget);
+    hb_user_changed(op, user_id);
+}
+
 void hb_session_hold_all(hb_op_t *op, const char *user_id)
 {
     each_session(op, user_id, hb_session_hold);

@@ -143,9 +143,9 @@ typedef struct check_t {
  * session is older than the event. */
 static void check_run(rt_task_t *task)
 {
-    const check_t *check = (check_t *)task;
+    const check_t *check = (const check_t *)task;
 
-    hb_session_release(task->op, check->session_id);
+    hb_session_forget(task->op, check->session_id);
     task->rv = hb_session_check(task->op, check->token);
 }
 
@@ -179,6 +179,40 @@ static void check_again(void *baton, rt_member_t *member)
     check->session_id = apr_pstrdup(check->task.op->pool, peer->session_id);
     rt_peer_hold(peer);
     rt_task_start(&check->task, NULL);
+}
+
+typedef struct forget_t {
+    rt_task_t task;
+    const char *user_id;
+} forget_t;
+
+static void forget_run(rt_task_t *task)
+{
+    hb_session_forget_all(task->op, ((forget_t *)task)->user_id);
+}
+
+static void forget_done(rt_task_t *task)
+{
+    (void)task;
+}
+
+/*
+ * The same for all sessions of a user, who may have no connection here but call over HTTP. Old
+ * events of the log are of no interest: what the cache says of a session lives a minute.
+ */
+static void forget_user(rt_hub_t *hub, const hb_event_t *event)
+{
+    forget_t *forget;
+
+    if (rt_loop_index(hub->loop) != 0
+        || event->at < apr_time_now() - apr_time_from_sec(120)) {
+        return;
+    }
+    forget = rt_task_make_always(hub->works, sizeof(*forget));
+    forget->task.run = forget_run;
+    forget->task.done = forget_done;
+    forget->user_id = apr_pstrdup(forget->task.op->pool, event->id);
+    rt_task_start(&forget->task, NULL);
 }
 
 /* The core has taken the viewer out of the stream already. */
@@ -223,10 +257,11 @@ static void obey(rt_hub_t *hub, rt_room_t *room, const hb_event_t *event)
     switch (event->event) {
     case HB_EV_SESSION_ENDED:
         note_revoked(hub, event->id);
-        hb_session_release(hb_op_make(hub->house->site, hub->scratch), event->id);
+        hb_session_forget(hb_op_make(hub->house->site, hub->scratch), event->id);
         rt_room_each(room, sign_out, NULL);
         break;
     case HB_EV_USER_CHANGED:
+        forget_user(hub, event);
         note_revoked(hub, event->id);
         rt_room_each(room, check_again, hub);
         break;

@@ -253,6 +253,28 @@ START_TEST(a_held_session_is_asked_of_the_store)
 }
 END_TEST
 
+/* As halobuzzctl does it: the row changes, and nobody tells our cache. */
+START_TEST(what_others_changed_is_asked_anew)
+{
+    const hb_edit_t ended[] = { { "endedAt", HB_SET, HB_INT(1) } };
+    const hb_edit_t living[] = { { "endedAt", HB_UNSET, HB_NIL } };
+
+    open_site();
+    ck_assert_int_eq(hb_test_check(ts, maya->access), APR_SUCCESS);
+    ck_assert_int_eq(hb_store_change(NULL, NULL, hb_test_site_op(ts), HB_C_SESSIONS,
+                                     maya->session_id, NULL, 0, ended, 1), APR_SUCCESS);
+    ck_assert_int_eq(hb_test_check(ts, maya->access), APR_SUCCESS);
+    hb_session_forget(hb_test_site_op(ts), maya->session_id);
+    ck_assert_int_eq(hb_test_check(ts, maya->access), HB_E_TOKEN_REVOKED);
+    /* A change that is under way keeps its hold. */
+    hb_session_hold(hb_test_site_op(ts), maya->session_id);
+    hb_session_forget_all(hb_test_site_op(ts), maya->id);
+    ck_assert_int_eq(hb_store_change(NULL, NULL, hb_test_site_op(ts), HB_C_SESSIONS,
+                                     maya->session_id, NULL, 0, living, 1), APR_SUCCESS);
+    ck_assert_int_eq(hb_test_check(ts, maya->access), APR_SUCCESS);
+}
+END_TEST
+
 START_TEST(roles_and_state_work_in_living_sessions)
 {
     hb_op_t *operator;
@@ -303,7 +325,8 @@ int main(void)
         invented_tokens_end_nothing, a_refresh_token_is_no_access_token, unused_sessions_end,
         used_sessions_end_at_last, an_ended_session_is_refused_at_once,
         sessions_of_others_are_unknown, all_sessions_end_but_one,
-        a_held_session_is_asked_of_the_store, roles_and_state_work_in_living_sessions,
+        a_held_session_is_asked_of_the_store, what_others_changed_is_asked_anew,
+        roles_and_state_work_in_living_sessions,
         rows_tell_no_token, NULL
     };
 

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What hosts and moderators do over HTTP, and direct messages, as open sockets hear of it."""
+
+import time
+
+from hb_client import assert_problem
+from hb_finance import ctl
+from hb_socketio import Socket
+
+STREAMS = "/api/v1/streams"
+INBOX = "/api/v1/conversations"
+
+
+def test_rules_pins_and_deletions_are_told(server, live, users):
+    author = users.make()
+    a, b = (Socket(server, user.token, join=live.id) for user in (author, users.make()))
+    message = a.say(live.id, "on top")
+    assert live.host.patch(STREAMS + "/%s/room" % live.id,
+                           json={"linksOff": True, "slowModeSec": 60}).status_code == 200
+    assert b.wait("room:changed")["slowModeSec"] == 60
+    refused = a.call("chat:new", {"streamId": live.id, "text": "https://x.example"})
+    assert refused["error"]["code"] == "room.links_off"
+    assert a.say(live.id, "one")
+    refused = a.call("chat:new", {"streamId": live.id, "text": "two"})
+    assert (refused["error"]["code"], refused["error"]["status"]) == ("room.slow", 429)
+    assert live.host.put(STREAMS + "/%s/pin" % live.id,
+                         json={"messageId": message["id"]}).status_code == 200
+    assert b.wait("chat:pinned")["message"] == message
+    late = Socket(server, users.make().token)
+    assert late.join(live.id)["pinned"] == message
+    assert author.delete(STREAMS + "/%s/messages/%s" % (live.id, message["id"])).status_code == 204
+    assert b.wait("chat:deleted") == {"streamId": live.id, "id": message["id"]}
+    assert Socket(server, users.make().token).join(live.id)["pinned"] is None
+    assert live.host.patch(STREAMS + "/%s" % live.id, json={"title": "New"}).status_code == 200
+    assert b.wait("stream:updated")["title"] == "New"
+
+
+def test_a_shadow_is_heard_by_its_author_alone(server, live, users):
+    author = users.make()
+    one, two = (Socket(server, author.token, join=live.id) for _ in range(2))
+    other = Socket(server, users.make().token, join=live.id)
+    other_user = users.make()
+    away = Socket(server, other_user.token, join=live.id)
+    one.say(live.id, "before")
+    away.wait_text("before")
+    away.cut()
+    assert live.host.put(STREAMS + "/%s/restraints/%s" % (live.id, author.id),
+                         json={"action": "shadow_mute"}).status_code == 200
+    one.say(live.id, "hidden")
+    two.wait_text("hidden")
+    host = Socket(server, live.host.token, join=live.id)
+    host.say(live.id, "after")
+    other.wait_text("after")
+    assert other.texts() == ["before", "after"] and one.events("room:moderated") == []
+    # Nor who comes back, nor who comes later.
+    back = Socket(server, other_user.token, pid=away.pid, offset=away.offset)
+    back.wait_text("after")
+    assert "hidden" not in back.texts()
+    joined = Socket(server, users.make().token).join(live.id)
+    assert [m["text"] for m in joined["messages"]].count("hidden") == 0
+
+
+def test_a_moderator_is_told(server, live, users):
+    user = users.make()
+    socket = Socket(server, user.token)
+    assert live.host.put(STREAMS + "/%s/moderators/%s" % (live.id, user.id)).status_code == 204
+    assert socket.wait("room:moderated")["action"] == "appoint"
+    assert socket.join(live.id)["badge"] == "moderator"
+    assert socket.say(live.id, "x")["badge"] == "moderator"
+
+
+def test_direct_messages_reach_every_device(server, users):
+    one, other = users.make(), users.make()
+    here, there = Socket(server, one.token), Socket(server, one.token)
+    peer, stranger = Socket(server, other.token), Socket(server, users.make().token)
+    reply = one.post(INBOX + "/%s/messages" % other.id, json={"text": "hi"})
+    assert reply.status_code == 201
+    news = peer.wait("dm:new")
+    assert (news["unread"], news["peer"]["id"]) == (1, one.id)
+    assert news["message"] == reply.json()["message"]
+    for socket in (here, there):
+        assert socket.wait("dm:new")["peer"]["id"] == other.id
+    assert other.post(INBOX + "/%s/read" % one.id).status_code == 200
+    assert peer.wait("dm:read")["peerId"] == one.id
+    assert stranger.events("dm:new") == [] == here.events("dm:read")
+
+
+def test_who_buys_a_tier_hears_of_it(server, users, rich):
+    user, _ = rich(coins=1000000)
+    mine, other = Socket(server, user.token), Socket(server, users.make().token)
+    reply = user.post("/api/v1/og/subscribe", json={"tier": 1},
+                      headers={"Idempotency-Key": "a-tier"})
+    assert reply.status_code == 200, reply.text
+    assert mine.wait("og:changed") == {"userId": user.id, "ogLevel": 1,
+                                       "ogExpiresAt": reply.json()["ogExpiresAt"]}
+    assert other.events("og:changed") == []
+
+
+def test_roles_and_bans_reach_open_sockets(server, live, users):
+    user = users.make()
+    socket = Socket(server, user.token, join=live.id)
+    ctl(server, "user", "role", user.username, "moderator")
+    # A role does not end a connection, but what it may do is asked anew, within a second.
+    until = time.monotonic() + 1
+    while socket.say(live.id, "still here")["badge"] != "staff":
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    ctl(server, "user", "disable", user.username)
+    socket.wait_closing()
+    # The operator's command does not share httpd's memory, but the bus.
+    assert_problem(user.get("/api/v1/users/me"), 401, "token.revoked")
