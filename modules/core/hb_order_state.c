@@ -22,12 +22,13 @@
 #define N_OUTCOMES (HB_PAY_DISPUTE_LOST + 1)
 
 /*
+ * An order opens when its payer can be sent on, which only our own call to the provider makes so.
  * A failed try is not the end (an intent can succeed after it), and an order that was called off or
  * ran out of time may have been paid the moment before: money that came is always credited.
  */
 static const hb_order_cell_t cells[HB_ORDER_N_STATES][N_OUTCOMES] = {
 /*                   UNKNOWN  OPEN      AMBIG    PAID    FAILED      CANCELED      EXPIRED      REFUNDED REFUND_FAILED DISPUTED WON      LOST */
-/* created      */ { NOTHING, TO(OPEN), WAIT,    CREDIT, TO(FAILED), TO(CANCELED), TO(EXPIRED), EARLY,   EARLY,        EARLY,   EARLY,   EARLY },
+/* created      */ { NOTHING, NOTHING,  WAIT,    CREDIT, TO(FAILED), TO(CANCELED), TO(EXPIRED), EARLY,   EARLY,        EARLY,   EARLY,   EARLY },
 /* open         */ { NOTHING, NOTHING,  WAIT,    CREDIT, TO(FAILED), TO(CANCELED), TO(EXPIRED), EARLY,   EARLY,        EARLY,   EARLY,   EARLY },
 /* failed       */ { NOTHING, NOTHING,  WAIT,    CREDIT, NOTHING,    TO(CANCELED), TO(EXPIRED), EARLY,   EARLY,        EARLY,   EARLY,   EARLY },
 /* canceled     */ { NOTHING, NOTHING,  WAIT,    CREDIT, NOTHING,    NOTHING,      NOTHING,     EARLY,   EARLY,        EARLY,   EARLY,   EARLY },

@@ -358,6 +358,21 @@ def test_what_nobody_told_is_asked(shop, sim, boss, payer, provider):
     assert balance(payer) == COINS[provider]
 
 
+def test_coming_back_while_the_provider_is_down(shop, sim, boss, payer, claims):
+    claims("HB00410", "HB00411", "HB00415", "HB02001", "HB02002")
+    started = buy(payer, "khalti")
+    address = pay(sim, boss, "khalti", started)
+    sim.fault("down", "khalti")
+    reply = come_back(shop, address)
+    assert reply.status_code == 303 and "state=open" in reply.headers["Location"]
+    assert_problem(boss.post(ADMIN + "/%s/check" % started["order"]["id"]), 502, "pay.upstream")
+    assert balance(payer) == 0
+    sim.heal()
+    report = reconcile(shop, "--open", status=1)        # other cases left what differs
+    assert {r["order"]: r["after"] for r in report["orders"]}[started["order"]["id"]] == "paid"
+    assert balance(payer) == 500
+
+
 def test_who_may_ask(shop, sim, boss, people, payer):
     started = buy(payer, "khalti")
     path = "/%s/check" % started["order"]["id"]
