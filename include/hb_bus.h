@@ -139,7 +139,7 @@ apr_status_t hb_bus_read(hb_event_t *event, hb_bus_reader_t *reader);
 /** Readable when there may be something new; -1 when nobody will wake this reader. */
 int hb_bus_reader_fd(const hb_bus_reader_t *reader);
 
-/** 16 hex digits; "" while there is no log. Changes with HB_E_BUS_GAP only, or from "" with the first event. */
+/** 16 hex digits; "" while there is no log. May change with HB_E_BUS_GAP only. */
 const char *hb_bus_reader_epoch(const hb_bus_reader_t *reader);
 
 /** Number of the newest event of the log right now: what is above is news. 0 for none. */

@@ -5,7 +5,7 @@
  * one key holds all of it: a stream that was flushed begins again with a later epoch, and readers
  * see that it is another log.
  *
- * Appending works out the next id from the last entry inside a script. A reader fetches entries in
+ * A script works out the next id from the last one. A reader fetches entries in
  * batches; the sidecar's has a thread besides that blocks on the stream and wakes it.
  */
 #include "hb_redis.h"
@@ -28,12 +28,28 @@
 #define WATCH_MSEC 1000
 #define RETRY_USEC 1000000
 
+/* The id of the newest entry. A stream that is not there is begun: empty, with the epoch in the id that
+ * its next entry follows. */
+#define LAST \
+    "local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', '1') " \
+    "last = last[1] and last[1][1] " \
+    "if not last then if redis.call('EXISTS', KEYS[1]) == 0 then " \
+    "redis.call('XGROUP', 'CREATE', KEYS[1], 'none', '$', 'MKSTREAM') " \
+    "redis.call('XGROUP', 'DESTROY', KEYS[1], 'none') " \
+    "redis.call('XSETID', KEYS[1], ARGV[1] .. '-0') end " \
+    "local info = redis.call('XINFO', 'STREAM', KEYS[1]) " \
+    "for i = 1, #info, 2 do if info[i] == 'last-generated-id' then last = info[i + 1] end end end "
+
+/* ARGV: now (ms). Gives the id. */
+static redis_script_t last_script = {
+    LAST "return last"
+};
+
 /* ARGV: now (ms), about how many to keep, name, at, id, only user, payload. Gives the entry's id. */
 static redis_script_t append_script = {
-    "local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', '1') local id "
-    "if last[1] then local e, s = string.match(last[1][1], '^(%d+)-(%d+)$') "
-    "id = e .. '-' .. string.format('%.0f', tonumber(s) + 1) else id = ARGV[1] .. '-1' end "
-    "return redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], id, 'n', ARGV[3], 'a', ARGV[4], "
+    LAST "local e, s = string.match(last, '^(%d+)-(%d+)$') "
+    "return redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], "
+    "e .. '-' .. string.format('%.0f', tonumber(s) + 1), 'n', ARGV[3], 'a', ARGV[4], "
     "'i', ARGV[5], 'o', ARGV[6], 'p', ARGV[7])"
 };
 
@@ -72,6 +88,7 @@ static apr_status_t bus_open(void **out, hb_site_t *site, const char *url, apr_p
     bus_redis_t *self = apr_pcalloc(pool, sizeof(*self));
 
     redis_script_prepare(&append_script);
+    redis_script_prepare(&last_script);
     self->site = site;
     *out = self;
     return redis_open(&self->redis, site, url, "bus", pool);
@@ -146,14 +163,12 @@ static apr_status_t bus_append(void *baton, apr_uint64_t *seq, const hb_bus_reco
 
 /* --- looking at the stream --- */
 
-/* Entries from an id on ("(" before it: behind it), or the last one for from == "+". */
+/* Entries from an id on ("(" before it: behind it). */
 static apr_status_t range(redisReply **reply, bus_redis_t *self, const char *from,
                           const char *how_many)
 {
     char key[256];
-    int down = *from == '+';
-    const char *words[] = { down ? "XREVRANGE" : "XRANGE", key, from, down ? "-" : "+", "COUNT",
-                            how_many };
+    const char *words[] = { "XRANGE", key, from, "+", "COUNT", how_many };
     size_t lens[6];
     apr_status_t rv;
     int i;
@@ -171,37 +186,50 @@ static apr_status_t range(redisReply **reply, bus_redis_t *self, const char *fro
     return rv == APR_SUCCESS ? rv : HB_E_UNAVAILABLE;
 }
 
-/* The id of the first or last entry; 0 0 when there is none. */
-static apr_status_t end_of(apr_uint64_t *epoch, apr_uint64_t *seq, bus_redis_t *self,
-                           const char *from)
+/* Epoch, and the numbers of the newest entry (0 for none yet) and of the oldest (newest + 1 then). */
+static apr_status_t span(apr_uint64_t *epoch, apr_uint64_t *oldest, apr_uint64_t *newest,
+                         bus_redis_t *self)
 {
+    apr_uint64_t unused;
     redisReply *reply;
-    apr_status_t rv = range(&reply, self, from, "1");
+    const char *args[1];
+    apr_status_t rv;
+    char now[24];
 
-    *epoch = *seq = 0;
+    *epoch = *oldest = *newest = 0;
+    apr_snprintf(now, sizeof(now), "%" APR_INT64_T_FMT, (apr_int64_t)(apr_time_now() / 1000));
+    args[0] = now;
+    rv = redis_script(&reply, self->redis, &last_script, KEY, strlen(KEY), 1, args, NULL);
     if (rv == APR_SUCCESS) {
-        if (reply->elements > 0 && reply->element[0]->elements == 2) {
-            read_id(epoch, seq, reply->element[0]->element[0]);
-        }
+        rv = read_id(epoch, newest, reply) ? APR_SUCCESS : HB_E_UNAVAILABLE;
         freeReplyObject(reply);
     }
-    return rv;
+    if (rv == APR_SUCCESS) {
+        rv = range(&reply, self, "-", "1");
+    }
+    if (rv != APR_SUCCESS) {
+        return HB_E_UNAVAILABLE;
+    }
+    *oldest = *newest + 1;
+    if (reply->elements > 0 && reply->element[0]->elements == 2) {
+        read_id(&unused, oldest, reply->element[0]->element[0]);
+    }
+    freeReplyObject(reply);
+    return APR_SUCCESS;
 }
 
 static apr_status_t bus_stats(void *baton, hb_bus_stats_t *stats)
 {
     bus_redis_t *self = baton;
     apr_uint64_t epoch;
-    apr_status_t rv = end_of(&epoch, &stats->newest, self, "+");
+    apr_status_t rv = span(&epoch, &stats->oldest, &stats->newest, self);
 
     if (rv == APR_SUCCESS) {
         apr_snprintf(stats->epoch, sizeof(stats->epoch), "%016" APR_UINT64_T_HEX_FMT, epoch);
-        rv = end_of(&epoch, &stats->oldest, self, "-");
     }
     stats->dropped = __atomic_load_n(&self->dropped, __ATOMIC_RELAXED);
     stats->bytes_total = (apr_uint64_t)self->site->settings->bus_size;
-    stats->bytes_used = stats->newest == 0 ? 0
-        : (stats->newest - stats->oldest + 1) * EVENT_BYTES;
+    stats->bytes_used = (stats->newest - stats->oldest + 1) * EVENT_BYTES;
     return rv;
 }
 
@@ -280,27 +308,15 @@ static void take_epoch(redis_reader_t *reader, apr_uint64_t epoch)
                  ? "%016" APR_UINT64_T_HEX_FMT : "", epoch);
 }
 
-/* Where it begins, as soon as that can be asked. APR_EAGAIN while there is no stream: its first entry is
- * news then, wherever the reader wanted to begin. */
+/* Where it begins, as soon as that can be asked. */
 static apr_status_t begin(redis_reader_t *reader)
 {
     apr_uint64_t epoch, oldest, newest;
-    apr_status_t rv = end_of(&epoch, &newest, reader->bus, "+");
+    apr_status_t rv = span(&epoch, &oldest, &newest, reader->bus);
 
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    if (epoch == 0) {
-        reader->from = HB_BUS_OLDEST;
-        return APR_EAGAIN;
-    }
-    oldest = newest + 1;
-    if (reader->from == HB_BUS_OLDEST) {
-        rv = end_of(&epoch, &oldest, reader->bus, "-");
-    }
     if (rv == APR_SUCCESS) {
         take_epoch(reader, epoch);
-        reader->seq = oldest - 1;
+        reader->seq = reader->from == HB_BUS_OLDEST ? oldest - 1 : newest;
     }
     return rv;
 }
@@ -314,7 +330,7 @@ static apr_status_t reader_open(void **out, void *self, hb_bus_from_e from, int 
     reader->from = from;
     reader->fd = -1;
     *out = reader;
-    if (begin(reader) == HB_E_UNAVAILABLE) {
+    if (begin(reader) != APR_SUCCESS) {
         reader->failed_at = now_usec();
     }
     if (is_main) {
@@ -337,12 +353,12 @@ static apr_status_t fetch(redis_reader_t *reader)
         (void)!read(reader->fd, &drained, sizeof(drained));
     }
     if (reader->epoch == 0) {
-        if (reader->failed_at != 0 && now_usec() - reader->failed_at < RETRY_USEC) {
+        if (now_usec() - reader->failed_at < RETRY_USEC) {
             return HB_E_UNAVAILABLE;
         }
         rv = begin(reader);
-        reader->failed_at = rv == HB_E_UNAVAILABLE ? now_usec() : 0;
         if (rv != APR_SUCCESS) {
+            reader->failed_at = now_usec();
             return rv;
         }
     }
@@ -431,15 +447,12 @@ static const char *reader_epoch(void *baton)
 
 static void reader_span(void *baton, apr_uint64_t *oldest, apr_uint64_t *newest)
 {
-    redis_reader_t *reader = baton;
+    const redis_reader_t *reader = baton;
     apr_uint64_t epoch;
 
-    *oldest = *newest = 0;
-    if (end_of(&epoch, newest, reader->bus, "+") == APR_SUCCESS) {
-        end_of(&epoch, oldest, reader->bus, "-");
-    }
-    if (*oldest == 0) {
-        *oldest = *newest + 1;
+    if (span(&epoch, oldest, newest, reader->bus) != APR_SUCCESS) {
+        *newest = 0;
+        *oldest = 1;
     }
 }
 
