@@ -328,6 +328,46 @@ def case_ledger(f, o):
                 note=f"{rate:.0f} entries/s")
 
 
+def case_gift(f, o):
+    """Gifts over 32 connections, by 16 people in one room: durable, three postings and all."""
+    state = tempfile.mkdtemp(prefix="hbg")
+    try:
+        with Server(o.build, OPEN, state=state) as s:
+            tokens = [account(s, f"giver{i}") for i in range(16)]
+            host = account(s, "benchhost")
+            # The records are the run user's, and so is who writes to them.
+            who = {"user": "www-data", "group": "www-data", "extra_groups": []} \
+                if os.geteuid() == 0 else {}
+            gift = subprocess.run([os.path.join(o.build, "tests/bench/.libs/bench_fill"),
+                                   "--state", state, "--grant", "100000000"], text=True,
+                                  stdout=subprocess.PIPE, check=True, env=s.env,
+                                  **who).stdout.strip()
+            room = json.loads(call(s.base + "/api/v1/streams", {"title": "Songs"}, host)[1])["id"]
+            call(s.base + f"/api/v1/streams/{room}/start", token=host, method="POST")
+            count = [0]
+
+            def gifts():
+                count[0] += 1
+                r = wrk(s.base + f"/api/v1/streams/{room}/gifts", o.seconds,
+                        script=f"{HERE}/gift.lua", args=[f"g{count[0]}", gift, *tokens])
+                if r["bad"]:
+                    raise SystemExit(f"gift: {r['bad']} answers were not 2xx")
+                return r["rate"]
+
+            def loop():
+                out = subprocess.run([os.path.join(o.build, "tests/bench/bench_insert"), "--dir",
+                                      s.dir, "--seconds", str(o.seconds), "--group",
+                                      str(o.group)], capture_output=True, text=True,
+                                     check=True).stdout
+                return float(out.split()[0])
+            f.ratio("gift : plain insert loop", 0.2, gifts, loop, o.rounds,
+                    f"(groups of {o.group})")
+            with perf(s, o):
+                gifts()
+    finally:
+        shutil.rmtree(state, ignore_errors=True)
+
+
 class Node:
     """The yardstick of the webhook figure: webhook/server.js on orders of its own."""
 
@@ -547,7 +587,7 @@ def case_start(f, o):
 
 
 CASES = {"me": case_me, "limiter": case_limiter, "streams": case_streams, "register": case_register,
-         "ledger": case_ledger, "hooks": case_hooks, "million": case_million, "storm": case_storm, "start": case_start,
+         "ledger": case_ledger, "gift": case_gift, "hooks": case_hooks, "million": case_million, "storm": case_storm, "start": case_start,
          "tunnel": bench_tunnel.case_tunnel, "hold": bench_tunnel.case_hold,
          "rooms": bench_rooms.case_rooms,
          "realtime": bench_realtime.case_realtime}

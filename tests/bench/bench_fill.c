@@ -5,13 +5,15 @@
  *
  * SYNOPSIS
  *     bench_fill --state DIR [--users N] [--streams N] [--live N]
- *                [--orders N [--provider NAME]]
+ *                [--orders N [--provider NAME]] [--grant COINS]
  *
  * DESCRIPTION
  *     Writes documents as registration, stream creation and buying do, 1 000 a transaction, into
  *     DIR/halobuzz.db. The users share one password hash nobody knows the password of; user
  *     number i, from 1, has i as its id. The orders are open, over 500 coins for USD 4.99, and go
- *     round the users; for each a line "id user amount currency coins" is printed.
+ *     round the users; for each a line "id user amount currency coins" is printed. --grant gives
+ *     coins to each of up to 1 000 users of the store, and fills the catalogue with a gift of one
+ *     coin, whose id is printed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +23,8 @@
 #include <apr_general.h>
 #include <apr_strings.h>
 
+#include "hb_gift.h"
+#include "hb_ledger.h"
 #include "hb_settings.h"
 #include "hb_site.h"
 #include "hb_store.h"
@@ -176,13 +180,54 @@ static void fill(hb_site_t *site, const char *what, batch_t batch, long n)
     }
 }
 
+static apr_status_t grant_tx(hb_op_t *op, void *baton)
+{
+    const apr_int64_t *coins = baton;
+    const hb_query_t query = { .in = HB_C_USERS, .sort = { { "createdAt", 1 } },
+                               .limit = BATCH };
+    hb_page_t page;
+    apr_status_t rv = hb_store_find(&page, op, &query);
+    int i;
+
+    for (i = 0; rv == APR_SUCCESS && i < page.n_items; i++) {
+        const char *id = hb_json_string(page.items[i], "_id");
+        hb_entry_t entry = { .kind = "adjustment", .reason = "to be measured", .user_id = id,
+                             .key = apr_pstrcat(op->pool, "grant:", hb_id_make(op), NULL) };
+
+        hb_entry_add(&entry, HB_ACCOUNT_MINT, HB_COIN, -*coins);
+        hb_entry_add(&entry, hb_account_user(op, id), HB_COIN, *coins);
+        rv = hb_ledger_post(NULL, op, &entry);
+    }
+    return rv;
+}
+
+static apr_status_t grant(hb_site_t *site, apr_int64_t coins)
+{
+    static const char gift[] = "[{\"code\":\"bench\",\"name\":\"Bench\",\"priceCoins\":1}]";
+    hb_op_t *op = hb_op_make(site, site->pool);
+    hb_json_t *list;
+    int n;
+    apr_status_t rv = hb_store_transact(op, grant_tx, &coins);
+
+    if (rv == APR_SUCCESS) {
+        rv = hb_gift_seed(&n, op, hb_json_parse_own(gift, strlen(gift), op->pool));
+    }
+    if (rv == APR_SUCCESS) {
+        rv = hb_gift_catalog(&list, op, 1, NULL);
+    }
+    if (rv == APR_SUCCESS) {
+        printf("%s\n", hb_json_string(hb_json_item(hb_json_get(list, "items"), 0), "id"));
+    }
+    return rv;
+}
+
 int main(int argc, const char *const *argv)
 {
     hb_log_t log = { complain, NULL, HB_LOG_WARNING };
     hb_settings_draft_t *draft;
     const hb_setting_row_t *row;
     const char *state = NULL, *why;
-    long users = 0, streams = 0, live = 0, orders = 0;
+    long users = 0, streams = 0, live = 0, orders = 0, coins = 0;
     const char *provider = "stripe";
     hb_site_memory_t none = { 0 };
     apr_pool_t *pool;
@@ -210,10 +255,13 @@ int main(int argc, const char *const *argv)
         else if (strcmp(argv[i], "--provider") == 0) {
             provider = argv[i + 1];
         }
+        else if (strcmp(argv[i], "--grant") == 0) {
+            coins = atol(argv[i + 1]);
+        }
     }
     if (state == NULL || (orders > 0 && users <= 0)) {
         fprintf(stderr, "usage: bench_fill --state DIR [--users N] [--streams N] [--live N] "
-                "[--orders N [--provider NAME]]\n");
+                "[--orders N [--provider NAME]] [--grant COINS]\n");
         return 2;
     }
     draft = hb_settings_draft_make(pool);
@@ -231,6 +279,10 @@ int main(int argc, const char *const *argv)
          orders);
     for (i = 0; i < orders; i++) {
         printf("0d%022lx %024lx 499 usd 500\n", (long)i + 1, i % users + 1);
+    }
+    if (coins > 0 && grant(site, coins) != APR_SUCCESS) {
+        fprintf(stderr, "bench_fill: coins cannot be granted\n");
+        return 1;
     }
     apr_pool_destroy(pool);
     return 0;
