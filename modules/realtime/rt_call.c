@@ -147,7 +147,7 @@ static int is_known_after(const rt_call_t *call, apr_uint64_t *after)
     *after = (apr_uint64_t)apr_strtoi64(call->offset, &end, 10);
     return *end == '\0' && *after <= call->since
         && rt_chain_covers(rt_room_chain(call->room), *after)
-        && rt_chain_bytes(rt_room_chain(call->room), *after) <= RT_REPLAY_MAX_BYTES;
+        && rt_chain_bytes(rt_room_chain(call->room), *after) <= rt_replay_max(call->peer->hub->house);
 }
 
 static void join_done(rt_call_t *call)

@@ -227,7 +227,7 @@ static int find_missed(recovery_t *recovery, const enter_t *task)
         is_complete &= add_room(recovery, hub, rt_room_name_of("stream", room->stream_id, pool),
                                 room->since > after ? room->since : after);
     }
-    return is_complete && recovery->bytes <= RT_REPLAY_MAX_BYTES;
+    return is_complete && recovery->bytes <= rt_replay_max(hub->house);
 }
 
 static void sit_down(rt_peer_t *peer, apr_pool_t *pool)

@@ -26,6 +26,11 @@ apr_time_t rt_house_now(const rt_house_t *house)
     return house->site->clock(house->site->baton);
 }
 
+apr_size_t rt_replay_max(const rt_house_t *house)
+{
+    return (apr_size_t)house->site->settings->realtime_queue / 2;
+}
+
 const char *rt_room_name_of(const char *kind, const char *id, apr_pool_t *pool)
 {
     return apr_pstrcat(pool, kind, ":", id, NULL);

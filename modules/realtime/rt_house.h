@@ -34,9 +34,6 @@ typedef struct rt_peer_t rt_peer_t;
 /** Streams one socket may watch at once. */
 #define RT_WATCH_MAX RT_RECOVER_ROOMS
 
-/** Who missed more than that is told so: the queue of a reader holds no more. */
-#define RT_REPLAY_MAX_BYTES (512 * 1024)
-
 /* --- for the program --- */
 
 /**
@@ -155,6 +152,8 @@ void rt_peer_watch_remove(rt_peer_t *peer, rt_kept_room_t *watch);
 void rt_peer_end(rt_peer_t *peer, rt_reason_e reason);
 /** "stream:ID" in pool. */
 const char *rt_room_name_of(const char *kind, const char *id, apr_pool_t *pool);
+/** Who missed more bytes than that is told so: a reader's queue would not hold them. */
+apr_size_t rt_replay_max(const rt_house_t *house);
 /** In the core's own microseconds, for what is kept over restarts. */
 apr_time_t rt_house_now(const rt_house_t *house);
 

@@ -146,7 +146,7 @@ void rt_stream_enter(rt_peer_t *peer)
     room = rt_room_hold(hub->rooms, name);
     is_recovered = read_last_id(&after, hub, guest->last_id)
         && rt_chain_covers(rt_room_chain(room), after)
-        && rt_chain_bytes(rt_room_chain(room), after) <= RT_REPLAY_MAX_BYTES;
+        && rt_chain_bytes(rt_room_chain(room), after) <= rt_replay_max(hub->house);
     if (!is_recovered) {
         after = hub->seq;
     }

@@ -41,10 +41,12 @@ def log_guard(claims):
         judge(one, claims.names)
 
 
-@pytest.fixture(scope="session", params=("wss",))
+@pytest.fixture(scope="session", params=("1 loop", "3 loops"))
 def server(request):
-    """One server for all cases that need nothing special, over TLS."""
-    one = LiveServer(tls=request.param == "wss", settings={"HaloBuzzRealtimePerUser": "50"})
+    """For all cases that need nothing special: over TLS, with one loop and with several, where
+    members of a room and a client that comes back are on different ones."""
+    one = LiveServer(tls=True, settings={"HaloBuzzRealtimePerUser": "50",
+                                         "HaloBuzzRealtimeLoops": request.param[0]})
     try:
         one.start()
     except BaseException:

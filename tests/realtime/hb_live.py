@@ -2,8 +2,10 @@
 """A server with rooms over sockets: httpd with every module of the suite, and the sidecar."""
 
 import itertools
+import json
 import os
 import signal
+import socket
 import sys
 import time
 
@@ -12,7 +14,7 @@ HTTP = os.path.join(os.path.dirname(HERE), "http")
 sys.path.insert(0, HTTP)
 
 from hb_finance import ctl, give_coins          # noqa: E402
-from hb_httpd import BUILD, Httpd               # noqa: E402
+from hb_httpd import BUILD, Httpd, processes_of  # noqa: E402
 from hb_realtime import arguments, sidecars     # noqa: E402
 from hb_users import Users                      # noqa: E402
 
@@ -66,6 +68,21 @@ class LiveServer(Httpd):
                 pass
             assert time.monotonic() < until, "no sidecar:\n" + self.log_text()[-3000:]
             time.sleep(0.05)
+
+    def status(self):
+        """The program's counters, asked over its socket."""
+        path = os.path.join(self.root, "run", "halobuzz", "realtime.sock")
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(WAIT_SEC)
+            s.connect(path)
+            s.sendall(b"GET /.halobuzz/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            data = b""
+            while True:
+                chunk = s.recv(65536)
+                if not chunk:
+                    break
+                data += chunk
+        return json.loads(data.partition(b"\r\n\r\n")[2])
 
     # --- people and rooms
 

@@ -78,6 +78,8 @@ class Socket:
 
     def __init__(self, server, token=None, pid=None, offset=None, headers=(), join=None):
         self.inbox = Inbox()
+        self.may_read = threading.Event()
+        self.may_read.set()
         self.next_ack = 0
         self.ws = ws_open(server, "/socket.io/?EIO=4&transport=websocket", headers)
         opened = self.ws.recv()
@@ -109,6 +111,7 @@ class Socket:
     def _read(self):
         try:
             while True:
+                self.may_read.wait()
                 opcode, data = self.ws.recv_data(control_frame=True)
                 if opcode == websocket.ABNF.OPCODE_CLOSE:
                     code = int.from_bytes(data[:2], "big") if len(data) >= 2 else 1005
@@ -190,6 +193,13 @@ class Socket:
         """What we were told about the end."""
         return self.inbox.wait(lambda items: next(
             (i[1] for i in items if i[0] == "connection:closing"), None), timeout, may_end=True)
+
+    def pause(self):
+        """Read nothing more, after what is just being waited for."""
+        self.may_read.clear()
+
+    def go_on(self):
+        self.may_read.set()
 
     # --- ending
 

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Readers that do not read, callers that do not stop, processes that end."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from hb_socketio import Socket
+
+WIDE = "\U0001F3B5" * 500               # 2000 bytes
+
+
+def http_say(live, text):
+    reply = live.host.post("/api/v1/streams/%s/messages" % live.id, json={"text": text})
+    assert reply.status_code == 201, reply.text
+
+
+@pytest.mark.slow
+def test_a_reader_that_does_not_read_is_cut(make_server, make_users, make_live_on):
+    """Others hear everything at once; the slow one is cut, comes back, and misses nothing or is
+    told that it does."""
+    server = make_server(settings={"HaloBuzzRealtimeQueue": "64K",
+                                   "HaloBuzzChatPerMinute": "100000"})
+    live, users = make_live_on(server), make_users(server)
+    user = users.make()
+    quick = Socket(server, users.make().token, join=live.id)
+    slow = Socket(server, user.token, join=live.id)
+    http_say(live, "seen")
+    slow.wait_text("seen")
+    slow.pause()
+    sent = 0
+    started = time.monotonic()
+    while server.status()["gone"]["SLOW_READER"] == 0:
+        assert time.monotonic() - started < 60, "nobody was cut"
+        for _ in range(50):
+            http_say(live, "%d %s" % (sent, WIDE[:495]))
+            sent += 1
+    quick.wait("chat:new", lambda p: p["text"].startswith("%d " % (sent - 1)))
+    assert len(quick.texts()) == sent + 1
+    slow.go_on()
+    slow.inbox.wait_closed()
+    heard = slow.texts()
+    again = Socket(server, user.token, pid=slow.pid, offset=slow.offset)
+    if again.recovered:
+        again.wait("chat:new", lambda p: p["text"].startswith("%d " % (sent - 1)))
+        assert heard + again.texts() == quick.texts()
+    else:
+        assert heard == quick.texts()[:len(heard)]
+
+
+def test_who_does_not_stop_is_closed(server, live, users):
+    socket_ = Socket(server, users.make().token, join=live.id)
+    try:
+        for _ in range(3000):
+            socket_.emit("chat:new", {"streamId": live.id})
+    except OSError:
+        pass
+    socket_.inbox.wait_closed()
+
+
+@pytest.mark.parametrize("text", (
+    '42["stream:join",{"streamId":"', '42["stream:join"', "42[]", "42{}", "42[1]", "9", "",
+    '421["chat:new",' + "[" * 300 + "]" * 300 + "]", '42["chat:new","\xff"]'))
+def test_anything_else_is_closed_or_answered(server, live, users, text):
+    """And nobody else notices."""
+    other = Socket(server, users.make().token, join=live.id)
+    odd = Socket(server, users.make().token)
+    odd.ws.send(text)
+    other.say(live.id, "fine here")
+    other.wait_text("fine here")
+    odd.cut()
+
+
+def test_large_messages(server, live, users):
+    one = Socket(server, users.make().token, join=live.id)
+    answer = one.call("chat:new", {"streamId": live.id, "text": "x" * 20000})
+    assert answer["error"]["code"] == "body.too_large"
+    assert answer["error"]["status"] == 413
+    one.say(live.id, "small")
+    one.wait_text("small")
+
+
+def test_a_reload_of_httpd(make_server, make_users, make_live_on):
+    """Old children close their sockets, clients come back to new ones; the sidecar stays."""
+    server = make_server(settings={"HaloBuzzRealtimeGrace": "1s"}, tls=True)
+    live, users = make_live_on(server), make_users(server)
+    people = [users.make() for _ in range(5)]
+    old = [Socket(server, p.token, join=live.id) for p in people]
+    http_say(live, "before")
+    for one in old:
+        one.wait_text("before")
+    pid = server.sidecar()
+    server.graceful()
+    for one in old:
+        one.inbox.wait_closed()
+    http_say(live, "meanwhile")
+    new = [Socket(server, p.token, pid=o.pid, offset=o.offset) for p, o in zip(people, old)]
+    for one in new:
+        assert one.recovered
+        one.wait_text("meanwhile")
+        assert one.texts() == ["meanwhile"]
+    assert server.sidecar() == pid
+    assert live.viewers() == 5
+
+
+def test_kill_of_a_child_of_httpd(make_server, make_users, make_live_on, claims):
+    claims("AH00051", "AH00052")
+    server = make_server(tls=True)
+    live, users = make_live_on(server), make_users(server)
+    user = users.make()
+    old = Socket(server, user.token, join=live.id)
+    http_say(live, "before")
+    old.wait_text("before")
+    for pid in server.children():
+        if pid != server.sidecar():
+            os.kill(pid, signal.SIGKILL)
+    old.inbox.wait_closed()
+    live.host.session.close()
+    until = time.monotonic() + 15
+    while not server.answers():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    http_say(live, "meanwhile")
+    new = Socket(server, user.token, pid=old.pid, offset=old.offset)
+    assert new.recovered
+    new.wait_text("meanwhile")
+    assert new.texts() == ["meanwhile"]
+
+
+def test_many_come_and_go(server, live, users):
+    """Counters return to where they were."""
+    before = server.status()
+    guests = [users.make() for _ in range(10)]
+    guests_at_once = []
+
+    def come_and_go(guest):
+        for _ in range(5):
+            one = Socket(server, guest.token, join=live.id)
+            one.leave()
+
+    for guest in guests:
+        guests_at_once.append(threading.Thread(target=come_and_go, args=(guest,)))
+        guests_at_once[-1].start()
+    for thread in guests_at_once:
+        thread.join()
+    until = time.monotonic() + 10
+    while True:
+        after = server.status()
+        if all(after[name] <= before[name] for name in ("connections", "sessions", "sockets")) \
+                and live.viewers() == 0:
+            return
+        assert time.monotonic() < until, (before, after, live.viewers())
+        time.sleep(0.2)
