@@ -49,6 +49,7 @@ def server(request):
                                          "HaloBuzzRealtimeLoops": request.param[0]})
     try:
         one.start()
+        assert one.status()["loops"] == int(request.param[0])
     except BaseException:
         one.kill()
         one.remove()
