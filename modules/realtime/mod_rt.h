@@ -78,6 +78,7 @@ struct rt_link_t {
     unsigned char client_in:1, client_out:1, client_gone:1, client_eof:1;
     unsigned char sidecar_in:1, sidecar_out:1, sidecar_gone:1, sidecar_eof:1;
     unsigned char is_closing:1;         /* close_code is to be said */
+    unsigned char is_lean:1;            /* its allocator keeps nothing */
     unsigned char is_watched_out:1;     /* epoll tells when fd can be written */
     unsigned char has_emptied:1;        /* nothing is left of what was read before the hand-over */
     unsigned char has_sent_head:1;      /* the client got a status line */

@@ -44,6 +44,11 @@ APLOG_USE_MODULE(halobuzz_realtime);
 #define DRAIN_WAIT     apr_time_from_sec(2)
 #define STOP_WAIT      apr_time_from_msec(1500)
 #define GRACE_TICK     apr_time_from_msec(100)
+#define LEAN_AFTER     apr_time_from_sec(1)
+
+/* What the allocator of a busy connection may keep, and the least it hands out. */
+#define KEPT_BYTES 32768
+#define NODE_BYTES 8192
 
 #define CLOSE_GOING_AWAY      1001
 #define CLOSE_SERVICE_RESTART 1012
@@ -63,6 +68,7 @@ struct rt_poller_t {
     apr_time_t now;
     apr_time_t grace_until;     /* 0 while this child goes on */
     apr_time_t grace_next;
+    apr_time_t lean_next;
     int n_tunnels;
     apr_thread_t *thread;
     char space[RT_CHUNK_BYTES];
@@ -247,6 +253,55 @@ static void drain(rt_link_t *link)
     give_turn(link);
 }
 
+/* --- memory --- */
+
+/*
+ * Reading from a connection takes a buffer each time, which its allocator keeps for the next:
+ * 8 KB or more for each of thousands that say a word a minute. Giving it back at once would
+ * cost a busy one two system calls a message. So it is given back when it is quiet.
+ */
+static void make_lean(rt_link_t *link)
+{
+    apr_allocator_t *allocator = apr_pool_allocator_get(link->c->pool);
+    apr_memnode_t *nodes = NULL;
+    int i;
+
+    apr_allocator_max_free_set(allocator, 1);
+    /* Only what is taken can be given back. */
+    for (i = 0; i < KEPT_BYTES / NODE_BYTES; i++) {
+        apr_memnode_t *node = apr_allocator_alloc(allocator, 1);
+
+        if (node == NULL) {
+            break;
+        }
+        node->next = nodes;
+        nodes = node;
+    }
+    if (nodes != NULL) {
+        apr_allocator_free(allocator, nodes);
+    }
+    link->is_lean = 1;
+}
+
+/* The last ones to be touched are at the end; before one that is lean, all are. */
+static void make_quiet_lean(rt_poller_t *poller)
+{
+    struct rt_ring_t *links = &poller->timers[T_IDLE].links;
+    rt_link_t *link;
+
+    if (poller->now < poller->lean_next) {
+        return;
+    }
+    poller->lean_next = poller->now + LEAN_AFTER;
+    for (link = APR_RING_LAST(links);
+         link != APR_RING_SENTINEL(links, rt_link_t, waiting) && !link->is_lean;
+         link = APR_RING_PREV(link, waiting)) {
+        if (poller->now - link->touched_at >= LEAN_AFTER) {
+            make_lean(link);
+        }
+    }
+}
+
 /* --- one link's turn --- */
 
 static int watch(rt_poller_t *poller, int how, int fd, rt_link_t *link, apr_uint64_t side,
@@ -351,6 +406,10 @@ static void turn(rt_link_t *link)
 {
     rt_pump_e pump = RT_PUMP_WAIT;
 
+    if (link->is_lean) {
+        link->is_lean = 0;
+        apr_allocator_max_free_set(apr_pool_allocator_get(link->c->pool), KEPT_BYTES);
+    }
     switch ((rt_state_e)link->state) {
     case RT_CONNECT: case RT_SEND: case RT_HEAD:
         pump = get_there(link);
@@ -487,6 +546,7 @@ static void attach(rt_poller_t *poller, rt_link_t *link)
     link->in = apr_brigade_create(c->pool, c->bucket_alloc);
     link->out = apr_brigade_create(c->pool, c->bucket_alloc);
     link->client_in = link->client_out = link->sidecar_in = link->sidecar_out = 1;
+    link->is_lean = !link->is_sync;
     if (link->state == RT_TUNNEL) {
         poller->n_tunnels++;
     }
@@ -585,6 +645,7 @@ static void loop(rt_poller_t *poller)
 
         attach_inbound(poller);
         msec = run_timers(poller);
+        make_quiet_lean(poller);
         free_buried(poller);
         look_at_sockets(poller, msec);
         stop = __atomic_load_n(&stopping, __ATOMIC_ACQUIRE);
