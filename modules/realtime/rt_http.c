@@ -15,6 +15,7 @@
 #include "hb_json.h"
 
 #define CHUNK_HEAD_MAX 256
+#define CHUNK_DIGITS_MAX 7
 #define TRAILER_MAX 4096
 
 static int is_token(char c)
@@ -346,10 +347,10 @@ static apr_int64_t chunk_size(const char *at, const char *end)
     apr_int64_t size = 0;
     int n = 0;
 
-    for (; at < end && hex_digit(*at) >= 0; at++, n++) {
+    for (; at < end && hex_digit(*at) >= 0 && n <= CHUNK_DIGITS_MAX; at++, n++) {
         size = size * 16 + hex_digit(*at);
     }
-    return n == 0 || n > 7 || (at < end && *at != ';' && *at != ' ' && *at != '\t') ? -1
+    return n == 0 || n > CHUNK_DIGITS_MAX || (at < end && *at != ';' && *at != ' ' && *at != '\t') ? -1
            : size;
 }
 
@@ -381,7 +382,7 @@ int rt_chunks_read(rt_chunks_t *chunks, char *bytes, apr_size_t *body, apr_size_
             }
             break;
         }
-        if (line == at || line[-1] != '\r') {
+        if (line == at || line[-1] != '\r' || line - at > CHUNK_HEAD_MAX) {
             return -1;
         }
         if (chunks->state == CHUNK_HEAD) {

@@ -368,11 +368,19 @@ static void close_handles(rt_loop_t *loop)
     close_handle((uv_handle_t *)&loop->tick);
 }
 
+static void close_any(uv_handle_t *handle, void *baton)
+{
+    (void)baton;
+    close_handle(handle);
+}
+
 void rt_loop_free(rt_loop_t *loop)
 {
     /* What came too late still holds memory and descriptors. */
     run_posted(loop);
-    uv_run(&loop->uv, UV_RUN_NOWAIT);
+    /* It may never have run. */
+    uv_walk(&loop->uv, close_any, NULL);
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
     uv_loop_close(&loop->uv);
     pthread_mutex_destroy(&loop->lock);
     rt_frame_release(loop->ping);

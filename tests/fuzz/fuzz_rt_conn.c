@@ -6,6 +6,7 @@
  */
 #include "fuzz.h"
 
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -43,6 +44,14 @@ static const start_t starts[] = {
 static rt_engine_t *engine;
 static rt_loop_t *loop;
 
+/* What is left at the end is a leak. */
+static void end(void)
+{
+    rt_echo_app.loop_stop(NULL, loop);
+    rt_engine_free(engine);
+    apr_terminate();
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     static rt_config_t config;
@@ -52,6 +61,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argc;
     (void)argv;
     apr_initialize();
+    signal(SIGPIPE, SIG_IGN);
     apr_pool_create(&pool, NULL);
     rt_config_echo(&config);
     config.loops = 1;
@@ -59,6 +69,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     engine = rt_engine_make(&rt_echo_app, NULL, &config, &log, pool);
     loop = rt_engine_loop(engine, 0);
     rt_echo_app.loop_start(NULL, loop);
+    atexit(end);
     return 0;
 }
 
