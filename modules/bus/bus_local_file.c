@@ -23,6 +23,7 @@
 #include "hb_memory.h"
 
 #define LOCK_WAIT_MSEC 50
+#define MAKE_WAIT_MSEC 500      /* for another process that allocates the file, once a boot */
 #define STUCK_MSEC 1000
 
 /* Held for about a microsecond as a rule: sleeping would take longer. */
@@ -233,7 +234,7 @@ static int lock_dir(const char *path, apr_pool_t *pool)
     int i;
 
     for (i = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0; i++) {
-        if (i == LOCK_WAIT_MSEC) {
+        if (i == MAKE_WAIT_MSEC) {
             close(fd);
             errno = EBUSY;
             return -1;
