@@ -259,3 +259,76 @@ def test_disputes_by_webhook():
     finally:
         server.kill()
         server.remove()
+
+
+# --- real providers, played by the simulator
+
+@pytest.fixture(scope="module")
+def world(sim_process):
+    sim_process.reset()
+    one = Httpd(settings={"HaloBuzzAuthStaffTOTP": "off", "HaloBuzzPaymentTimeout": "2s"})
+    one.settings.update(sim_process.settings(one.root))
+    try:
+        one.start()
+        yield Shop(one), sim_process
+        one.stop()
+    finally:
+        sim_process.heal()
+        one.kill()
+        one.remove()
+
+
+def paid_at(world, provider, product):
+    """Somebody who paid there, and the order."""
+    shop, sim = world
+    payer = shop.buyer()
+    started = payer.post("/api/v1/payments/%s/orders" % provider, {"product": product},
+                         headers=key()).json()
+    order = started["order"]["id"]
+    if provider == "esewa":
+        assert sim.submit(started["form"], started["url"]) == 200
+    attempt = shop.finn.get("/api/v1/admin/orders/" + order).json()["order"]["attemptId"]
+    sim.pay(provider, attempt)
+    assert payer.post(ORDERS + order + "/check").status_code == 200
+    assert payer.get(ORDERS + order).json()["state"] == "paid"
+    return payer, order
+
+
+def refund_calls(sim):
+    return [c for c in sim.calls("stripe") if c["path"] == "/v1/refunds"]
+
+
+@pytest.mark.parametrize("fault", ["lose", "down"])
+def test_an_answer_that_does_not_come(world, fault):
+    shop, sim = world
+    payer, order = paid_at(world, "stripe", "usd-5000")
+    before = len(refund_calls(sim))
+    sim.fault(fault, provider="stripe", path="/v1/refunds")
+    refund = shop.ask(order, 50).json()
+    assert refund["state"] == "sending" and refund["problem"], refund
+    assert balance(payer) == 5000
+    sim.heal()
+    if fault == "lose":
+        refund = shop.finn.post(REFUNDS + "/%s/send" % refund["id"]).json()
+    else:
+        assert ctl(shop.server, "refunds", "resume") == "1 refunds ended\n"
+        refund = shop.finn.get(REFUNDS + "/%s" % refund["id"]).json()
+    assert refund["state"] == "done" and refund["tries"] == 2, refund
+    assert balance(payer) == 2500
+    keys = {c["headers"]["idempotency-key"] for c in refund_calls(sim)[before:]}
+    assert len(keys) == 1
+    assert payer.get(ORDERS + order).json()["refundedMinor"] == 50
+
+
+def test_the_portal_where_there_are_no_calls(world):
+    shop, _ = world
+    payer, order = paid_at(world, "esewa", "npr-500")
+    refund = shop.ask(order, 500).json()
+    assert refund["state"] == "manual"
+    reply = shop.fatima.post(REFUNDS + "/%s/made" % refund["id"], {"reference": "E-77"})
+    assert (reply.json()["state"], reply.json()["refundId"]) == ("done", "E-77")
+    assert balance(payer) == 250
+    refund = shop.ask(order).json()
+    reply = shop.fatima.post(REFUNDS + "/%s/give-up" % refund["id"], {"reason": "it refused"})
+    assert reply.json()["state"] == "failed"
+    assert balance(payer) == 250
