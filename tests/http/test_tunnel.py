@@ -11,7 +11,7 @@ import pytest
 
 import conftest
 from hb_client import Client
-from hb_httpd import Httpd
+from hb_httpd import Httpd, sanitizer_libraries
 from hb_realtime import arguments, held, metrics, notes, sidecars, started, wait_for
 from hb_socket import CLOSE, Socket, frame
 
@@ -142,7 +142,8 @@ def test_who_never_reads_costs_little_and_loses_nothing(server):
     before = memory()
     many = [Socket(server, WS + "&flood=400") for _ in range(10)]     # 6.4 MB each
     time.sleep(1)
-    assert memory() - before < 16 * 1024 * 1024
+    if not sanitizer_libraries():       # they keep what is freed
+        assert memory() - before < 16 * 1024 * 1024
     for ws in many:
         for _ in range(400):
             assert ws.read() == (2, b"f" * 16384)
