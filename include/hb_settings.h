@@ -94,4 +94,7 @@ const char *hb_duration_read(apr_interval_time_t *usec, const char *text, apr_po
 /** "64K", "1M", "2G", plain bytes. */
 const char *hb_size_read(apr_int64_t *bytes, const char *text, apr_pool_t *pool);
 
+/** A URL as it may be shown: "mongodb://user:secret@host" becomes "mongodb://user:***@host". */
+const char *hb_url_shown(const char *text, apr_pool_t *pool);
+
 #endif /* HB_SETTINGS_H */

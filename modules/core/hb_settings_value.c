@@ -512,3 +512,23 @@ const char *hb_settings_text(const hb_settings_t *settings, const hb_setting_row
         return *(const char *const *)member;
     }
 }
+
+const char *hb_url_shown(const char *text, apr_pool_t *pool)
+{
+    const char *start = strstr(text, "://");
+    const char *at, *colon;
+
+    if (start == NULL) {
+        return text;
+    }
+    start += 3;
+    at = start + strcspn(start, "/ ,");
+    while (at > start && *at != '@') {
+        at--;
+    }
+    colon = memchr(start, ':', (size_t)(at - start));
+    if (*at != '@' || colon == NULL) {
+        return text;
+    }
+    return apr_psprintf(pool, "%.*s:***%s", (int)(colon - text), text, at);
+}

@@ -33,7 +33,8 @@ int ctl_bus_stats(ctl_t *ctl, int argc, const char *const *argv)
     }
     rv = hb_bus_stats(&stats, ctl->site);
     if (rv != APR_SUCCESS) {
-        ctl_fail(ctl, "HaloBuzzBus %s cannot be opened", ctl->settings->bus_url);
+        ctl_fail(ctl, "HaloBuzzBus %s cannot be opened",
+                 hb_url_shown(hb_bus_url(ctl->settings), ctl->pool));
         return CTL_UNREACHABLE;
     }
     if (ctl->wants_json) {
@@ -47,7 +48,8 @@ int ctl_bus_stats(ctl_t *ctl, int argc, const char *const *argv)
         ctl_json(ctl, json);
         return CTL_OK;
     }
-    ctl_say(ctl, "log:     %s, epoch %s", ctl->settings->bus_url, stats.epoch);
+    ctl_say(ctl, "log:     %s, epoch %s", hb_url_shown(hb_bus_url(ctl->settings), ctl->pool),
+            stats.epoch);
     ctl_say(ctl, "events:  %" APR_UINT64_T_FMT " (numbers %" APR_UINT64_T_FMT " to %"
             APR_UINT64_T_FMT ")", stats.newest + 1 - stats.oldest, stats.oldest, stats.newest);
     ctl_say(ctl, "bytes:   %" APR_UINT64_T_FMT " of %" APR_UINT64_T_FMT, stats.bytes_used,
@@ -139,7 +141,8 @@ int ctl_bus_tail(ctl_t *ctl, int argc, const char *const *argv)
     }
     if (hb_bus_reader_open(&reader, ctl->site, is_all ? HB_BUS_OLDEST : HB_BUS_NEWEST, 0,
                            ctl->pool) != APR_SUCCESS) {
-        ctl_fail(ctl, "HaloBuzzBus %s cannot be opened", ctl->settings->bus_url);
+        ctl_fail(ctl, "HaloBuzzBus %s cannot be opened",
+                 hb_url_shown(hb_bus_url(ctl->settings), ctl->pool));
         return CTL_UNREACHABLE;
     }
     return follow(ctl, reader, wants_payload, ends);

@@ -295,7 +295,8 @@ static void check_store(check_t *check)
     rc = ctl_site(&op, check->ctl);
     if (rc != CTL_OK) {
         check_note(check, CHECK_CONFIG, CTL_BAD, "the line above says what is missing",
-                   "the store %s cannot be opened", check->ctl->settings->store_url);
+                   "the store %s cannot be opened",
+                   hb_url_shown(check->ctl->settings->store_url, check->ctl->pool));
         return;
     }
     rv = hb_store_stats(&stats, op);
@@ -325,10 +326,11 @@ static void check_store(check_t *check)
 /* Behind the store, which has opened the site. */
 static void check_bus(check_t *check)
 {
-    const char *url = check->ctl->settings->bus_url;
+    const char *url = hb_bus_url(check->ctl->settings);
     const char *why = hb_bus_url_check(url, check->ctl->pool);
     hb_bus_stats_t stats;
 
+    url = hb_url_shown(url, check->ctl->pool);
     if (why != NULL) {
         check_note(check, CHECK_CONFIG, CTL_BAD, "HaloBuzzBus local:realtime.bus", "%s", why);
     }

@@ -32,31 +32,10 @@ const char *hb_ap_scheme(const char *url, apr_pool_t *pool)
 
 /* --- showing values --- */
 
-/* "mongodb://user:secret@host" becomes "mongodb://user:***@host". */
-const char *hb_ap_without_password(const char *text, apr_pool_t *pool)
-{
-    const char *start = strstr(text, "://");
-    const char *at, *colon;
-
-    if (start == NULL) {
-        return text;
-    }
-    start += 3;
-    at = start + strcspn(start, "/ ,");
-    while (at > start && *at != '@') {
-        at--;
-    }
-    colon = memchr(start, ':', (size_t)(at - start));
-    if (*at != '@' || colon == NULL) {
-        return text;
-    }
-    return apr_psprintf(pool, "%.*s:***%s", (int)(colon - text), text, at);
-}
-
 const char *hb_ap_setting_shown(const hb_settings_t *settings, const hb_setting_row_t *row,
                                 apr_pool_t *pool)
 {
-    return hb_ap_without_password(hb_settings_text(settings, row, pool), pool);
+    return hb_url_shown(hb_settings_text(settings, row, pool), pool);
 }
 
 void hb_ap_dump_settings(apr_pool_t *pconf, server_rec *s)
@@ -120,7 +99,7 @@ static void wrong(check_t *check, const char *directive, const char *sentence)
     ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_CRIT, 0, check->s,
                  HBLOGNO(02010) "%s (%s): %s", directive,
                  row != NULL ? origin(check, row) : "no such directive",
-                 hb_ap_without_password(sentence, check->pool));
+                 hb_url_shown(sentence, check->pool));
 }
 
 /* A sentence of hb_settings_finish, which starts with the directive it is about. */
@@ -134,7 +113,7 @@ static void wrong_values(check_t *check, const char *sentence)
         return;
     }
     ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_CRIT, 0, check->s, HBLOGNO(02011) "%s",
-                 hb_ap_without_password(sentence, check->pool));
+                 hb_url_shown(sentence, check->pool));
 }
 
 static int is_hex(const char *text, apr_size_t len)

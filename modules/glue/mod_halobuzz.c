@@ -73,7 +73,7 @@ static const char *set(cmd_parms *cmd, const char *value)
     }
     wrong = hb_settings_set(config->draft, row, value, cmd->pool);
     if (wrong != NULL) {
-        return hb_ap_without_password(wrong, cmd->pool);
+        return hb_url_shown(wrong, cmd->pool);
     }
     config->said_at[row->index] = cmd->directive;
     return NULL;

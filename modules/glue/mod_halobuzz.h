@@ -109,8 +109,6 @@ int hb_ap_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, se
 void hb_ap_child_init(apr_pool_t *pchild, server_rec *s);
 /** httpd -t -D DUMP_HB_SETTINGS */
 void hb_ap_dump_settings(apr_pool_t *pconf, server_rec *s);
-/** Text in which the password of an address, if there is one, is hidden. */
-const char *hb_ap_without_password(const char *text, apr_pool_t *pool);
 /** A setting as such text. */
 const char *hb_ap_setting_shown(const hb_settings_t *settings, const hb_setting_row_t *row,
                                 apr_pool_t *pool);
