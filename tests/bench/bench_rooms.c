@@ -86,7 +86,7 @@ static long long cpu_of(pid_t pid)
 static long long memory_of(pid_t pid)
 {
     char path[40];
-    long long size, resident;
+    long long size, resident = 0;
     FILE *file;
 
     snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
