@@ -5,8 +5,9 @@
  * sees it: its log. Memory that all processes share is hb_share.h's; the settings are in
  * the file named by --config (hb_settings.h). The other end is modules/glue/hb_ap_program.c.
  *
- * Such a program is started as the run user, with every signal as by default, and alone: a
- * second one of the same role waits until the first has ended. It is told
+ * Such a program is started as the run user, with every signal as by default but SIGHUP (ignored
+ * until it listens), and alone: a second one of the same role waits until the first has ended.
+ * It is told
  *   SIGHUP   settings or log have changed: call hb_program_reload(), read the settings again
  *   SIGTERM  end soon; also sent by the kernel when httpd dies
  * and ends with HB_PROGRAM_MISCONFIGURED when trying again would be of no use.

@@ -172,6 +172,8 @@ static void reset_signals(void)
             signal(i, SIG_DFL);
         }
     }
+    /* A reload may come before the program listens for it; that is nothing to die of. */
+    signal(SIGHUP, SIG_IGN);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -55,6 +55,15 @@ def test_a_reload_leaves_it_running_and_tells_it(make_realtime):
     assert sidecars(server) == [pid]
 
 
+def test_a_reload_while_it_starts(make_realtime):
+    server = make_realtime()
+    for _ in range(5):
+        server.process.send_signal(signal.SIGHUP)       # a new one each time ...
+        server.graceful()                               # ... told at once
+    wait_for(lambda: sidecars(server) and "HB02055" not in server.log_text())
+    started(server)
+
+
 def test_it_starts_again_at_once_then_later(make_realtime, claims):
     claims("HB02055")
     server = make_realtime()
