@@ -212,9 +212,10 @@ class Socket:
         self.inbox.wait_closed()
 
     def leave(self):
-        """As a client that means it."""
+        """As a client that means it. The reader ends before the descriptor is given up: it would
+        read and write in the name of the next connection."""
         self.ws.send("41")
-        self.ws.close()
+        self.cut()
 
 
 class Plain:
