@@ -158,7 +158,7 @@ START_TEST(a_full_file_gives_up_the_oldest_cut)
 {
     rt_recover_t *recover;
     int places[4], i;
-    char pid[8];
+    char pid[16];
 
     setup();
     recover = open_file(EPOCH, 4);
@@ -187,7 +187,7 @@ START_TEST(damage_is_not_believed)
     setup();
     recover = open_file(EPOCH, 16);
     for (i = 0; i < 8; i++) {
-        char pid[8];
+        char pid[16];
 
         sprintf(pid, "p%d", i);
         add(recover, pid, ANNA);
@@ -204,7 +204,7 @@ START_TEST(damage_is_not_believed)
     close(fd);
     recover = open_file(EPOCH, 16);
     for (i = 0; i < 8; i++) {
-        char pid[8];
+        char pid[16];
 
         sprintf(pid, "p%d", i);
         n += take(recover, pid, ANNA) == RT_FOUND_CUT;
