@@ -304,8 +304,8 @@ static apr_status_t reader_close(void *baton)
 static void take_epoch(redis_reader_t *reader, apr_uint64_t epoch)
 {
     reader->epoch = epoch;
-    apr_snprintf(reader->epoch_text, sizeof(reader->epoch_text), epoch != 0
-                 ? "%016" APR_UINT64_T_HEX_FMT : "", epoch);
+    apr_snprintf(reader->epoch_text, sizeof(reader->epoch_text), "%016" APR_UINT64_T_HEX_FMT,
+                 epoch);
 }
 
 /* Where it begins, as soon as that can be asked. */

@@ -19,7 +19,9 @@
 
 #define CROWDED_USEC 1000000    /* how long after a collision transactions take turns */
 #define PAUSE_MOST_USEC 20000
-#define MISSING ((void *)"")    /* in tx->seen: there is no such record */
+
+/* In tx->seen: there is no such record. */
+static const char missing[] = "";
 
 /* A record as it was before a nested transaction wrote it. */
 typedef struct mongo_undo_t {
@@ -92,7 +94,7 @@ void mongo_tx_saw(mongo_tx_t *tx, hb_op_t *op, hb_collection_e in, const char *i
                   const hb_json_t *doc)
 {
     apr_hash_set(tx->seen, key_of(op, in, id), APR_HASH_KEY_STRING,
-                 doc != NULL ? all_values_of(op, in, doc) : MISSING);
+                 doc != NULL ? all_values_of(op, in, doc) : missing);
 }
 
 /* {a: x, b: y, _id: {$ne: id}} of one index. */
@@ -154,7 +156,7 @@ apr_status_t mongo_tx_unique(const char **index, const mongo_call_t *call, hb_co
     int i, found = 0;
     bson_t filter;
 
-    if (is_new && seen != (const char *)MISSING) {
+    if (is_new && seen != missing) {
         bson_init(&filter);
         mongo_filter_id(&filter, id);
         rv = is_there(&found, call, in, &filter, NULL);
@@ -163,7 +165,7 @@ apr_status_t mongo_tx_unique(const char **index, const mongo_call_t *call, hb_co
             *index = "_id";
         }
     }
-    if (!is_new && seen != NULL && seen != (const char *)MISSING
+    if (!is_new && seen != NULL && seen != missing
         && strcmp(seen, all_values_of(call->op, in, doc)) == 0) {
         return APR_SUCCESS;     /* they are what they were */
     }
