@@ -2,18 +2,13 @@
 """A server that sells, seen by the payers of a case."""
 
 import os
-import subprocess
 
-from hb_httpd import BUILD
+from hb_finance import ctl
 
 
 def seed(server):
     """The price list, gifts and tiers."""
-    settings = os.path.join(server.root, "ctl-settings")
-    with open(settings, "w") as f:
-        f.write("HaloBuzzStateDir %s\n" % server.state)
-    subprocess.run([os.path.join(BUILD, "halobuzzctl"), "seed", "--settings", settings],
-                   check=True, capture_output=True)
+    ctl(server, "seed")
     return server
 
 

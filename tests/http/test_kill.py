@@ -26,6 +26,8 @@ from hb_users import Users
 PRICE = 10                      # of a rose
 PURSE = 1000000
 
+pytestmark = pytest.mark.embedded     # orders are filled in behind the server's back
+
 
 class Callers:
     """

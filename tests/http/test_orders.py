@@ -2,12 +2,12 @@
 """Prices and orders over HTTP, by the provider of play money."""
 
 import os
-import subprocess
 from urllib.parse import urlsplit
 
 import pytest
 
 from hb_client import Client, assert_problem
+from hb_finance import ctl
 from hb_race import at_once
 from hb_users import Mails, Users
 
@@ -25,19 +25,14 @@ INTENT = "/api/v1/payments/stripe/create-payment-intent"
 def shop():
     """A server that sells, on which staff need no second factor."""
     from conftest import alive, judge
-    from hb_httpd import BUILD, Httpd
+    from hb_httpd import Httpd
     one = Httpd(settings={"HaloBuzzAdminEmail": BOSS, "HaloBuzzAuthStaffTOTP": "off",
                           "HaloBuzzPaySandbox": "on",
                           "HaloBuzzPaymentReturn": "https://app.example/pay,myapp://paid"})
     try:
         one.start()
-        settings = os.path.join(one.root, "ctl-settings")
-        with open(settings, "w") as f:
-            f.write("HaloBuzzStateDir %s\n" % one.state)
         for added in ("added 21 prices", "added 0 prices"):
-            done = subprocess.run([os.path.join(BUILD, "halobuzzctl"), "seed", "--settings",
-                                   settings], check=True, capture_output=True, text=True)
-            assert added in done.stdout
+            assert added in ctl(one, "seed")
         alive.append(one)
         yield one
         alive.remove(one)

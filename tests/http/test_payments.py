@@ -41,7 +41,7 @@ def sim(sim_process):
 @pytest.fixture(scope="module")
 def shop(sim_process):
     from conftest import alive, judge
-    from hb_httpd import BUILD, Httpd
+    from hb_httpd import Httpd
     one = Httpd(settings={"HaloBuzzAdminEmail": BOSS, "HaloBuzzAuthStaffTOTP": "off",
                           "HaloBuzzPaymentTimeout": "2s",
                           "HaloBuzzPaymentReturn": "https://app.example/pay,myapp://paid"})
@@ -49,13 +49,8 @@ def shop(sim_process):
     one.settings.update(sim_process.settings(one.root))
     try:
         one.start()
-        one.ctl_settings = os.path.join(one.root, "ctl-settings")
-        with open(one.ctl_settings, "w") as f:
-            f.write("HaloBuzzStateDir %s\n" % one.state)
-            for name, value in sim_process.settings(one.root).items():
-                f.write("%s %s\n" % (name, value))
-        subprocess.run([os.path.join(BUILD, "halobuzzctl"), "seed", "--settings",
-                        one.ctl_settings], check=True, capture_output=True)
+        one.ctl_settings = os.path.join(one.root, "run", "halobuzz-settings")
+        ctl(one, "seed")
         alive.append(one)
         yield one
         alive.remove(one)

@@ -23,6 +23,8 @@ FILTERS = """
 </Location>
 """
 
+pytestmark = pytest.mark.embedded     # orders are filled in behind the server's back
+
 
 @pytest.fixture(scope="module")
 def shop():
