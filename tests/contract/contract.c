@@ -203,7 +203,7 @@ int contract_main(const char *name, const TTest *const *cases)
     int i, n_failed;
 
     for (i = 0; i < N_BACKENDS; i++) {
-        TCase *tcase = tcase_create(backends[i].name);
+        TCase *tcase;
         const TTest *const *one;
 
         if (url_of(i) == NULL) {
@@ -211,6 +211,7 @@ int contract_main(const char *name, const TTest *const *cases)
                    backends[i].env);
             continue;
         }
+        tcase = tcase_create(backends[i].name);
         tcase_add_checked_fixture(tcase, start, stop);
         tcase_set_timeout(tcase, CASE_TIMEOUT_SEC);
         for (one = cases; *one != NULL; one++) {

@@ -161,13 +161,14 @@ int main(void)
     int i, one, n_failed;
 
     for (i = 0; i < N_BACKENDS; i++) {
-        TCase *tcase = tcase_create(backends[i].name);
+        TCase *tcase;
 
         if (getenv(backends[i].env) == NULL) {
             printf("limit_hosts: %s is left out, %s is not set\n", backends[i].name,
                    backends[i].env);
             continue;
         }
+        tcase = tcase_create(backends[i].name);
         tcase_add_checked_fixture(tcase, open_pool, close_pool);
         tcase_set_timeout(tcase, 60);
         for (one = 0; cases[one] != NULL; one++) {

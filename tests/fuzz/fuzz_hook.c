@@ -54,6 +54,7 @@ static int remove_one(const char *path, const struct stat *st, int what, struct 
 
 static void remove_dir(void)
 {
+    apr_pool_destroy(pool);     /* closes the store before its files go */
     nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 

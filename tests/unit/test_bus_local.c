@@ -416,6 +416,13 @@ static int kill_after(pid_t pid, int n)
     return 1;
 }
 
+/* How far apart the instructions are at which it is killed: sanitizers make more of them. */
+#ifdef __SANITIZE_ADDRESS__
+#define STRIDE 997
+#else
+#define STRIDE 17
+#endif
+
 START_TEST(a_writer_may_die_at_any_instruction)
 {
     hb_bus_reader_t *reader;
@@ -426,7 +433,7 @@ START_TEST(a_writer_may_die_at_any_instruction)
 
     open_site();
     reader = reader_of(HB_BUS_OLDEST, 0);
-    for (n = 0; goes_on; n += 17) {
+    for (n = 0; goes_on; n += STRIDE) {
         append_ok(n);
         n_mine++;
         pid = fork_traced();
