@@ -52,9 +52,11 @@ static int remove_one(const char *path, const struct stat *st, int what, struct 
     return remove(path);
 }
 
+static apr_pool_t *site_pool;
+
 static void remove_dir(void)
 {
-    apr_pool_destroy(pool);     /* closes the store before its files go */
+    apr_pool_destroy(site_pool);    /* closes the store before its files go */
     nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
@@ -65,32 +67,31 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     hb_log_t quiet = { NULL, NULL, HB_LOG_CRIT };
     char *lines, *line, *state = NULL;
     const char *why = NULL;
-    apr_pool_t *pool;
 
     (void)argc;
     (void)argv;
     setenv("HB_FUZZ_SECRET", SECRET, 1);
     setenv("HB_FUZZ_KEY", "sk_test_fuzz", 1);
-    if (apr_initialize() != APR_SUCCESS || apr_pool_create(&pool, NULL) != APR_SUCCESS
+    if (apr_initialize() != APR_SUCCESS || apr_pool_create(&site_pool, NULL) != APR_SUCCESS
         || mkdtemp(dir) == NULL) {
         return 1;
     }
     atexit(remove_dir);
-    draft = hb_settings_draft_make(pool);
-    why = hb_settings_set(draft, hb_setting_row("HaloBuzzStateDir"), dir, pool);
-    lines = apr_pstrdup(pool, settings_text);
+    draft = hb_settings_draft_make(site_pool);
+    why = hb_settings_set(draft, hb_setting_row("HaloBuzzStateDir"), dir, site_pool);
+    lines = apr_pstrdup(site_pool, settings_text);
     for (line = apr_strtok(lines, "\n", &state); line != NULL && why == NULL;
          line = apr_strtok(NULL, "\n", &state)) {
         char *blank = strchr(line, ' ');
 
         *blank = '\0';
-        why = hb_settings_set(draft, hb_setting_row(line), blank + 1, pool);
+        why = hb_settings_set(draft, hb_setting_row(line), blank + 1, site_pool);
     }
     if (why == NULL) {
-        why = hb_settings_finish(draft, pool);
+        why = hb_settings_finish(draft, site_pool);
     }
-    if (why != NULL || hb_site_make(&site, &why, &draft->values, &quiet, pool) != APR_SUCCESS
-        || hb_site_open(site, &none, pool) != APR_SUCCESS) {
+    if (why != NULL || hb_site_make(&site, &why, &draft->values, &quiet, site_pool) != APR_SUCCESS
+        || hb_site_open(site, &none, site_pool) != APR_SUCCESS) {
         fprintf(stderr, "fuzz_hook: %s\n", why != NULL ? why : "the site cannot be opened");
         return 1;
     }
