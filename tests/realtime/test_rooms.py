@@ -87,6 +87,7 @@ def test_chat_reaches_everybody_once(server, live, users):
     assert a.say(live.id, "namaste", clientId="m1")["id"] == said["id"]
     b.say(live.id, "hello")
     a.wait_text("hello")
+    b.wait_text("hello")
     assert a.texts() == b.texts() == ["namaste", "hello"]
     assert outside.texts() == []
     # HTTP says into the same room.
