@@ -5,10 +5,14 @@ import os
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "sim"))
 
 from hb_client import Client        # noqa: E402
+from hb_finance import ctl          # noqa: E402
 from hb_httpd import Httpd          # noqa: E402
+from hb_sim_client import Sim       # noqa: E402
 from hb_users import Users          # noqa: E402
 
 SECONDS = os.environ.get("HB_SCHEMA_SEC", "45")
@@ -16,9 +20,9 @@ SECONDS = os.environ.get("HB_SCHEMA_SEC", "45")
 # What ends the session of the run would turn the rest of it into 401s.
 ENDS_THE_RUN = "^postAuthLogout"
 
-# A refresh token that is presented twice: what random requests are bound to do. And no provider is set
-# up here, which the call that names Stripe in its path says by 503.
-EXPECTED = ("HB00402", "~create-payment-intent was answered 503")
+# What random requests are bound to do: present a refresh token twice, and messages that no provider
+# of payments would send.
+EXPECTED = ("HB00402", "HB00465")
 
 # positive_data_acceptance: a form cannot say that an id has to be one of a living stream, or
 # that a password has to be the right one. The others: what they want is proved by cases of
@@ -36,8 +40,12 @@ def run(work, server, *args):
 
 
 def main(work):
-    server = Httpd(settings={"HaloBuzzAuthLockAccount": "1000000"}).start()
+    server = Httpd(settings={"HaloBuzzAuthLockAccount": "1000000", "HaloBuzzPaySandbox": "on"})
+    providers = Sim()                   # or the calls that name one in their path would answer 503
     try:
+        server.settings.update(providers.settings(server.root))
+        server.start()
+        ctl(server, "seed")
         user = Users(server).make()
         failed = run(work, server, "-H", "Authorization: Bearer " + user.token,
                      "--exclude-operation-id-regex", ENDS_THE_RUN)
@@ -52,6 +60,7 @@ def main(work):
             print("\n".join(reports)[:6000], file=sys.stderr)
         return 1 if failed or loud or reports else 0
     finally:
+        providers.stop()
         server.kill()
         server.remove()
 
