@@ -94,7 +94,7 @@ static const hb_route_t rows[] = {
       .sentence = "take a payment provider's message, exactly as it signed it",
       .output = "eventDone", .tag = "money",
       .errors = "webhook.forged webhook.malformed pay.unknown pay.unconfigured "
-                "body.encoding body.too_large" },
+                "method.not_allowed body.encoding body.too_large" },
     { .method = M_HB_GET, .path = "/webhooks/{provider}", .rate = "webhook", .action = ready,
       .needs = HB_ANY_TOKEN | HB_IN_MAINTENANCE, .aliases = "/payments/{provider}/webhook",
       .sentence = "whether a payment provider's messages are taken here",
