@@ -118,6 +118,8 @@ static const hb_store_driver_t *load_driver(hb_store_t *store)
     if (driver != NULL || apr_pool_create_unmanaged_ex(&pool, NULL, NULL) != APR_SUCCESS) {
         return driver;
     }
+    /* MongoDB's driver would keep counters in a file of /dev/shm, which a killed process leaves. */
+    setenv("MONGOC_DISABLE_SHM", "1", 1);
     driver = hb_plugin_symbol(&why, store->backend->plugin, "hb_store_plugin", pool);
     if (driver == NULL) {
         hb_log_to(&store->site->log, HB_LOG_ERR, 0, HBLOGNO(01141) "the backend of HaloBuzzStore "
