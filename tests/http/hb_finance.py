@@ -5,7 +5,7 @@ import contextlib
 import os
 import subprocess
 
-from hb_users import Users
+from hb_users import Mails, Users
 
 
 @contextlib.contextmanager
@@ -41,6 +41,14 @@ def ctl(server, *args):
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def boss_of(server, people, address):
+    """The superadmin whom HaloBuzzAdminEmail names, signed in after its address was proved."""
+    boss = people.make(username="theboss", email_address=address)
+    code = Mails(server).code(address)
+    assert boss.post("/api/v1/auth/email/verify", {"code": code}).status_code == 200
+    return boss.login()
 
 
 def finance(server, name):

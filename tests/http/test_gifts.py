@@ -6,9 +6,9 @@ import os
 import pytest
 
 from hb_client import Client, assert_problem
-from hb_finance import ctl
+from hb_finance import bank_with, boss_of, ctl
 from hb_race import at_once
-from hb_users import Mails, Users
+from hb_users import Users
 
 BOSS = "boss@halobuzz.test"
 NOBODY = "65a1b2c3d4e5f60718293a4b"
@@ -20,23 +20,10 @@ SUBSCRIBE = "/api/v1/og/subscribe"
 @pytest.fixture(scope="module")
 def shop():
     """A server with a catalogue, on which staff need no second factor."""
-    from conftest import alive, judge
-    from hb_httpd import Httpd
-    one = Httpd(settings={"HaloBuzzAdminEmail": BOSS, "HaloBuzzAuthStaffTOTP": "off"})
-    try:
-        one.start()
+    with bank_with({"HaloBuzzAdminEmail": BOSS}) as one:
         for added in ("added 16 gifts and 5 OG tiers", "added 0 gifts and 0 OG tiers"):
             assert added in ctl(one, "seed")
-        alive.append(one)
         yield one
-        alive.remove(one)
-        one.stop()
-        judge(one, ())
-    finally:
-        if one in alive:
-            alive.remove(one)
-        one.kill()
-        one.remove()
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +33,7 @@ def people(shop):
 
 @pytest.fixture(scope="module")
 def boss(shop, people):
-    boss = people.make(username="theboss", email_address=BOSS)
-    code = Mails(shop).code(BOSS)
-    assert boss.post("/api/v1/auth/email/verify", {"code": code}).status_code == 200
-    return boss.login()
+    return boss_of(shop, people, BOSS)
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from hb_client import Client, assert_problem
-from hb_finance import ctl
+from hb_finance import bank_with, boss_of, ctl
 from hb_race import at_once
-from hb_users import Mails, Users
+from hb_users import Users
 
 BOSS = "boss@halobuzz.test"
 NOBODY = "65a1b2c3d4e5f60718293a4b"
@@ -24,25 +24,11 @@ INTENT = "/api/v1/payments/stripe/create-payment-intent"
 @pytest.fixture(scope="module")
 def shop():
     """A server that sells, on which staff need no second factor."""
-    from conftest import alive, judge
-    from hb_httpd import Httpd
-    one = Httpd(settings={"HaloBuzzAdminEmail": BOSS, "HaloBuzzAuthStaffTOTP": "off",
-                          "HaloBuzzPaySandbox": "on",
-                          "HaloBuzzPaymentReturn": "https://app.example/pay,myapp://paid"})
-    try:
-        one.start()
+    with bank_with({"HaloBuzzAdminEmail": BOSS, "HaloBuzzPaySandbox": "on",
+                    "HaloBuzzPaymentReturn": "https://app.example/pay,myapp://paid"}) as one:
         for added in ("added 21 prices", "added 0 prices"):
             assert added in ctl(one, "seed")
-        alive.append(one)
         yield one
-        alive.remove(one)
-        one.stop()
-        judge(one, ())
-    finally:
-        if one in alive:
-            alive.remove(one)
-        one.kill()
-        one.remove()
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +38,7 @@ def people(shop):
 
 @pytest.fixture(scope="module")
 def boss(shop, people):
-    boss = people.make(username="theboss", email_address=BOSS)
-    code = Mails(shop).code(BOSS)
-    assert boss.post("/api/v1/auth/email/verify", {"code": code}).status_code == 200
-    return boss.login()
+    return boss_of(shop, people, BOSS)
 
 
 @pytest.fixture

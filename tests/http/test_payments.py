@@ -14,8 +14,9 @@ from urllib.parse import quote, urlencode, urlsplit
 import pytest
 
 from hb_client import Client, assert_problem
+from hb_finance import bank_with, boss_of
 from hb_race import at_once
-from hb_users import Mails, Users
+from hb_users import Users
 from sim_deliver import signature
 from sim_stripe import WEBHOOK_SECRET
 
@@ -40,27 +41,16 @@ def sim(sim_process):
 
 @pytest.fixture(scope="module")
 def shop(sim_process):
-    from conftest import alive, judge
-    from hb_httpd import Httpd
-    one = Httpd(settings={"HaloBuzzAdminEmail": BOSS, "HaloBuzzAuthStaffTOTP": "off",
-                          "HaloBuzzPaymentTimeout": "2s",
-                          "HaloBuzzPaymentReturn": "https://app.example/pay,myapp://paid"})
-    sim_process.reset()
-    one.settings.update(sim_process.settings(one.root))
-    try:
-        one.start()
+    def prepare(one):
+        sim_process.reset()
+        one.settings.update(sim_process.settings(one.root))
+
+    with bank_with({"HaloBuzzAdminEmail": BOSS, "HaloBuzzPaymentTimeout": "2s",
+                    "HaloBuzzPaymentReturn": "https://app.example/pay,myapp://paid"},
+                   prepare) as one:
         one.ctl_settings = os.path.join(one.root, "run", "halobuzz-settings")
         ctl(one, "seed")
-        alive.append(one)
         yield one
-        alive.remove(one)
-        one.stop()
-        judge(one, ())
-    finally:
-        if one in alive:
-            alive.remove(one)
-        one.kill()
-        one.remove()
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +60,7 @@ def people(shop):
 
 @pytest.fixture(scope="module")
 def boss(shop, people):
-    boss = people.make(username="theboss", email_address=BOSS)
-    code = Mails(shop).code(BOSS)
-    assert boss.post("/api/v1/auth/email/verify", {"code": code}).status_code == 200
-    return boss.login()
+    return boss_of(shop, people, BOSS)
 
 
 @pytest.fixture

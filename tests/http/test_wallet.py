@@ -8,8 +8,9 @@ import os
 import pytest
 
 from hb_client import Client, assert_problem
+from hb_finance import bank_with, boss_of
 from hb_race import at_once
-from hb_users import Mails, Users
+from hb_users import Users
 
 BOSS = "boss@halobuzz.test"
 NOBODY = "65a1b2c3d4e5f60718293a4b"
@@ -18,21 +19,8 @@ NOBODY = "65a1b2c3d4e5f60718293a4b"
 @pytest.fixture(scope="module")
 def bank():
     """A server on which staff need no second factor."""
-    from conftest import alive, judge
-    from hb_httpd import Httpd
-    one = Httpd(settings={"HaloBuzzAdminEmail": BOSS, "HaloBuzzAuthStaffTOTP": "off"})
-    try:
-        one.start()
-        alive.append(one)
+    with bank_with({"HaloBuzzAdminEmail": BOSS}) as one:
         yield one
-        alive.remove(one)
-        one.stop()
-        judge(one, ())
-    finally:
-        if one in alive:
-            alive.remove(one)
-        one.kill()
-        one.remove()
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +30,7 @@ def people(bank):
 
 @pytest.fixture(scope="module")
 def boss(bank, people):
-    boss = people.make(username="theboss", email_address=BOSS)
-    code = Mails(bank).code(BOSS)
-    assert boss.post("/api/v1/auth/email/verify", {"code": code}).status_code == 200
-    return boss.login()
+    return boss_of(bank, people, BOSS)
 
 
 @pytest.fixture
