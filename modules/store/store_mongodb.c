@@ -223,7 +223,6 @@ static apr_status_t mongo_walk(void *self, hb_op_t *op, hb_collection_e in, cons
     apr_pool_create(&next, op->pool);
     while (n == WALK_PAGE && rv == APR_SUCCESS
            && (rv = mongo_take(&call, self, op)) == APR_SUCCESS) {
-        call.is_long = 1;
         apr_pool_clear(next);
         rv = walk_page(&n, &cond.value, &call, &query, fn, baton, next);
         mongo_give(&call, rv != HB_E_STORE_DOWN);

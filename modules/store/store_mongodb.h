@@ -44,7 +44,7 @@ typedef struct mongo_t {
     apr_int64_t complained_at[4];
     apr_int64_t crowded_until;  /* transactions collided just now: let one at a time try */
     pthread_mutex_t turn;       /* of those transactions; never taken with lock held */
-    apr_int64_t n_commands, n_failed, n_commits, n_retries, usec;
+    apr_int64_t n_commands, n_failed, n_retries, usec;
 } mongo_t;
 
 /** The driver's transaction; op->tx points at its head. */
@@ -72,7 +72,6 @@ typedef struct mongo_call_t {
     mongoc_client_t *client;
     const bson_t *opts;         /* to be given to every command; has the session inside one */
     mongo_tx_t *tx;             /* NULL outside */
-    int is_long;                /* may take its time: nobody concludes anything from it */
 } mongo_call_t;
 
 apr_status_t mongo_take(mongo_call_t *call, mongo_t *self, hb_op_t *op);

@@ -249,7 +249,6 @@ apr_status_t store_mongodb_verify(void *self, apr_int64_t *findings, hb_op_t *op
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    call.is_long = 1;
     mongo_layout_check(self, call.client, op->pool, found, &in);
     for (s = HB_SHAPE_NONE + 1; s < HB_SHAPE_COUNT && rv == APR_SUCCESS && !in.stopped; s++) {
         if (hb_shape(s)->role == HB_IS_COLLECTION) {
