@@ -13,6 +13,7 @@
 
 #include "hb_metrics.h"
 #include "hb_plugin.h"
+#include "hb_redis_url.h"
 
 extern const hb_bus_driver_t bus_local_driver;
 
@@ -300,11 +301,16 @@ const char *hb_bus_url_check(const char *url, apr_pool_t *pool)
 {
     const backend_t *backend = backend_of(url);
     const char *accepted = NULL;
+    hb_redis_url_t redis;
     int i;
 
+    if (backend != NULL && backend->plugin != NULL) {
+        const char *why = hb_redis_url_read(&redis, url, pool);
+
+        return why != NULL ? why : hb_plugin_missing(backend->plugin, backend->package, pool);
+    }
     if (backend != NULL) {
-        return backend->plugin != NULL
-            ? hb_plugin_missing(backend->plugin, backend->package, pool) : NULL;
+        return NULL;
     }
     for (i = 0; i < N_BACKENDS; i++) {
         accepted = accepted == NULL ? backends[i].accepts

@@ -11,6 +11,7 @@
 
 #include "hb_error.h"
 #include "hb_plugin.h"
+#include "hb_redis_url.h"
 
 struct hb_cache_t {
     const hb_cache_driver_t *driver;    /* NULL while down */
@@ -55,19 +56,20 @@ const char *hb_cache_url_check(const char *url, apr_pool_t *pool)
 {
     const backend_t *backend = backend_of(url);
     const char *accepted = "";
+    hb_redis_url_t redis;
     int i;
 
     if (backend != NULL && backend->driver == &hb_cache_shm && url[strlen("shm:")] != '\0') {
         return apr_psprintf(pool, "\"%s\": shm: takes nothing behind the colon; its size is "
                             "HaloBuzzCacheSize", url);
     }
-    if (backend != NULL) {
-        return backend->plugin != NULL
-            ? hb_plugin_missing(backend->plugin, backend->package, pool) : NULL;
+    if ((backend != NULL && backend->plugin != NULL) || strncmp(url, "rediss:", 7) == 0) {
+        const char *why = hb_redis_url_read(&redis, url, pool);
+
+        return why != NULL ? why : hb_plugin_missing(backend->plugin, backend->package, pool);
     }
-    if (strncmp(url, "rediss:", 7) == 0) {
-        return "rediss: is Redis over TLS, which Debian 12's hiredis does not have; put stunnel or a "
-            "private network between this host and Redis, and use redis://";
+    if (backend != NULL) {
+        return NULL;
     }
     for (i = 0; i < N_BACKENDS; i++) {
         accepted = apr_pstrcat(pool, accepted, i > 0 ? ", " : "", backends[i].accepts, NULL);

@@ -11,7 +11,8 @@
 #include <apr_strings.h>
 #include <openssl/evp.h>
 
-#define PORT_DEFAULT 6379
+#include "hb_redis_url.h"
+
 #define KEPT_MOST 64
 #define WORDS_MOST 16
 #define BACKOFF_FIRST_USEC 100000
@@ -19,9 +20,10 @@
 
 struct redis_t {
     hb_site_t *site;
-    const char *what, *host, *user, *password, *db, *prefix;
+    const char *what;
+    hb_redis_url_t url;
     const char *where;          /* host:port for log lines */
-    int port, wait_msec;
+    int wait_msec;
     pthread_mutex_t lock;       /* of what follows */
     pid_t pid;                  /* connections do not survive a fork */
     redisContext *kept[KEPT_MOST];
@@ -36,95 +38,6 @@ static apr_int64_t now_usec(void)
 
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (apr_int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-/* --- the URL --- */
-
-static int hex_of(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
-        : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* %xx become bytes, in place. */
-static const char *unescape(char *text)
-{
-    char *to = text, *from;
-
-    for (from = text; *from != '\0'; from++) {
-        if (*from == '%' && hex_of(from[1]) >= 0 && hex_of(from[2]) >= 0) {
-            *to++ = (char)(hex_of(from[1]) << 4 | hex_of(from[2]));
-            from += 2;
-        }
-        else {
-            *to++ = *from;
-        }
-    }
-    *to = '\0';
-    return text;
-}
-
-/* NULL, or what is wrong with it; never repeats the URL, which may hold a password. */
-static const char *read_url(redis_t *redis, const char *url, apr_pool_t *pool)
-{
-    char *rest, *at, *path, *query, *colon;
-
-    if (strncmp(url, "rediss://", 9) == 0) {
-        return "rediss: needs a hiredis with TLS, which Debian 12 does not have; put stunnel or a "
-            "private network between this host and Redis, and use redis://";
-    }
-    if (strncmp(url, "redis://", 8) != 0) {
-        return "it has to begin with redis://";
-    }
-    rest = apr_pstrdup(pool, url + 8);
-    query = strchr(rest, '?');
-    if (query != NULL) {
-        *query++ = '\0';
-        if (strncmp(query, "prefix=", 7) != 0) {
-            return "the only option behind ? is prefix=";
-        }
-        redis->prefix = unescape(query + 7);
-    }
-    path = strchr(rest, '/');
-    if (path != NULL) {
-        *path++ = '\0';
-        if (strspn(path, "0123456789") != strlen(path)) {
-            return "behind the host stands the number of a database";
-        }
-        redis->db = *path != '\0' ? path : NULL;
-    }
-    at = strrchr(rest, '@');
-    if (at != NULL) {
-        *at = '\0';
-        colon = strchr(rest, ':');
-        if (colon != NULL) {
-            *colon++ = '\0';
-            redis->password = unescape(colon);
-        }
-        redis->user = *rest != '\0' ? unescape(rest) : NULL;
-        if (redis->password == NULL) {
-            return "before @ stands user:password, or :password";
-        }
-        rest = at + 1;
-    }
-    redis->port = PORT_DEFAULT;
-    colon = *rest == '[' ? strstr(rest, "]:") : strrchr(rest, ':');
-    if (colon != NULL) {
-        if (*rest == '[') {
-            *colon++ = '\0';
-        }
-        *colon++ = '\0';
-        redis->port = atoi(colon);
-    }
-    if (*rest == '[') {
-        rest++;
-        rest[strcspn(rest, "]")] = '\0';
-    }
-    redis->host = rest;
-    if (*rest == '\0' || redis->port < 1 || redis->port > 65535) {
-        return "it names no host, or a port that is none";
-    }
-    return NULL;
 }
 
 /* --- connections --- */
@@ -142,17 +55,17 @@ static int is_ok(redisReply *reply)
 redisContext *redis_connect(redis_t *redis, int wait_msec)
 {
     const struct timeval wait = { wait_msec / 1000, wait_msec % 1000 * 1000 };
-    redisContext *context = redisConnectWithTimeout(redis->host, redis->port, wait);
+    redisContext *context = redisConnectWithTimeout(redis->url.host, redis->url.port, wait);
     int good = context != NULL && context->err == 0
         && redisSetTimeout(context, wait) == REDIS_OK;
 
-    if (good && redis->password != NULL) {
-        good = redis->user != NULL
-            ? is_ok(redisCommand(context, "AUTH %s %s", redis->user, redis->password))
-            : is_ok(redisCommand(context, "AUTH %s", redis->password));
+    if (good && redis->url.password != NULL) {
+        good = redis->url.user != NULL
+            ? is_ok(redisCommand(context, "AUTH %s %s", redis->url.user, redis->url.password))
+            : is_ok(redisCommand(context, "AUTH %s", redis->url.password));
     }
-    if (good && redis->db != NULL) {
-        good = is_ok(redisCommand(context, "SELECT %s", redis->db));
+    if (good && redis->url.db != NULL) {
+        good = is_ok(redisCommand(context, "SELECT %s", redis->url.db));
     }
     if (good) {
         redisEnableKeepAlive(context);
@@ -322,7 +235,7 @@ apr_status_t redis_script(redisReply **reply, redis_t *redis, redis_script_t *sc
 {
     const char *words[WORDS_MOST] = { "EVALSHA", script->sha, "1" };
     size_t sizes[WORDS_MOST] = { 7, 40, 1 };
-    size_t n_prefix = strlen(redis->prefix);
+    size_t n_prefix = strlen(redis->url.prefix);
     char *whole, small[256];
     apr_status_t rv;
     int i;
@@ -331,7 +244,7 @@ apr_status_t redis_script(redisReply **reply, redis_t *redis, redis_script_t *sc
     if (whole == NULL) {
         return APR_ENOMEM;
     }
-    memcpy(whole, redis->prefix, n_prefix);
+    memcpy(whole, redis->url.prefix, n_prefix);
     memcpy(whole + n_prefix, key, key_len);
     words[3] = whole;
     sizes[3] = n_prefix + key_len;
@@ -376,16 +289,15 @@ apr_status_t redis_open(redis_t **out, hb_site_t *site, const char *url, const c
 
     redis->site = site;
     redis->what = what;
-    redis->prefix = "";
     redis->pid = getpid();
     redis->wait_msec = (int)(site->settings->redis_timeout / 1000);
     redis->wait_msec = redis->wait_msec > 0 ? redis->wait_msec : 1;
-    why = read_url(redis, url, pool);
+    why = hb_redis_url_read(&redis->url, url, pool);
     if (why != NULL) {
         hb_log_to(&site->log, HB_LOG_ERR, 0, HBLOGNO(09502) "the URL of Redis (%s): %s", what, why);
         return HB_E_CONFIG;
     }
-    redis->where = apr_psprintf(pool, "%s:%d", redis->host, redis->port);
+    redis->where = apr_psprintf(pool, "%s:%d", redis->url.host, redis->url.port);
     pthread_mutex_init(&redis->lock, NULL);
     apr_pool_cleanup_register(pool, redis, close_all, apr_pool_cleanup_null);
     *out = redis;
@@ -394,7 +306,7 @@ apr_status_t redis_open(redis_t **out, hb_site_t *site, const char *url, const c
 
 const char *redis_prefix(const redis_t *redis)
 {
-    return redis->prefix;
+    return redis->url.prefix;
 }
 
 hb_site_t *redis_site(const redis_t *redis)

@@ -9,6 +9,11 @@ WRONG = [
     # given, what the message has to name
     ('HaloBuzzStore mysql://x', ["HaloBuzzStore", "mysql", "sqlite:"]),
     ('HaloBuzzCache memcached:x', ["HaloBuzzCache", "memcached", "shm:"]),
+    ('HaloBuzzCache redis://host:99999', ["HaloBuzzCache", "port"]),
+    ('HaloBuzzCache redis://host/x', ["HaloBuzzCache", "number of a database"]),
+    ('HaloBuzzCache redis://host?db=1', ["HaloBuzzCache", "prefix="]),
+    ('HaloBuzzCache rediss://host', ["HaloBuzzCache", "stunnel"]),
+    ('HaloBuzzBus redis://', ["HaloBuzzBus", "no host"]),
     ('HaloBuzzPasswordCost 3', ["HaloBuzzPasswordCost", "3", "4", "17"]),
     ('HaloBuzzPasswordCost ten', ["HaloBuzzPasswordCost", "ten"]),
     ('HaloBuzzPasswordCost 99999999999999999999', ["HaloBuzzPasswordCost"]),
