@@ -33,8 +33,15 @@ apr_time_t hb_time_from_msec(apr_int64_t msec);
 /** A day that exists, as YYYY-MM-DD? */
 int hb_date_is_valid(const char *text);
 
+/** Days since 1970-01-01 of a day of the Gregorian calendar, and back. */
+apr_int64_t hb_date_to_days(int year, int month, int day);
+void hb_date_from_days(int *year, int *month, int *day, apr_int64_t days);
+
+/** The numbers of a day that exists, as YYYY-MM-DD; gives 0 when it is none. */
+int hb_date_read(int *year, int *month, int *day, const char *text);
+
 /**
- * An IANA zone ("Australia/Sydney", "UTC")? Looked up in the system's zone files; where
+ * An IANA zone ("Australia/Sydney", "UTC"; its local times are hb_zone.h's)? Looked up in the system's zone files; where
  * those are missing, anything of the right form passes. May read one small file.
  */
 int hb_zone_is_valid(const char *name);

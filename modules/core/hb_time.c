@@ -29,7 +29,7 @@ static apr_int64_t floor_div(apr_int64_t a, apr_int64_t b)
  * Days since 1970-01-01 of a day of the Gregorian calendar. Years start in March here, so
  * that the leap day is the last of its year and months follow the pattern (153 m + 2) / 5.
  */
-static apr_int64_t days_of(int year, int month, int day)
+apr_int64_t hb_date_to_days(int year, int month, int day)
 {
     int y = month <= 2 ? year - 1 : year;
     apr_int64_t era = floor_div(y, 400);
@@ -41,7 +41,7 @@ static apr_int64_t days_of(int year, int month, int day)
     return era * 146097 + day_of_era - 719468;
 }
 
-static void day_parts(int *year, int *month, int *day, apr_int64_t days)
+void hb_date_from_days(int *year, int *month, int *day, apr_int64_t days)
 {
     apr_int64_t shifted = days + 719468;
     apr_int64_t era = floor_div(shifted, 146097);
@@ -81,7 +81,7 @@ const char *hb_time_write(char text[HB_TIME_BYTES], apr_time_t when)
     }
     days = floor_div(sec, DAY_SEC);
     of_day = (int)(sec - days * DAY_SEC);
-    day_parts(&year, &month, &day, days);
+    hb_date_from_days(&year, &month, &day, days);
     memcpy(text, "0000-00-00T00:00:00.000Z", HB_TIME_BYTES);
     put_digits(text, year, 4);
     put_digits(text + 5, month, 2);
@@ -179,7 +179,7 @@ int hb_time_read(apr_time_t *when, const char *text)
     if (*text != '\0') {
         return 0;
     }
-    sec = days_of(year, month, day) * DAY_SEC + hour * 3600 + minute * 60
+    sec = hb_date_to_days(year, month, day) * DAY_SEC + hour * 3600 + minute * 60
           + (second == 60 ? 59 : second) - sign * (zone_hour * 3600 + zone_minute * 60);
     *when = sec * APR_USEC_PER_SEC + usec;
     return 1;
@@ -198,12 +198,18 @@ apr_time_t hb_time_from_msec(apr_int64_t msec)
     return msec * 1000;
 }
 
+int hb_date_read(int *year, int *month, int *day, const char *text)
+{
+    const char *end = get_date(year, month, day, text);
+
+    return end != NULL && *end == '\0';
+}
+
 int hb_date_is_valid(const char *text)
 {
     int year, month, day;
-    const char *end = get_date(&year, &month, &day, text);
 
-    return end != NULL && *end == '\0';
+    return hb_date_read(&year, &month, &day, text);
 }
 
 /*
