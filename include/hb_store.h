@@ -125,6 +125,35 @@ apr_status_t hb_store_walk(hb_op_t *op, hb_collection_e in, const char *field,
                            const hb_value_t *above, hb_store_walk_fn *fn, void *baton);
 
 /**
+ * One text field of all that a query finds, without making documents of them: for sets of users
+ * and the like. Its order and limit hold, 0 is no limit and the cursor is ignored; what lacks
+ * the field is left out. Keeps a connection until the last: look for a part at a time.
+ * @param field  "_id", or a field of text
+ * @param fn     must not call the store, and returns not 0 to stop; text is gone afterwards
+ */
+typedef int hb_store_value_fn(void *baton, const char *text);
+apr_status_t hb_store_values(hb_op_t *op, const hb_query_t *query, const char *field,
+                             hb_store_value_fn *fn, void *baton);
+
+/** What hb_store_groups() counted of one pair of values. */
+typedef struct hb_group_t {
+    const char *keys[2];        /* "" for a missing one */
+    apr_int64_t n;
+    apr_int64_t sum;
+} hb_group_t;
+
+/**
+ * Count what a query finds by the values of up to two text fields, and add up an integer of it;
+ * the store does it. In the order of the values; order, limit and cursor of the query are ignored.
+ * @param by     two fields, NULL for none; they should have few values
+ * @param sum    an integer field, or NULL
+ * @param n      0 when nothing is found
+ * Fails when a sum leaves 64 bits.
+ */
+apr_status_t hb_store_groups(hb_group_t **groups, int *n, hb_op_t *op, const hb_query_t *query,
+                             const char *const by[2], const char *sum);
+
+/**
  * Add a document. Its "_id" is used when it has one, else one is made and set.
  * @param index  set to the name of the unique index (hb_schema.def; "_id" for the id) when
  *               it returns HB_E_STORE_DUPLICATE; may be NULL
@@ -242,6 +271,10 @@ typedef struct hb_store_driver_t {
                             hb_json_t *doc);
     apr_status_t (*walk)(void *self, hb_op_t *op, hb_collection_e in, const char *field,
                          const hb_value_t *above, hb_store_walk_fn *fn, void *baton);
+    apr_status_t (*values)(void *self, hb_op_t *op, const hb_query_t *query,
+                           const char *field, hb_store_value_fn *fn, void *baton);
+    apr_status_t (*groups)(void *self, hb_group_t **groups, int *n, hb_op_t *op,
+                           const hb_query_t *query, const char *const by[2], const char *sum);
     apr_status_t (*change_all)(void *self, apr_int64_t *n, hb_op_t *op,
                                const hb_query_t *query, const hb_edit_t *edits, int n_edits);
     apr_status_t (*remove)(void *self, hb_op_t *op, hb_collection_e in, const char *id,

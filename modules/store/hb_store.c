@@ -521,6 +521,56 @@ apr_status_t hb_store_walk(hb_op_t *op, hb_collection_e in, const char *field,
                NULL);
 }
 
+apr_status_t hb_store_values(hb_op_t *op, const hb_query_t *query, const char *field,
+                             hb_store_value_fn *fn, void *baton)
+{
+    apr_status_t rv = hb_store_check_query(op, "values", query);
+    call_t call;
+
+    if (rv == APR_SUCCESS) {
+        rv = hb_store_check_field(op, "values", query->in, field, HB_STORE_TEXT);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = begin(&call, op, "values", query->in, HB_M_STORE_READS);
+    }
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    call.is_long = 1;
+    return end(&call, call.store->driver->values(call.self, op, query, field, fn, baton),
+               query);
+}
+
+apr_status_t hb_store_groups(hb_group_t **groups, int *n, hb_op_t *op, const hb_query_t *query,
+                             const char *const by[2], const char *sum)
+{
+    apr_status_t rv;
+    hb_query_t q = *query;
+    call_t call;
+    int i;
+
+    *groups = NULL;
+    *n = 0;
+    q.sort[0].field = q.sort[1].field = NULL;
+    rv = hb_store_check_query(op, "groups", &q);
+    for (i = 0; i < 2 && rv == APR_SUCCESS; i++) {
+        if (by[i] != NULL) {
+            rv = hb_store_check_field(op, "groups", q.in, by[i], HB_STORE_TEXT);
+        }
+    }
+    if (rv == APR_SUCCESS && sum != NULL) {
+        rv = hb_store_check_field(op, "groups", q.in, sum, HB_STORE_INTEGER);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = begin(&call, op, "groups", q.in, HB_M_STORE_READS);
+    }
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    call.is_long = 1;
+    return end(&call, call.store->driver->groups(call.self, groups, n, op, &q, by, sum), &q);
+}
+
 apr_status_t hb_store_change_all(apr_int64_t *n, hb_op_t *op, const hb_query_t *query,
                                  const hb_edit_t *edits, int n_edits)
 {

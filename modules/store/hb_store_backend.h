@@ -77,6 +77,10 @@ apr_status_t hb_store_check_conds(hb_op_t *op, const char *what, hb_collection_e
                                   const hb_cond_t *conds, int n_conds);
 apr_status_t hb_store_check_edits(hb_op_t *op, const char *what, hb_collection_e in,
                                   const hb_edit_t *edits, int n_edits);
+/** Is it a field of this sort? */
+typedef enum hb_store_sort_e { HB_STORE_TEXT, HB_STORE_INTEGER } hb_store_sort_e;
+apr_status_t hb_store_check_field(hb_op_t *op, const char *what, hb_collection_e in,
+                                  const char *field, hb_store_sort_e wanted);
 apr_status_t hb_store_check_doc(hb_op_t *op, const char *what, hb_collection_e in,
                                 const hb_json_t *doc);
 

@@ -222,6 +222,43 @@ apr_status_t hb_store_check_query(hb_op_t *op, const char *what, const hb_query_
     return rv;
 }
 
+/* "analytics.watchSec": a member of a field that holds another shape. */
+static const hb_field_row_t *member_row(hb_collection_e in, const char *path)
+{
+    const char *dot = strchr(path, '.');
+    const hb_shape_row_t *shape = hb_shape(in);
+    const hb_shape_row_t *inner;
+    int i;
+
+    for (i = 0; dot != NULL && i < shape->n_fields; i++) {
+        const hb_field_row_t *row = &shape->fields[i];
+
+        if (row->kind == HB_KIND_OBJECT && strlen(row->path) == (apr_size_t)(dot - path)
+            && strncmp(row->path, path, (apr_size_t)(dot - path)) == 0) {
+            inner = hb_shape_by_name(row->extra);
+            return inner != NULL ? hb_shape_field(inner->shape, dot + 1) : NULL;
+        }
+    }
+    return NULL;
+}
+
+apr_status_t hb_store_check_field(hb_op_t *op, const char *what, hb_collection_e in,
+                                  const char *field, hb_store_sort_e wanted)
+{
+    const hb_field_row_t *row;
+
+    if (wanted == HB_STORE_TEXT && strcmp(field, "_id") == 0) {
+        return APR_SUCCESS;
+    }
+    row = hb_shape_field(in, field);
+    row = row != NULL ? row : member_row(in, field);
+    if (row == NULL) {
+        return mistake(op, what, in, field, "hb_schema.def has no such field");
+    }
+    return sort_of(row->kind) == (wanted == HB_STORE_TEXT ? IS_TEXT : IS_INTEGER) ? APR_SUCCESS
+        : mistake(op, what, in, field, "the field is of another kind");
+}
+
 static int edit_fits(sort_of_field_e sort, const hb_edit_t *edit)
 {
     const hb_value_t *value = &edit->value;

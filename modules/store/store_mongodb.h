@@ -7,6 +7,7 @@
  *   store_mongodb.c         the driver: get, find, insert, change, remove, walk
  *   store_mongodb_tx.c      transactions: sessions, retries, parts that are undone alone
  *   store_mongodb_bson.c    documents and queries become BSON and back
+ *   store_mongodb_groups.c  single fields and sums of many records
  *   store_mongodb_open.c    the server: URL, pool, who is let through while it does not answer
  *   store_mongodb_layout.c  collections, indexes, views
  *   store_mongodb_keep.c    ping, verify, stats, errors
@@ -123,6 +124,14 @@ void mongo_filter_id(bson_t *filter, const char *id);
 void mongo_sort(bson_t *sort, const hb_query_t *query);
 /** The least value a field of this kind can have, so that {$gte} means: it is there. */
 void mongo_append_least(bson_t *to, const char *key, hb_kind_e kind);
+
+/* --- store_mongodb_groups.c --- */
+
+apr_status_t store_mongodb_values(void *self, hb_op_t *op, const hb_query_t *query,
+                                  const char *field, hb_store_value_fn *fn, void *baton);
+apr_status_t store_mongodb_groups(void *self, hb_group_t **groups, int *n, hb_op_t *op,
+                                  const hb_query_t *query, const char *const by[2],
+                                  const char *sum);
 
 /* --- store_mongodb_tx.c --- */
 

@@ -10,6 +10,7 @@
  *   store_sqlite_columns.c the columns that indexes are on
  *   store_sqlite_lock.c    the lock that writers of all processes queue on
  *   store_sqlite_group.c   writers of this process share commits
+ *   store_sqlite_groups.c  single fields and sums of many records
  *   store_sqlite_keep.c    ping, backup, verify, stats
  *
  * A collection is a table (seq, id, "$.field" ..., doc); doc is the JSON without "_id", and each
@@ -116,6 +117,7 @@ void store_readers_close(store_sqlite_t *self);
 /** A kept statement, made when it is new; NULL with SQLite's error in conn. */
 #define STORE_STMT_LOOK 1       /* complain when its plan walks a table or sorts */
 #define STORE_STMT_WALKS 2      /* walking an index in order is what it is for */
+#define STORE_STMT_SORTS 4      /* few values are sorted at the end */
 sqlite3_stmt *store_stmt(store_sqlite_t *self, store_conn_t *conn, const char *sql, int flags);
 /** The kept statement that reads seq, doc of a collection by id. */
 sqlite3_stmt *store_stmt_get(store_sqlite_t *self, store_conn_t *conn, hb_collection_e in);
@@ -226,6 +228,14 @@ apr_status_t store_write(store_sqlite_t *self, hb_op_t *op, store_write_fn *fn, 
                          int is_many, apr_interval_time_t wait);
 /** Checkpoint what this process wrote, unless others are busy; closes the writer. */
 void store_group_close(store_sqlite_t *self);
+
+/* --- store_sqlite_groups.c --- */
+
+apr_status_t store_sqlite_values(void *self, hb_op_t *op, const hb_query_t *query,
+                                 const char *field, hb_store_value_fn *fn, void *baton);
+apr_status_t store_sqlite_groups(void *self, hb_group_t **groups, int *n, hb_op_t *op,
+                                 const hb_query_t *query, const char *const by[2],
+                                 const char *sum);
 
 /* --- store_sqlite_keep.c --- */
 

@@ -218,7 +218,7 @@ static void look_at_plan(store_sqlite_t *self, store_conn_t *conn, const char *s
             if (detail == NULL) {
                 continue;
             }
-            is_sort = strstr(detail, "TEMP B-TREE") != NULL;
+            is_sort = !(flags & STORE_STMT_SORTS) && strstr(detail, "TEMP B-TREE") != NULL;
             is_walk = strncmp(detail, "SCAN ", 5) == 0
                 && strstr(detail, "VIRTUAL TABLE") == NULL
                 && !((flags & STORE_STMT_WALKS) && strstr(detail, "USING") != NULL);
