@@ -35,6 +35,7 @@ typedef struct hb_site_t {
     struct hb_keyring_t *access_keys;   /* signing keys of access tokens */
     struct hb_keyring_t *pepper_keys;   /* HMAC keys of opaque tokens and codes */
     struct hb_hashgate_t *hashgate; /* caps password hashes at once in this process */
+    const char *node;               /* id of the node that this process is (hb_node.h), or NULL */
     const char *agora_certificate;  /* secrets are read as root; NULL when not set */
     const char *smtp_password;      /* NULL when not set */
     struct hb_pay_keys_t *pay_keys; /* secrets of the payment providers */

@@ -8,6 +8,9 @@
  * Watched time without reading the records: a join takes its moment (ms since startedAt) from
  * the stream's watchMsec, a leave adds its moment. With n people still inside at moment t, all
  * have watched watchMsec + n * t.
+ *
+ * A person may be in a room by sockets at several hosts. The record lists those nodes (hb_node.h), and who
+ * leaves at one of them stays a viewer while another has him.
  */
 #ifndef HB_VIEWER_H
 #define HB_VIEWER_H
@@ -29,8 +32,21 @@
  */
 apr_status_t hb_viewer_join(hb_json_t **stream, hb_op_t *op, const char *stream_id);
 
-/** The actor leaves; not being inside is success too. HB_E_STREAM_UNKNOWN. Waits. */
+/**
+ * The same for who is in the room by a socket of this node, when others had given the node up: the
+ * record names it afterwards whatever they did meanwhile.
+ */
+apr_status_t hb_viewer_join_again(hb_op_t *op, const char *stream_id);
+
+/**
+ * The actor leaves; not being inside is success too. In a node: leaves by way of it. Elsewhere
+ * (an HTTP call, the room's moderators): altogether. HB_E_STREAM_UNKNOWN. Waits.
+ */
 apr_status_t hb_viewer_leave(hb_op_t *op, const char *stream_id);
+
+/** Somebody leaves by way of a node that is lost; nothing happens when it is not any more. Waits. */
+apr_status_t hb_viewer_leave_lost(hb_op_t *op, const char *stream_id, const char *user_id,
+                                  const char *node);
 
 /** May this user be in a room of this host? HB_E_USER_BLOCKED when either blocked the other. Waits. */
 apr_status_t hb_viewer_check_blocks(hb_op_t *op, const char *host_id, const char *user_id);

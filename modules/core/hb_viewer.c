@@ -6,6 +6,8 @@
  */
 #include "hb_viewer.h"
 
+#include <string.h>
+
 #include <apr_strings.h>
 
 #include "hb_bus.h"
@@ -20,6 +22,10 @@
 typedef struct visit_t {
     const char *stream_id;
     const char *view_id;
+    const char *user_id;
+    const char *node;           /* by way of which; NULL for none */
+    int is_lost;                /* that node, when it was looked at */
+    int is_again;               /* say in any case that it is by way of this node */
     hb_json_t *stream;          /* as it is afterwards */
     int did_change;
 } visit_t;
@@ -61,7 +67,7 @@ static void tell_moved(hb_op_t *op, const visit_t *visit, int is_in)
 
     hb_stream_rank(op, visit->stream);
     hb_stream_tell_metrics(op, visit->stream);
-    if (hb_user_load(&user, op, op->actor.user_id) != APR_SUCCESS) {
+    if (hb_user_load(&user, op, visit->user_id) != APR_SUCCESS) {
         hb_op_recover(op);      /* an account that is going away */
         return;
     }
@@ -73,6 +79,34 @@ static void tell_moved(hb_op_t *op, const visit_t *visit, int is_in)
 }
 
 /* --- in --- */
+
+static int has_node(const hb_json_t *nodes, const char *node)
+{
+    int i;
+
+    for (i = 0; i < hb_json_length(nodes); i++) {
+        if (strcmp(hb_json_string_value(hb_json_item(nodes, i)), node) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Inside already: by way of this node, too. */
+static apr_status_t note_node(hb_op_t *op, const visit_t *visit, const hb_json_t *view)
+{
+    const hb_edit_t edits[] = {
+        { "nodeId", visit->is_again ? HB_SET : HB_SET_IF_ABSENT, HB_STR(visit->node) },
+        { "nodeIds", HB_PUSH, HB_STR(visit->node) },
+    };
+    int is_noted = visit->node == NULL || has_node(hb_json_get(view, "nodeIds"), visit->node);
+
+    if (is_noted && !(visit->is_again && visit->node != NULL)) {
+        return APR_SUCCESS;
+    }
+    return hb_store_change(NULL, NULL, op, HB_C_VIEWS, visit->view_id, NULL, 0, edits,
+                           is_noted ? 1 : 2);
+}
 
 /* Write the person's record. @param is_new  set when it is their first time here */
 static apr_status_t note_join(int *is_new, int *was_inside, hb_op_t *op,
@@ -87,23 +121,34 @@ static apr_status_t note_join(int *is_new, int *was_inside, hb_op_t *op,
         view = hb_json_object_make(op->pool);
         hb_json_set_string(view, "_id", visit->view_id);
         hb_json_set_string(view, "streamId", visit->stream_id);
-        hb_json_set_string(view, "userId", op->actor.user_id);
+        hb_json_set_string(view, "userId", visit->user_id);
         hb_json_set_bool(view, "isInRoom", 1);
         hb_json_set_int(view, "joinedAt", now_msec);
         hb_json_set_int(view, "visits", 1);
+        if (visit->node != NULL) {
+            hb_json_t *nodes = hb_json_array_make(op->pool);
+
+            hb_json_push_string(nodes, visit->node);
+            hb_json_set(view, "nodeIds", nodes);
+            hb_json_set_string(view, "nodeId", visit->node);
+        }
         return hb_store_insert(NULL, op, HB_C_VIEWS, view);
     }
     if (rv == APR_SUCCESS && hb_json_bool(view, "isInRoom", 0)) {
         *was_inside = 1;
+        rv = note_node(op, visit, view);
     }
     else if (rv == APR_SUCCESS) {
         const hb_edit_t edits[] = {
             { "isInRoom", HB_SET, HB_BOOL(1) },
             { "joinedAt", HB_SET, HB_INT(now_msec) },
             { "visits", HB_INC, HB_INT(1) },
+            { "nodeId", HB_SET, HB_STR(visit->node) },
+            { "nodeIds", HB_PUSH, HB_STR(visit->node) },
         };
 
-        rv = hb_store_change(NULL, NULL, op, HB_C_VIEWS, visit->view_id, NULL, 0, edits, 3);
+        rv = hb_store_change(NULL, NULL, op, HB_C_VIEWS, visit->view_id, NULL, 0, edits,
+                             visit->node != NULL ? 5 : 3);
     }
     return rv;
 }
@@ -158,9 +203,10 @@ static apr_status_t join_tx(hb_op_t *op, void *baton)
     return rv;
 }
 
-apr_status_t hb_viewer_join(hb_json_t **stream, hb_op_t *op, const char *stream_id)
+static apr_status_t join(hb_json_t **stream, hb_op_t *op, const char *stream_id, int is_again)
 {
-    visit_t visit = { .stream_id = stream_id };
+    visit_t visit = { .stream_id = stream_id, .user_id = op->actor.user_id,
+                      .node = op->site->node, .is_again = is_again };
     apr_status_t rv;
     int tries = 3;
 
@@ -180,7 +226,81 @@ apr_status_t hb_viewer_join(hb_json_t **stream, hb_op_t *op, const char *stream_
     return rv;
 }
 
+apr_status_t hb_viewer_join(hb_json_t **stream, hb_op_t *op, const char *stream_id)
+{
+    return join(stream, op, stream_id, 0);
+}
+
+apr_status_t hb_viewer_join_again(hb_op_t *op, const char *stream_id)
+{
+    hb_json_t *stream;
+
+    return join(&stream, op, stream_id, 1);
+}
+
 /* --- out --- */
+
+/* Those who are left of a view's nodes when this one goes; NULL when none is. A node without record is
+ * lost, or will bring its viewers in again. */
+static apr_status_t other_nodes(hb_json_t **others, hb_op_t *op, const visit_t *visit,
+                                const hb_json_t *nodes)
+{
+    int i;
+
+    *others = NULL;
+    for (i = 0; i < hb_json_length(nodes); i++) {
+        const char *node = hb_json_string_value(hb_json_item(nodes, i));
+        int is_known;
+        apr_status_t rv;
+
+        if (strcmp(node, visit->node) == 0) {
+            continue;
+        }
+        rv = has(&is_known, op, HB_C_NODES, node);
+        if (rv != APR_SUCCESS) {
+            return rv;
+        }
+        if (is_known && *others == NULL) {
+            *others = hb_json_array_make(op->pool);
+        }
+        if (is_known) {
+            hb_json_push_string(*others, node);
+        }
+    }
+    return APR_SUCCESS;
+}
+
+/* Does he stay by way of others, or is this not the node's to say? */
+static apr_status_t stay(int *stays, hb_op_t *op, const visit_t *visit, const hb_json_t *view)
+{
+    const hb_json_t *nodes = hb_json_get(view, "nodeIds");
+    hb_json_t *others, *node;
+    apr_status_t rv;
+
+    *stays = 0;
+    if (visit->is_lost) {
+        rv = hb_store_get(&node, op, HB_C_NODES, visit->node);
+        *stays = rv == HB_E_STORE_MISSING
+            || (rv == APR_SUCCESS && !hb_json_bool(node, "isLost", 0));
+        if (rv != APR_SUCCESS || *stays) {
+            return rv == HB_E_STORE_MISSING ? APR_SUCCESS : rv;
+        }
+    }
+    if (visit->node == NULL || hb_json_length(nodes) == 0) {
+        return APR_SUCCESS;
+    }
+    rv = other_nodes(&others, op, visit, nodes);
+    *stays = others != NULL;
+    if (rv == APR_SUCCESS && *stays && has_node(nodes, visit->node)) {
+        const hb_edit_t edits[] = {
+            { "nodeIds", HB_SET, HB_DOC(others) },
+            { "nodeId", HB_SET, HB_STR(hb_json_string_value(hb_json_item(others, 0))) },
+        };
+
+        rv = hb_store_change(NULL, NULL, op, HB_C_VIEWS, visit->view_id, NULL, 0, edits, 2);
+    }
+    return rv;
+}
 
 static apr_status_t leave_tx(hb_op_t *op, void *baton)
 {
@@ -188,6 +308,7 @@ static apr_status_t leave_tx(hb_op_t *op, void *baton)
     apr_int64_t now_msec = apr_time_as_msec(op->now), started_at;
     hb_json_t *view;
     apr_status_t rv;
+    int stays;
 
     visit->did_change = 0;
     rv = hb_stream_get(&visit->stream, op, visit->stream_id);
@@ -197,6 +318,12 @@ static apr_status_t leave_tx(hb_op_t *op, void *baton)
     rv = hb_store_get(&view, op, HB_C_VIEWS, visit->view_id);
     if (rv == HB_E_STORE_MISSING || (rv == APR_SUCCESS && !hb_json_bool(view, "isInRoom", 0))) {
         return APR_SUCCESS;
+    }
+    if (rv == APR_SUCCESS) {
+        rv = stay(&stays, op, visit, view);
+        if (rv != APR_SUCCESS || stays) {
+            return rv;
+        }
     }
     if (rv == APR_SUCCESS) {
         apr_int64_t joined_at = hb_json_int(view, "joinedAt", 0);
@@ -209,9 +336,11 @@ static apr_status_t leave_tx(hb_op_t *op, void *baton)
         const hb_edit_t edits[] = {
             { "isInRoom", HB_UNSET, HB_NIL },
             { "leftAt", HB_SET, HB_INT(now_msec) },
+            { "nodeId", HB_UNSET, HB_NIL },
+            { "nodeIds", HB_UNSET, HB_NIL },
         };
 
-        rv = hb_store_change(NULL, NULL, op, HB_C_VIEWS, visit->view_id, NULL, 0, edits, 2);
+        rv = hb_store_change(NULL, NULL, op, HB_C_VIEWS, visit->view_id, NULL, 0, edits, 4);
     }
     if (rv == APR_SUCCESS) {
         started_at = hb_json_int(visit->stream, "startedAt", 0);
@@ -230,20 +359,35 @@ static apr_status_t leave_tx(hb_op_t *op, void *baton)
     return rv;
 }
 
+static apr_status_t leave(hb_op_t *op, visit_t *visit)
+{
+    apr_status_t rv;
+
+    visit->view_id = pair_id(op->pool, visit->stream_id, visit->user_id);
+    rv = hb_store_transact(op, leave_tx, visit);
+    if (rv == APR_SUCCESS && visit->did_change) {
+        tell_moved(op, visit, 0);
+    }
+    return rv;
+}
+
 apr_status_t hb_viewer_leave(hb_op_t *op, const char *stream_id)
 {
-    visit_t visit = { .stream_id = stream_id };
-    apr_status_t rv;
+    visit_t visit = { .stream_id = stream_id, .user_id = op->actor.user_id,
+                      .node = op->site->node };
 
     if (op->actor.user_id == NULL) {
         return hb_fail(op, HB_E_AUTH_REQUIRED, "sign in first");
     }
-    visit.view_id = pair_id(op->pool, stream_id, op->actor.user_id);
-    rv = hb_store_transact(op, leave_tx, &visit);
-    if (rv == APR_SUCCESS && visit.did_change) {
-        tell_moved(op, &visit, 0);
-    }
-    return rv;
+    return leave(op, &visit);
+}
+
+apr_status_t hb_viewer_leave_lost(hb_op_t *op, const char *stream_id, const char *user_id,
+                                  const char *node)
+{
+    visit_t visit = { .stream_id = stream_id, .user_id = user_id, .node = node, .is_lost = 1 };
+
+    return leave(op, &visit);
 }
 
 apr_status_t hb_viewer_leave_all(hb_op_t *op, const char *stream_id, apr_int64_t now_msec)
@@ -256,7 +400,9 @@ apr_status_t hb_viewer_leave_all(hb_op_t *op, const char *stream_id, apr_int64_t
     const hb_edit_t edits[] = {
         { "isInRoom", HB_UNSET, HB_NIL },
         { "leftAt", HB_SET, HB_INT(now_msec) },
+        { "nodeId", HB_UNSET, HB_NIL },
+        { "nodeIds", HB_UNSET, HB_NIL },
     };
 
-    return hb_store_change_all(NULL, op, &query, edits, 2);
+    return hb_store_change_all(NULL, op, &query, edits, 4);
 }

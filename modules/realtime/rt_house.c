@@ -91,6 +91,7 @@ apr_status_t rt_house_make(rt_house_t **house, hb_site_t *site, apr_pool_t *pool
     made->sockets = apr_pcalloc(pool, sizeof(*made->sockets)
                                 * (apr_size_t)settings->realtime_remembered);
     rt_recover_each(made->recover, assume_viewers, made);
+    made->node = rt_node_make(site, made->viewers, pool);
     *house = made;
     return APR_SUCCESS;
 }
@@ -221,6 +222,7 @@ static void tick(void *app, rt_loop_t *loop)
         if (rt_loop_index(loop) == 0) {
             rt_viewers_due(hub->house->viewers, (apr_uint64_t)(hb_limit_now() / 1000),
                            viewer_is_gone, hub);
+            rt_node_tick(hub->house->node, hub->works);
         }
     }
 }

@@ -21,6 +21,7 @@
 #include "rt_app.h"
 #include "rt_beat.h"
 #include "rt_due.h"
+#include "rt_node.h"
 #include "rt_recover.h"
 #include "rt_room.h"
 #include "rt_tally.h"
@@ -55,6 +56,7 @@ struct rt_house_t {
     apr_pool_t *pool;
     rt_recover_t *recover;
     rt_viewers_t *viewers;
+    rt_node_t *node;
     rt_tally_t *by_user;
     apr_uint64_t *sockets;      /* of each place in recover; other threads read it */
     char epoch[17];             /* that recover belongs to; hub 0's */

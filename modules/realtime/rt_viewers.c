@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include <apr_hash.h>
+#include <apr_strings.h>
 
 #include "hb_viewer.h"
 #include "rt_memory.h"
@@ -202,6 +203,42 @@ apr_status_t rt_viewers_join(hb_json_t **stream, rt_viewers_t *viewers, hb_op_t 
     }
     pthread_mutex_unlock(stripe);
     return rv;
+}
+
+apr_status_t rt_viewers_join_again(rt_viewers_t *viewers, hb_op_t *op, const char *stream_id)
+{
+    char key[PAIR_BYTES];
+    pthread_mutex_t *stripe;
+    apr_status_t rv = APR_SUCCESS;
+
+    key_make(key, stream_id, op->actor.user_id);
+    stripe = stripe_of(viewers, key);
+    pthread_mutex_lock(stripe);
+    if (is_anybody(viewers, key)) {
+        rv = hb_viewer_join_again(op, stream_id);
+    }
+    pthread_mutex_unlock(stripe);
+    return rv;
+}
+
+int rt_viewers_list(const rt_viewer_t **list, rt_viewers_t *viewers, apr_pool_t *pool)
+{
+    apr_hash_index_t *at;
+    rt_viewer_t *made;
+    int n = 0;
+
+    pthread_mutex_lock(&viewers->lock);
+    made = apr_palloc(pool, (apr_hash_count(viewers->pairs) + 1) * sizeof(*made));
+    for (at = apr_hash_first(pool, viewers->pairs); at != NULL; at = apr_hash_next(at)) {
+        const pair_t *pair = apr_hash_this_val(at);
+        const char *colon = strchr(pair->key, ':');
+
+        made[n].stream_id = apr_pstrmemdup(pool, pair->key, (apr_size_t)(colon - pair->key));
+        made[n++].user_id = apr_pstrdup(pool, colon + 1);
+    }
+    pthread_mutex_unlock(&viewers->lock);
+    *list = made;
+    return n;
 }
 
 void rt_viewers_assume(rt_viewers_t *viewers, const char *stream_id, const char *user_id)

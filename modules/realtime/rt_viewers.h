@@ -49,6 +49,16 @@ void rt_viewers_due(rt_viewers_t *viewers, apr_uint64_t now_msec,
 /** hb_viewer_leave() for the op's actor, unless a socket came back meanwhile. Waits. */
 apr_status_t rt_viewers_settle(rt_viewers_t *viewers, hb_op_t *op, const char *stream_id);
 
+/** hb_viewer_join_again() for the op's actor, if a socket holds the pair. Waits. */
+apr_status_t rt_viewers_join_again(rt_viewers_t *viewers, hb_op_t *op, const char *stream_id);
+
+typedef struct rt_viewer_t {
+    const char *stream_id, *user_id;
+} rt_viewer_t;
+
+/** Who is where just now, in pool; @return how many. */
+int rt_viewers_list(const rt_viewer_t **list, rt_viewers_t *viewers, apr_pool_t *pool);
+
 /** How many pairs of person and stream are held. */
 apr_size_t rt_viewers_count(rt_viewers_t *viewers);
 

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One platform on two hosts: who is at one sees, hears and is bound by what happens at the other."""
+
+import concurrent.futures
+import time
+
+import pytest
+import requests
+
+from conftest import alive, judge
+from hb_hosts import HAVE_BOTH, Hosts, at
+from hb_live import STREAMS, Live, Users
+from hb_socketio import Refused, Socket
+
+pytestmark = pytest.mark.skipif(not HAVE_BOTH, reason="needs a MongoDB and a Redis")
+
+
+@pytest.fixture(scope="module")
+def hosts():
+    two = Hosts(2, settings={"HaloBuzzRealtimeViewerGrace": "1s", "HaloBuzzRealtimeNodeLost": "4s",
+                             "HaloBuzzRateLimit health": "25/60s"})
+    try:
+        two.start()
+        alive.extend(two)
+        yield two
+        for one in two:
+            alive.remove(one)
+        two.stop()
+        for one in two:
+            judge(one, ())
+    finally:
+        two.close()
+
+
+def test_chat_and_gifts_cross(hosts):
+    a, b = hosts
+    live = Live(a)
+    user = Users(b).make()
+    here, there = Socket(a, live.host.token, join=live.id), Socket(b, user.token, join=live.id)
+    for n in range(5):
+        here.say(live.id, "from a %d" % n)
+        there.say(live.id, "from b %d" % n)
+    for one in here, there:
+        one.wait_text("from a 4")
+        one.wait_text("from b 4")
+    assert here.texts() == there.texts()
+    assert at(b, user).post(STREAMS + "/%s/messages" % live.id,
+                            json={"text": "over HTTP"}).status_code == 201
+    here.wait_text("over HTTP")
+
+    giver, gift = b.rich()
+    reply = giver.post(STREAMS + "/%s/gifts" % live.id, headers={"Idempotency-Key": "k"},
+                       json={"giftId": gift["id"], "quantity": 2})
+    assert reply.status_code == 201, reply.text
+    for one in here, there:
+        assert one.wait("gift:sent")["sender"]["username"] == giver.username
+    # The same call again, at the other host: told again, not paid again.
+    again = at(a, giver).post(STREAMS + "/%s/gifts" % live.id, headers={"Idempotency-Key": "k"},
+                              json={"giftId": gift["id"], "quantity": 2})
+    assert again.json() == reply.json()
+    assert again.headers["Idempotency-Replayed"] == "true"
+    for one in here, there:
+        one.leave()
+
+
+def viewers(hosts, live):
+    return [at(h, live.host).get(STREAMS + "/" + live.id).json()["viewers"] for h in hosts]
+
+
+def settled(what, wanted, seconds=10):
+    until = time.monotonic() + seconds
+    while what() != wanted:
+        assert time.monotonic() < until, "%r, not %r" % (what(), wanted)
+        time.sleep(0.05)
+
+
+def test_who_watches_is_counted_over_all_hosts(hosts):
+    a, b = hosts
+    live = Live(a)
+    host = Socket(a, live.host.token, join=live.id)
+    people = [Users(h).make() for h in (a, a, b, b, b)]
+    sockets = [Socket(h, p.token, join=live.id) for h, p in zip((a, a, b, b, b), people)]
+    assert viewers(hosts, live) == [5, 5]
+    host.wait("presence:update", lambda p: p["viewers"] == 5)
+    sockets[0].leave()
+    sockets[4].cut()
+    settled(lambda: viewers(hosts, live), [3, 3])
+    sockets[2].wait("presence:update", lambda p: p["viewers"] == 3)
+    for one in sockets[1:4] + [host]:
+        one.leave()
+    settled(lambda: viewers(hosts, live), [0, 0])
+
+
+def test_one_person_at_both_hosts_is_one_viewer(hosts):
+    a, b = hosts
+    live = Live(a)
+    user = Users(a).make()
+    first, second = Socket(a, user.token, join=live.id), Socket(b, user.token, join=live.id)
+    assert viewers(hosts, live) == [1, 1]
+    first.leave()
+    time.sleep(1.5)
+    assert viewers(hosts, live) == [1, 1]
+    third = Socket(a, user.token, join=live.id)
+    second.cut()
+    time.sleep(1.5)
+    assert viewers(hosts, live) == [1, 1]
+    assert third.call("stream:leave", {"streamId": live.id})["ok"]
+    settled(lambda: viewers(hosts, live), [0, 0])
+
+
+def test_coming_back_to_the_other_host(hosts):
+    a, b = hosts
+    live = Live(a)
+    user = Users(a).make()
+    old = Socket(a, user.token)
+    joined = old.join(live.id)
+    Socket(a, live.host.token).say(live.id, "one")
+    old.wait_text("one")
+    old.cut()
+    assert at(b, live.host).post(STREAMS + "/%s/messages" % live.id,
+                                 json={"text": "two"}).status_code == 201
+    # That connection is known where it was: the other host says that it is none it can take up.
+    new = Socket(b, user.token, pid=old.pid, offset=old.offset)
+    assert not new.recovered
+    # The room's log is one for all: with where it was it misses nothing.
+    answer = new.join(live.id, offset=old.offset, epoch=joined["epoch"])
+    assert answer["recovered"] is True
+    new.wait_text("two")
+    assert new.texts() == ["two"]
+    assert viewers(hosts, live) == [1, 1]
+    new.leave()
+
+
+def test_log_out_reaches_both(hosts):
+    a, b = hosts
+    live = Live(a)
+    user = Users(a).make()
+    there = Socket(b, user.token, join=live.id)
+    assert at(b, user).get("/api/v1/users/me").status_code == 200
+    assert user.post("/api/v1/auth/logout").status_code == 204
+    ended = time.monotonic()
+    assert at(b, user).get("/api/v1/users/me").status_code == 401
+    there.wait_disconnected()
+    assert time.monotonic() - ended < 1
+    assert there.wait_closing()["code"] == 4001
+    with pytest.raises(Refused):
+        Socket(b, user.token)
+
+
+def test_sent_out_at_one_host_is_out_at_the_other(hosts):
+    a, b = hosts
+    live = Live(a)
+    user = Users(b).make()
+    there = Socket(b, user.token, join=live.id)
+    reply = live.host.put(STREAMS + "/%s/restraints/%s" % (live.id, user.id),
+                          json={"action": "kick"})
+    assert reply.status_code == 200, reply.text
+    settled(lambda: viewers(hosts, live), [0, 0])
+    Socket(a, live.host.token).say(live.id, "who is there?")
+    time.sleep(0.3)
+    assert "who is there?" not in there.texts()
+    there.leave()
+
+
+def test_a_stream_that_ends_ends_everywhere(hosts):
+    a, b = hosts
+    live = Live(a)
+    there = Socket(b, Users(b).make().token, join=live.id)
+    assert live.host.post(STREAMS + "/%s/end" % live.id).status_code == 200
+    there.wait("stream:ended")
+    there.leave()
+
+
+def test_limits_are_exact_over_both(hosts):
+    """Calls of one address, at once, at both: as many pass as one host would let."""
+    def call(server):
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.get(server.url + "/health").status_code
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(call, list(hosts) * 20))
+    assert codes.count(200) == 25 and codes.count(429) == 15, codes
+
+
+def test_a_host_that_dies(hosts):
+    """Its viewers are counted out by those that are left, but for who is there by another one."""
+    a, b = hosts
+    third = hosts.add().start()
+    try:
+        live = Live(a)
+        people = [Users(a).make() for _ in range(3)]
+        for user in people:
+            Socket(third, user.token, join=live.id)
+        stays = Socket(b, people[0].token, join=live.id)
+        assert viewers(hosts, live) == [3, 3, 3]
+    finally:
+        third.kill()
+        hosts.pop()
+        third.remove()
+    settled(lambda: viewers(hosts, live), [1, 1], seconds=15)
+    stays.wait("presence:update", lambda p: p["viewers"] == 1)
+    # Somebody comes back to a host that is there.
+    again = Socket(a, people[1].token, join=live.id)
+    assert viewers(hosts, live) == [2, 2]
+    for one in stays, again:
+        one.leave()
