@@ -7,7 +7,7 @@ in turn, A B A B ..., and the median of the pairwise ratios is printed with its 
 
     bench.py --build DIR [--rounds 5] [--seconds 3] [--json FILE] [CASE ...]
 
-CASE: me limiter streams register ledger hooks million storm start tunnel hold rooms realtime.
+CASE: me limiter streams register ledger hooks million storm start tunnel hold joined rooms realtime.
 Needs wrk.
 Loopback only.
 """
@@ -589,6 +589,7 @@ def case_start(f, o):
 CASES = {"me": case_me, "limiter": case_limiter, "streams": case_streams, "register": case_register,
          "ledger": case_ledger, "gift": case_gift, "hooks": case_hooks, "million": case_million, "storm": case_storm, "start": case_start,
          "tunnel": bench_tunnel.case_tunnel, "hold": bench_tunnel.case_hold,
+         "joined": bench_tunnel.case_joined,
          "rooms": bench_rooms.case_rooms,
          "realtime": bench_realtime.case_realtime}
 

@@ -33,6 +33,8 @@ MinSpareThreads 1
 MaxSpareThreads 250
 """
 
+PEOPLE = 300                    # accounts whose sockets they are
+
 
 def program(o):
     """A copy that the run user can reach."""
@@ -109,9 +111,9 @@ def case_tunnel(f, o):
 class Held:
     """bench_sockets hold"""
 
-    def __init__(self, o, server, connections):
+    def __init__(self, o, server, connections, more=()):
         self.p = subprocess.Popen([program(o), "hold", "--port", str(server.port),
-                                   "--connections", str(connections)]
+                                   "--connections", str(connections), *more]
                                   + (["--tls"] if server.tls else []), stdin=subprocess.PIPE,
                                   stdout=subprocess.PIPE, text=True, bufsize=1)
         line = self.p.stdout.readline()
@@ -136,7 +138,7 @@ def resident(pid):
         return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
 
 
-def quiet_p99(server, n=300):
+def quiet_p99(server, n=1500):
     """Of requests one after the other, in ms; their connection is kept."""
     import requests
     s = requests.Session()
@@ -172,10 +174,70 @@ def case_hold(f, o):
         time.sleep(3)
         many = Held(o, server, o.sockets)
         loud = quiet_p99(server)
-        usec = int(many.tell("echo")[3])
+        usec = int(many.tell("ask")[3])
         f.value("echo to %d wss, all answered" % o.sockets, usec / 1000, "ms",
                 note="(one child, 25 threads)")
         f.value("request p99 beside them : before", loud / quiet, "times", below=2,
                 note="(%.2f ms against %.2f ms)" % (loud, quiet))
         many.tell("updates 200")
         many.end()
+
+
+def case_joined(f, o):
+    """The same with the real sidecar: accounts, tokens, a room."""
+    import warnings
+    warnings.simplefilter("ignore")
+    os.environ["HB_BUILD"] = o.build
+    sys.path.insert(0, os.path.join(os.path.dirname(HERE), "realtime"))
+    from hb_live import Live, LiveServer, Users
+    server = LiveServer(tls=True, mpm_settings=OURS, settings={
+        "HaloBuzzRealtimePerUser": "1000", "HaloBuzzRealtimeViewerGrace": "1s"})
+    try:
+        server.start()
+        live, users = Live(server), Users(server)
+        tokens = os.path.join(server.root, "tokens")
+        with open(tokens, "w") as file:
+            for _ in range(PEOPLE):
+                file.write(users.make().token + "\n")
+        more = ("--stream", live.id, "--tokens", tokens)
+        sidecar = server.sidecar()
+        child, = [p for p in server.children() if p != sidecar]
+        quiet = quiet_p99(server)
+        # What each process needs once, however many come.
+        Held(o, server, 30, more).end()
+        time.sleep(3)
+        before = resident(child), resident(sidecar)
+        began = time.monotonic()
+        one = Held(o, server, 5000, more)
+        took = time.monotonic() - began
+        time.sleep(5)                   # until coming in has been told to everybody
+        f.value("memory of the whole way, a wss in a room",
+                (resident(child) + resident(sidecar) - sum(before)) / 5000, "KiB", below=45,
+                note="(%.1f httpd's; 5 000 came in within %.1f s)"
+                % ((resident(child) - before[0]) / 5000, took))
+        times = []
+        for _ in range(o.rounds):
+            times.append([int(x) for x in one.tell("broadcast")[1:]])
+            time.sleep(0.5)
+        f.value("broadcast to 5 000 joined wss, p99", statistics.median(t[2] for t in times) / 1000,
+                "ms", below=300, note="(last %.0f ms)" % (
+                    statistics.median(t[3] for t in times) / 1000))
+        one.end()
+        time.sleep(5)
+        began = time.monotonic()
+        many = Held(o, server, o.sockets, more)
+        took = time.monotonic() - began
+        assert [p for p in server.children() if p != sidecar] == [child]
+        joined = server.status()["sockets"]
+        time.sleep(5)
+        loud = quiet_p99(server)
+        usec = int(many.tell("ask")[3])
+        f.value("%d wss joined: all asked, all answered" % joined, usec / 1000, "ms",
+                note="(one child, 25 threads; %d accounts; in within %.1f s)" % (PEOPLE, took))
+        f.value("request p99 beside them : before", loud / quiet, "times", below=2,
+                note="(%.2f ms against %.2f ms)" % (loud, quiet))
+        many.end()
+    finally:
+        server.stop()
+        server.kill()
+        server.remove()
