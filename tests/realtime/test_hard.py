@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Readers that do not read, callers that do not stop, processes that end."""
+"""Readers that do not read, callers that do not stop, many at once."""
 
-import os
-import signal
 import threading
 import time
 
@@ -81,53 +79,6 @@ def test_large_messages(server, live, users):
     assert answer["error"]["status"] == 413
     one.say(live.id, "small")
     one.wait_text("small")
-
-
-def test_a_reload_of_httpd(make_server, make_users, make_live_on):
-    """Old children close their sockets, clients come back to new ones; the sidecar stays."""
-    server = make_server(settings={"HaloBuzzRealtimeGrace": "1s"}, tls=True)
-    live, users = make_live_on(server), make_users(server)
-    people = [users.make() for _ in range(5)]
-    old = [Socket(server, p.token, join=live.id) for p in people]
-    http_say(live, "before")
-    for one in old:
-        one.wait_text("before")
-    pid = server.sidecar()
-    server.graceful()
-    for one in old:
-        one.inbox.wait_closed()
-    http_say(live, "meanwhile")
-    new = [Socket(server, p.token, pid=o.pid, offset=o.offset) for p, o in zip(people, old)]
-    for one in new:
-        assert one.recovered
-        one.wait_text("meanwhile")
-        assert one.texts() == ["meanwhile"]
-    assert server.sidecar() == pid
-    assert live.viewers() == 5
-
-
-def test_kill_of_a_child_of_httpd(make_server, make_users, make_live_on, claims):
-    claims("AH00051", "AH00052")
-    server = make_server(tls=True)
-    live, users = make_live_on(server), make_users(server)
-    user = users.make()
-    old = Socket(server, user.token, join=live.id)
-    http_say(live, "before")
-    old.wait_text("before")
-    for pid in server.children():
-        if pid != server.sidecar():
-            os.kill(pid, signal.SIGKILL)
-    old.inbox.wait_closed()
-    live.host.session.close()
-    until = time.monotonic() + 15
-    while not server.answers():
-        assert time.monotonic() < until
-        time.sleep(0.1)
-    http_say(live, "meanwhile")
-    new = Socket(server, user.token, pid=old.pid, offset=old.offset)
-    assert new.recovered
-    new.wait_text("meanwhile")
-    assert new.texts() == ["meanwhile"]
 
 
 def test_many_come_and_go(server, live, users):

@@ -2,7 +2,6 @@
 """Coming back: exactly what was missed, or told that it cannot be."""
 
 import os
-import threading
 import time
 
 import pytest
@@ -205,59 +204,6 @@ def test_kill_of_the_sidecar(server, live, users, claims):
     new[0].say(live.id, "and on it goes")
     for one in new:
         one.wait_text("and on it goes")
-
-
-def test_kill_while_everybody_talks(server, live, users, claims):
-    """Every client has the same sequence in the end, and the store has each message once."""
-    claims("~realtime")
-    people = [users.make() for _ in range(4)]
-    heard = [[] for _ in people]
-    over = threading.Event()
-    lost = []
-
-    def one_client(n):
-        socket = Socket(server, people[n].token, join=live.id)
-        while True:
-            done = over.is_set()
-            texts = socket.texts()
-            if done and texts and texts[-1] == "the end":
-                heard[n] += texts
-                return
-            if socket.inbox.closed:
-                heard[n] += socket.texts()
-                while True:
-                    try:
-                        fresh = back(server, people[n], socket)
-                        break
-                    except (OSError, AssertionError, Refused, ValueError):
-                        time.sleep(0.1)
-                    except Exception:   # the handshake met httpd without the program
-                        time.sleep(0.1)
-                if not fresh.recovered:
-                    lost.append(n)
-                    return
-                socket = fresh
-            time.sleep(0.02)
-
-    threads = [threading.Thread(target=one_client, args=(n,)) for n in range(len(people))]
-    for thread in threads:
-        thread.start()
-    time.sleep(1)
-    for i in range(50):
-        say_over_http(live, "message %d" % i)
-        if i == 15:
-            server.kill_sidecar()
-        time.sleep(0.03)
-    say_over_http(live, "the end")
-    over.set()
-    for thread in threads:
-        thread.join(30)
-    assert not lost
-    expected = ["message %d" % i for i in range(50)] + ["the end"]
-    for texts in heard:
-        assert texts == expected
-    history = live.host.get("/api/v1/streams/%s/messages?limit=100" % live.id).json()["items"]
-    assert [m["text"] for m in reversed(history)] == expected
 
 
 # --- rights that end
