@@ -23,6 +23,13 @@ apr_status_t hb_leaderboard_gifters(hb_json_t **board, hb_op_t *op, const char *
 /** Inside the transaction of a gift: add it to what the user gave today and this week. */
 apr_status_t hb_leaderboard_note(hb_op_t *op, const char *user_id, apr_int64_t coins);
 
+/**
+ * Inside the transaction of what is no gift: add it to what the user gave in a room. A gift's own
+ * record of that holds its combo too (hb_gift.c).
+ */
+apr_status_t hb_leaderboard_note_room(hb_op_t *op, const char *stream_id, const char *user_id,
+                                      apr_int64_t coins);
+
 /** Add coins to a sum in a document. HB_E_INPUT_INVALID beyond 64 bits. Does not wait. */
 apr_status_t hb_leaderboard_add(hb_json_t *doc, const char *field, apr_int64_t coins);
 

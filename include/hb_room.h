@@ -43,10 +43,13 @@ apr_status_t hb_room_open_id(hb_room_t *room, hb_op_t *op, const char *stream_id
 /** HB_E_ROOM_KICKED when the actor was sent out of this host's room and the time is not over. */
 apr_status_t hb_room_check_entry(hb_op_t *op, const char *host_id);
 
+/** HB_E_ROOM_KICKED or HB_E_ROOM_MUTED for who may not be heard in this room now. Does not wait. */
+apr_status_t hb_room_check_restraint(hb_op_t *op, const hb_room_t *room);
+
 /** HB_E_FORBIDDEN unless the actor may moderate. Does not wait. */
 apr_status_t hb_room_need_badge(hb_op_t *op, const hb_room_t *room);
 
-/** Rules, pinned message and the actor's badge, as HB_R_ROOM_STATE. */
+/** Rules, pinned message, throne and the actor's badge, as HB_R_ROOM_STATE. */
 apr_status_t hb_room_state(hb_json_t **state, hb_op_t *op, const char *stream_id);
 
 /** Change the rules: the host, or staff. Gives HB_R_ROOM_RULES, which the room is told too. */

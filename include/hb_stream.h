@@ -27,6 +27,7 @@ typedef enum hb_stream_event_e {
     HB_STREAM_JOIN,             /* somebody enters the room, or takes a media token for it */
     HB_STREAM_GIFT,             /* somebody gives its host a gift */
     HB_STREAM_CHAT,             /* somebody speaks in its room */
+    HB_STREAM_THRONE,           /* somebody claims its room's throne */
     HB_STREAM_END,
     HB_STREAM_DROP,             /* the plan is withdrawn */
     HB_STREAM_N_EVENTS

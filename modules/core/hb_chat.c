@@ -37,24 +37,6 @@ typedef struct say_t {
 
 /* --- may it be said? --- */
 
-static apr_status_t check_restraint(hb_op_t *op, const hb_room_t *room)
-{
-    int seconds = (int)((room->muted_until - op->now) / APR_USEC_PER_SEC) + 1;
-
-    if (room->kicked_until > op->now) {
-        return hb_fail(op, HB_E_ROOM_KICKED, "you may come back at %s",
-                       hb_time_text(op->pool, room->kicked_until));
-    }
-    if (room->muted_until > op->now && seconds <= 86400) {
-        return hb_fail_later(op, HB_E_ROOM_MUTED, seconds, "you may speak again at %s",
-                             hb_time_text(op->pool, room->muted_until));
-    }
-    if (room->muted_until > op->now) {
-        return hb_fail(op, HB_E_ROOM_MUTED, NULL);
-    }
-    return APR_SUCCESS;
-}
-
 static apr_status_t check_followers(hb_op_t *op, const hb_room_t *room)
 {
     hb_json_t *row;
@@ -142,7 +124,7 @@ static apr_status_t check(hb_op_t *op, const say_t *say)
     if (rv == APR_SUCCESS && room->badge != HB_BADGE_HOST && room->badge != HB_BADGE_STAFF) {
         rv = hb_viewer_check_blocks(op, room->host_id, op->actor.user_id);
         if (rv == APR_SUCCESS) {
-            rv = check_restraint(op, room);
+            rv = hb_room_check_restraint(op, room);
         }
     }
     if (rv == APR_SUCCESS && room->badge == HB_BADGE_NONE) {

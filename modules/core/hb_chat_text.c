@@ -162,7 +162,7 @@ apr_status_t hb_chat_check_age(hb_op_t *op, const hb_json_t *user)
     int age = hb_user_age(user, op->now);
 
     if (age >= 0 && age < op->site->settings->chat_age_min) {
-        return hb_fail(op, HB_E_USER_UNDERAGE, "chat is for people of %d and above",
+        return hb_fail(op, HB_E_USER_UNDERAGE, "this is for people of %d and above",
                        (int)op->site->settings->chat_age_min);
     }
     return APR_SUCCESS;

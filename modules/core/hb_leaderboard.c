@@ -84,6 +84,31 @@ apr_status_t hb_leaderboard_note(hb_op_t *op, const char *user_id, apr_int64_t c
                   : hb_store_replace(NULL, op, HB_C_GIVERS, giver);
 }
 
+apr_status_t hb_leaderboard_note_room(hb_op_t *op, const char *stream_id, const char *user_id,
+                                      apr_int64_t coins)
+{
+    const char *id = apr_pstrcat(op->pool, stream_id, ":", user_id, NULL);
+    hb_json_t *giver;
+    apr_status_t rv = hb_store_get(&giver, op, HB_C_ROOM_GIVERS, id);
+    int is_new = rv == HB_E_STORE_MISSING;
+
+    if (is_new) {
+        giver = hb_json_object_make(op->pool);
+        hb_json_set_string(giver, "_id", id);
+        hb_json_set_string(giver, "streamId", stream_id);
+        hb_json_set_string(giver, "userId", user_id);
+        rv = APR_SUCCESS;
+    }
+    if (rv == APR_SUCCESS) {
+        rv = hb_leaderboard_add(giver, "coins", coins);
+    }
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    return is_new ? hb_store_insert(NULL, op, HB_C_ROOM_GIVERS, giver)
+                  : hb_store_replace(NULL, op, HB_C_ROOM_GIVERS, giver);
+}
+
 /* --- reading --- */
 
 /* Places from records in order. @param user_field  of the record; "_id" when that is the user */

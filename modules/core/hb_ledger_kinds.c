@@ -43,6 +43,8 @@ static const hb_ledger_kind_t kinds[] = {
       "coins bought with money, with what a pack adds as a bonus; a debt is paid first" },
     { "gift",       HB_LA_USER,                       HB_LA_EARNED | HB_LA_REVENUE,     HB_LK_SPENDS | HB_LK_EARNS,
       "a gift to the host of a live room" },
+    { "throne",     HB_LA_USER,                       HB_LA_EARNED | HB_LA_REVENUE,     HB_LK_SPENDS | HB_LK_EARNS,
+      "a claim of the throne of a live room" },
     { "og",         PURSES,                           HB_LA_REVENUE | HB_LA_BONUS_REVENUE, HB_LK_SPENDS,
       "an OG tier bought with coins" },
     { "og_bonus",   HB_LA_BONUS_MINT,                 HB_LA_BONUS,                      0,

@@ -16,6 +16,7 @@
 #include "hb_schema.h"
 #include "hb_store.h"
 #include "hb_stream.h"
+#include "hb_throne.h"
 #include "hb_time.h"
 
 const char *hb_badge_name(hb_badge_e badge)
@@ -127,6 +128,24 @@ apr_status_t hb_room_check_entry(hb_op_t *op, const char *host_id)
     return rv;
 }
 
+apr_status_t hb_room_check_restraint(hb_op_t *op, const hb_room_t *room)
+{
+    int seconds = (int)((room->muted_until - op->now) / APR_USEC_PER_SEC) + 1;
+
+    if (room->kicked_until > op->now) {
+        return hb_fail(op, HB_E_ROOM_KICKED, "you may come back at %s",
+                       hb_time_text(op->pool, room->kicked_until));
+    }
+    if (room->muted_until > op->now && seconds <= 86400) {
+        return hb_fail_later(op, HB_E_ROOM_MUTED, seconds, "you may speak again at %s",
+                             hb_time_text(op->pool, room->muted_until));
+    }
+    if (room->muted_until > op->now) {
+        return hb_fail(op, HB_E_ROOM_MUTED, NULL);
+    }
+    return APR_SUCCESS;
+}
+
 apr_status_t hb_room_need_badge(hb_op_t *op, const hb_room_t *room)
 {
     if (op->actor.user_id == NULL && !op->actor.is_system) {
@@ -182,7 +201,7 @@ static void set_or_null(hb_json_t *object, const char *key, hb_json_t *value)
 
 apr_status_t hb_room_state(hb_json_t **state, hb_op_t *op, const char *stream_id)
 {
-    hb_json_t *message;
+    hb_json_t *message, *throne;
     hb_room_t room;
     apr_status_t rv = hb_room_open_id(&room, op, stream_id);
 
@@ -190,10 +209,14 @@ apr_status_t hb_room_state(hb_json_t **state, hb_op_t *op, const char *stream_id
         rv = load_pinned(&message, op, &room);
     }
     if (rv == APR_SUCCESS) {
+        rv = hb_throne_of_room(&throne, op, stream_id, room.host_id);
+    }
+    if (rv == APR_SUCCESS) {
         *state = hb_json_object_make(op->pool);
         hb_json_set(*state, "rules", rules_json(op, &room));
         set_or_null(*state, "pinned", message);
         hb_json_set_string(*state, "badge", hb_badge_name(room.badge));
+        hb_json_set(*state, "throne", throne);
     }
     return rv;
 }

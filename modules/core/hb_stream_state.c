@@ -16,17 +16,18 @@ typedef struct cell_t {
 #define NOT_ALLOWED(error) { HB_E_STREAM_##error, HB_STREAM_GONE }
 
 static const cell_t cells[HB_STREAM_GONE][HB_STREAM_N_EVENTS] = {
-/*             EDIT                START               JOIN                GIFT                CHAT                END                 DROP */
-/* pending */ { TO(PENDING),        TO(LIVE),           NOT_ALLOWED(STATE), NOT_ALLOWED(STATE), NOT_ALLOWED(STATE), NOT_ALLOWED(STATE), TO(GONE) },
-/* live    */ { TO(LIVE),           NOT_ALLOWED(STATE), TO(LIVE),           TO(LIVE),           TO(LIVE),           TO(ENDED),          NOT_ALLOWED(STATE) },
-/* ended   */ { NOT_ALLOWED(ENDED), NOT_ALLOWED(ENDED), NOT_ALLOWED(ENDED), NOT_ALLOWED(ENDED), NOT_ALLOWED(ENDED), NOT_ALLOWED(ENDED), NOT_ALLOWED(ENDED) },
+/*             EDIT                START               JOIN                GIFT                CHAT                THRONE              END                 DROP */
+/* pending */ { TO(PENDING),        TO(LIVE),           NOT_ALLOWED(STATE), NOT_ALLOWED(STATE), NOT_ALLOWED(STATE), NOT_ALLOWED(STATE), NOT_ALLOWED(STATE), TO(GONE) },
+/* live    */ { TO(LIVE),           NOT_ALLOWED(STATE), TO(LIVE),           TO(LIVE),           TO(LIVE),           TO(LIVE),           TO(ENDED),          NOT_ALLOWED(STATE) },
+/* ended   */ { NOT_ALLOWED(ENDED), NOT_ALLOWED(ENDED), NOT_ALLOWED(ENDED), NOT_ALLOWED(ENDED), NOT_ALLOWED(ENDED), NOT_ALLOWED(ENDED), NOT_ALLOWED(ENDED), NOT_ALLOWED(ENDED) },
 };
 
 static const char *const state_names[] = { "pending", "live", "ended", "gone" };
 
 /* What the caller wanted, for the refusal's sentence. */
 static const char *const event_names[] = {
-    "changed", "started", "joined", "given gifts", "spoken in", "ended", "withdrawn"
+    "changed", "started", "joined", "given gifts", "spoken in", "reigned over",
+    "ended", "withdrawn"
 };
 
 apr_status_t hb_stream_next(hb_stream_state_e *next, hb_op_t *op, hb_stream_state_e state,

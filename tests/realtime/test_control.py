@@ -35,6 +35,20 @@ def test_rules_pins_and_deletions_are_told(server, live, users):
     assert b.wait("stream:updated")["title"] == "New"
 
 
+def test_a_throne_is_claimed_over_http(server, live, users, rich):
+    watcher = Socket(server, users.make().token)
+    assert watcher.join(live.id)["throne"]["isTaken"] is False
+    giver, _ = rich()
+    reply = giver.post(STREAMS + "/%s/throne" % live.id, headers={"Idempotency-Key": "k"},
+                       json={"coins": 1000})
+    assert reply.status_code == 201, reply.text
+    news = watcher.wait("throne:claimed")
+    assert news["throne"] == reply.json()["throne"] and news["previous"] is None
+    assert (news["throne"]["user"]["id"], news["throne"]["price"]) == (giver.id, 1100)
+    late = Socket(server, users.make().token).join(live.id)
+    assert late["throne"] == news["throne"]
+
+
 def test_a_shadow_is_heard_by_its_author_alone(server, live, users):
     author = users.make()
     one, two = (Socket(server, author.token, join=live.id) for _ in range(2))
