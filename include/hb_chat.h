@@ -19,7 +19,7 @@
  * @return HB_E_STREAM_UNKNOWN, HB_E_STREAM_STATE, HB_E_STREAM_ENDED, HB_E_USER_BLOCKED,
  *         HB_E_USER_UNDERAGE, HB_E_ROOM_MUTED, HB_E_ROOM_KICKED, HB_E_ROOM_SLOW and
  *         HB_E_LIMITED (with the time to wait), HB_E_ROOM_FOLLOWERS, HB_E_ROOM_OG,
- *         HB_E_ROOM_LINKS, HB_E_INPUT_INVALID. Waits.
+ *         HB_E_ROOM_LINKS, HB_E_ROOM_WORDS, HB_E_INPUT_INVALID. Waits.
  */
 apr_status_t hb_chat_say(hb_json_t **reply, hb_op_t *op, const char *stream_id,
                          const hb_json_t *input);

@@ -47,6 +47,7 @@ AC_DEFUN([HB_PROBE_LIBRARIES], [
     PKG_CHECK_MODULES([CURL], [libcurl >= 7.85], [], [AC_MSG_ERROR([libcurl not found: install libcurl4-openssl-dev])])
     PKG_CHECK_MODULES([CJOSE], [cjose >= 0.6], [], [AC_MSG_ERROR([cjose not found: install libcjose-dev and libjansson-dev])])
     PKG_CHECK_MODULES([ZLIB], [zlib], [], [AC_MSG_ERROR([zlib not found: install zlib1g-dev])])
+    PKG_CHECK_MODULES([ICU], [icu-uc >= 63], [], [AC_MSG_ERROR([ICU not found: install libicu-dev])])
     PKG_CHECK_MODULES([UV], [libuv >= 1.44], [], [AC_MSG_ERROR([libuv not found: install libuv1-dev])])
     PKG_CHECK_MODULES([MONGOC], [libmongoc-1.0 >= 1.23], [hb_have_mongoc=yes], [hb_have_mongoc=no])
     PKG_CHECK_MODULES([HIREDIS], [hiredis >= 0.14], [hb_have_hiredis=yes], [hb_have_hiredis=no])

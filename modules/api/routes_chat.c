@@ -6,7 +6,9 @@
 #include "mod_halobuzz_api.h"
 
 #include "hb_chat.h"
+#include "hb_role.h"
 #include "hb_room.h"
+#include "hb_wordlist.h"
 
 static const char *stream_id(const hb_ap_call_t *call)
 {
@@ -100,6 +102,29 @@ static apr_status_t lift(hb_ap_call_t *call)
     return hb_room_lift(call->op, stream_id(call), user_id(call));
 }
 
+/* --- words: those of a room, or without one of the site --- */
+
+static const char *list_of(const hb_ap_call_t *call)
+{
+    return *stream_id(call) != '\0' ? stream_id(call) : NULL;
+}
+
+static apr_status_t words(hb_ap_call_t *call)
+{
+    return hb_wordlist_list(&call->reply, call->op, list_of(call), limit_of(call),
+                            after_of(call));
+}
+
+static apr_status_t set_word(hb_ap_call_t *call)
+{
+    return hb_wordlist_set(&call->reply, call->op, list_of(call), call->input);
+}
+
+static apr_status_t remove_word(hb_ap_call_t *call)
+{
+    return hb_wordlist_remove(call->op, list_of(call), hb_ap_path_value(call, "wordId"));
+}
+
 static const hb_route_t rows[] = {
     { .method = M_HB_GET, .path = "/streams/{id}/messages", .rate = "api", .action = history,
       .sentence = "what was said in a room, newest first; without deleted messages and blocked people, so pages may be short",
@@ -111,7 +136,7 @@ static const hb_route_t rows[] = {
       .input = HB_F_CHAT_SAY, .output = "chatSaid",
       .errors = "input.invalid stream.unknown stream.state stream.ended user.blocked user.underage "
                 "room.muted room.kicked room.slow rate.limited room.followers_only room.og_only "
-                "room.links_off", .tag = "chat" },
+                "room.links_off room.words", .tag = "chat" },
     { .method = M_HB_DELETE, .path = "/streams/{id}/messages/{messageId}",
       .needs = HB_NEED_USER | HB_GIVES_NOTHING, .rate = "api", .action = take_back,
       .sentence = "take a message back: its author, the host, or a moderator",
@@ -157,6 +182,32 @@ static const hb_route_t rows[] = {
       .needs = HB_NEED_USER | HB_GIVES_NOTHING, .rate = "api", .action = lift,
       .sentence = "lift all restraints of somebody; also when there are none",
       .errors = "stream.unknown user.self forbidden", .tag = "chat" },
+    { .method = M_HB_GET, .path = "/streams/{id}/words", .needs = HB_NEED_USER, .rate = "api",
+      .action = words, .sentence = "words that are not taken in the room; for who moderates it",
+      .query = HB_F_LIST, .output = "[words:all]",
+      .errors = "input.invalid cursor.invalid stream.unknown forbidden", .tag = "chat" },
+    { .method = M_HB_PUT, .path = "/streams/{id}/words", .needs = HB_NEED_USER | HB_NEED_BODY,
+      .rate = "api", .action = set_word,
+      .sentence = "add a word to the room's list, or change the entry of the same word; the list holds for later streams too, and not for who moderates the room",
+      .input = HB_F_WORD_SET, .output = "words:all",
+      .errors = "input.invalid stream.unknown words.full forbidden", .tag = "chat" },
+    { .method = M_HB_DELETE, .path = "/streams/{id}/words/{wordId}",
+      .needs = HB_NEED_USER | HB_GIVES_NOTHING, .rate = "api", .action = remove_word,
+      .sentence = "take a word off the room's list",
+      .errors = "stream.unknown word.unknown forbidden", .tag = "chat" },
+    { .method = M_HB_GET, .path = "/moderation/words", .needs = HB_NEED_USER,
+      .roles = HB_ROLE_MODERATOR, .rate = "api", .action = words,
+      .sentence = "words that are taken in no room of the site", .query = HB_F_LIST,
+      .output = "[words:all]", .errors = "input.invalid cursor.invalid", .tag = "chat" },
+    { .method = M_HB_PUT, .path = "/moderation/words", .needs = HB_NEED_USER | HB_NEED_BODY,
+      .roles = HB_ROLE_MODERATOR, .rate = "api", .action = set_word,
+      .sentence = "add a word to the site's list, or change the entry of the same word; it holds for everybody",
+      .input = HB_F_WORD_SET, .output = "words:all", .errors = "input.invalid words.full",
+      .tag = "chat" },
+    { .method = M_HB_DELETE, .path = "/moderation/words/{wordId}",
+      .needs = HB_NEED_USER | HB_GIVES_NOTHING, .roles = HB_ROLE_MODERATOR, .rate = "api",
+      .action = remove_word, .sentence = "take a word off the site's list",
+      .errors = "word.unknown", .tag = "chat" },
 };
 
 const hb_route_set_t hb_routes_chat = { rows, sizeof(rows) / sizeof(rows[0]) };

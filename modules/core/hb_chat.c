@@ -21,6 +21,7 @@
 #include "hb_time.h"
 #include "hb_user.h"
 #include "hb_viewer.h"
+#include "hb_wordlist.h"
 
 #define LIST_MAX 100
 
@@ -28,11 +29,12 @@
 #define DROP_PAGE 200
 
 typedef struct say_t {
-    const char *text;
+    const char *text;           /* as it is shown */
     const char *client_id;      /* NULL when the client gave none */
     const char *client_key;
     hb_json_t *user;
     hb_room_t room;
+    int is_shadow;              /* a word in it is for nobody else */
 } say_t;
 
 /* --- may it be said? --- */
@@ -113,7 +115,19 @@ static void give_turn_back(hb_op_t *op, const hb_room_t *room)
     }
 }
 
-static apr_status_t check(hb_op_t *op, const say_t *say)
+static apr_status_t check_words(hb_op_t *op, say_t *say)
+{
+    hb_word_e verdict = HB_WORD_FINE;
+    apr_status_t rv = hb_wordlist_check(&verdict, &say->text, op, &say->room, say->text);
+
+    if (rv == APR_SUCCESS && verdict == HB_WORD_REFUSE) {
+        return hb_fail(op, HB_E_ROOM_WORDS, NULL);
+    }
+    say->is_shadow = verdict == HB_WORD_SHADOW;
+    return rv;
+}
+
+static apr_status_t check(hb_op_t *op, say_t *say)
 {
     const hb_room_t *room = &say->room;
     apr_status_t rv = hb_stream_next(NULL, op, hb_stream_state(room->stream), HB_STREAM_CHAT);
@@ -132,6 +146,9 @@ static apr_status_t check(hb_op_t *op, const say_t *say)
     }
     if (rv == APR_SUCCESS) {
         rv = hb_chat_check_rate(op);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = check_words(op, say);
     }
     return rv == APR_SUCCESS ? take_turn(op, room) : rv;
 }
@@ -165,7 +182,7 @@ static hb_json_t *message_doc(hb_op_t *op, const say_t *say)
         hb_json_set_string(doc, "clientId", say->client_id);
         hb_json_set_string(doc, "clientKey", say->client_key);
     }
-    if (say->room.is_shadow_muted && say->room.badge == HB_BADGE_NONE) {
+    if (say->is_shadow || (say->room.is_shadow_muted && say->room.badge == HB_BADGE_NONE)) {
         hb_json_set_bool(doc, "isShadow", 1);
     }
     hb_json_set_int(doc, "createdAt", hb_time_to_msec(op->now));

@@ -21,6 +21,7 @@
 #include "hb_stream.h"
 #include "hb_time.h"
 #include "hb_username.h"
+#include "hb_wordlist.h"
 
 #define EDITS_MAX 24
 
@@ -187,6 +188,9 @@ static apr_status_t erase_traces(hb_op_t *op, const change_t *change)
     }
     if (rv == APR_SUCCESS) {
         rv = hb_direct_drop_all(op, change->id);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = hb_wordlist_drop(op, change->id);
     }
     if (rv == APR_SUCCESS) {
         rv = hb_store_change_all(NULL, op, &sessions, no_device, 2);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Any text as something to say, by itself and as what a body holds; the same bytes as a piece
- * of the bus' ring, at every place a record may begin.
+ * Any text as something to say, by itself and as what a body holds, looked over for words of a
+ * list; the same bytes as a piece of the bus' ring, at every place a record may begin.
  */
 #include "fuzz.h"
 
@@ -12,6 +12,7 @@
 
 #include "bus_local.h"
 #include "hb_chat.h"
+#include "hb_lexicon.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -40,6 +41,37 @@ static void try_text(const char *text, apr_pool_t *pool)
     }
     /* A link stays one in brackets; the other way round, brackets make none. */
     FUZZ_EXPECT(hb_chat_has_link(text) == hb_chat_has_link(inside));
+}
+
+static void found(void *baton, int tag, apr_uint32_t start, apr_uint32_t end)
+{
+    FUZZ_EXPECT(start < end && end <= *(apr_uint32_t *)baton);
+    FUZZ_EXPECT(tag == 1);
+}
+
+/* What is told to be there has to lie within the text. */
+static void try_words(const char *text, apr_pool_t *pool)
+{
+    const hb_lexicon_entry_t entries[] = {
+        { "ass", HB_LEXICON_INSIDE, 0, 1, NULL, 0 }, { "muji", HB_LEXICON_WORD, 1, 1, NULL, 0 },
+        { "kill yourself", HB_LEXICON_PREFIX, 0, 1, NULL, 0 },
+        { text, HB_LEXICON_WORD, 1, 1, &text, 1 },
+    };
+    hb_lexicon_t *lexicon = hb_lexicon_make(entries, 4, pool);
+    apr_uint32_t bytes = (apr_uint32_t)strlen(text), last = 0;
+    hb_folded_t folded;
+    int i;
+
+    hb_fold(&folded, text, pool);
+    FUZZ_EXPECT(folded.n >= 2 && folded.chars[0].symbol == HB_FOLD_GAP);
+    for (i = 0; i < folded.n; i++) {
+        FUZZ_EXPECT(folded.chars[i].start <= folded.chars[i].end && folded.chars[i].end <= bytes);
+        FUZZ_EXPECT(folded.chars[i].start >= last);
+        last = folded.chars[i].start;
+    }
+    FUZZ_EXPECT(hb_lexicon_letters(&folded) <= folded.n - 2);
+    hb_lexicon_find(lexicon, &folded, found, &bytes, pool);
+    hb_lexicon_free(lexicon);
 }
 
 static void try_ring(const uint8_t *data, size_t size)
@@ -74,6 +106,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     apr_pool_create(&pool, NULL);
     if (memchr(data, '\0', size) == NULL && hb_utf8_is_valid((const char *)data, size)) {
         try_text(apr_pstrmemdup(pool, (const char *)data, size), pool);
+        try_words(apr_pstrmemdup(pool, (const char *)data, size), pool);
     }
     if (size <= 2048) {
         try_ring(data, size);

@@ -5,6 +5,7 @@ for tests/realtime."""
 import pytest
 
 from hb_client import Client, assert_problem
+from hb_finance import ctl
 from hb_race import at_once
 from hb_users import Users
 
@@ -190,6 +191,53 @@ def test_restraints(client, users, user, host, room):
     assert texts(client.get(STREAMS + "/%s/messages" % room)) == []
     assert_problem(host.put(STREAMS + "/%s/restraints/%s" % (room, host.id), {"action": "mute"}),
                    422, "user.self")
+
+
+def test_words_that_are_not_taken(client, users, user, host, room):
+    path = STREAMS + "/%s/words" % room
+    assert_problem(user.put(path, {"word": "spoiler"}), 403, "forbidden")
+    assert_problem(client.put(path, {"word": "spoiler"}), 401, "auth.required")
+    for wrong in ({}, {"word": ""}, {"word": "!"}, {"word": "ab", "match": "inside"},
+                  {"word": "x", "action": "ban"}, {"word": "x" * 61},
+                  {"word": "x", "except": ["y" * 241]}):
+        assert_problem(host.put(path, wrong), 422, "input.invalid")
+    entry = host.put(path, {"word": "Spoiler"}).json()
+    assert (entry["action"], entry["match"], entry["byId"]) == ("refuse", "word", host.id)
+    assert_problem(say(user, room, "a SP0ILER"), 403, "room.words")
+    assert say(user, room, "spoilers").status_code == say(host, room, "spoiler").status_code == 201
+    again = host.put(path, {"word": "sp\u00f6iler", "action": "mask", "match": "prefix"}).json()
+    assert again["id"] == entry["id"] and again["action"] == "mask"
+    assert say(user, room, "two spoilers").json()["message"]["text"] == "two *******s"
+    assert users.make().get(STREAMS + "/%s/messages?limit=1" % room).json()["items"][0]["text"] \
+        == "two *******s"
+    assert host.put(path, {"word": "मुजी", "language": "ne", "action": "shadow"}).status_code == 200
+    assert say(user, room, "मुजिले").status_code == 201
+    assert texts(user.get(STREAMS + "/%s/messages?limit=1" % room)) == ["मुजिले"]
+    assert "मुजिले" not in texts(client.get(STREAMS + "/%s/messages" % room))
+    assert host.put(STREAMS + "/%s/moderators/%s" % (room, user.id)).status_code == 204
+    assert len(user.get(path).json()["items"]) == 2
+    assert_problem(users.make().get(path), 403, "forbidden")
+    one = STREAMS + "/%s/words/%s" % (room, entry["id"])
+    assert user.delete(one).status_code == 204
+    assert_problem(user.delete(one), 404, "word.unknown")
+
+
+def test_words_of_the_site(make_server):
+    server = make_server(settings={"HaloBuzzAuthStaffTOTP": "off"})
+    users = Users(server)
+    host, keeper = users.make(), users.make(username="keeper", email_address="keeper@halobuzz.test")
+    room = host.post(STREAMS, {"title": "Songs"}).json()["id"]
+    assert host.post(STREAMS + "/%s/start" % room).status_code == 200
+    assert_problem(host.put("/api/v1/moderation/words", {"word": "muji"}), 403, "role.required")
+    ctl(server, "user", "role", "keeper", "moderator")
+    keeper.login()
+    entry = keeper.put("/api/v1/moderation/words", {"word": "muji", "language": "ne"}).json()
+    assert_problem(say(host, room, "Moojee!"), 403, "room.words")
+    assert [w["id"] for w in keeper.get("/api/v1/moderation/words").json()["items"]] == [entry["id"]]
+    assert_problem(host.get("/api/v1/moderation/words"), 403, "role.required")
+    assert keeper.delete("/api/v1/moderation/words/%s" % entry["id"]).status_code == 204
+    assert_problem(keeper.delete("/api/v1/moderation/words/%s" % NOBODY), 404, "word.unknown")
+    assert say(host, room, "Moojee!").status_code == 201
 
 
 # --- direct messages
