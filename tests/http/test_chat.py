@@ -201,7 +201,7 @@ def test_words_that_are_not_taken(client, users, user, host, room):
                   {"word": "x", "action": "ban"}, {"word": "x" * 61},
                   {"word": "x", "except": ["y" * 241]}):
         assert_problem(host.put(path, wrong), 422, "input.invalid")
-    entry = host.put(path, {"word": "Spoiler"}).json()
+    entry = host.put(STREAMS + "/%s/words" % room, {"word": "Spoiler"}).json()
     assert (entry["action"], entry["match"], entry["byId"]) == ("refuse", "word", host.id)
     assert_problem(say(user, room, "a SP0ILER"), 403, "room.words")
     assert say(user, room, "spoilers").status_code == say(host, room, "spoiler").status_code == 201
@@ -215,11 +215,10 @@ def test_words_that_are_not_taken(client, users, user, host, room):
     assert texts(user.get(STREAMS + "/%s/messages?limit=1" % room)) == ["मुजिले"]
     assert "मुजिले" not in texts(client.get(STREAMS + "/%s/messages" % room))
     assert host.put(STREAMS + "/%s/moderators/%s" % (room, user.id)).status_code == 204
-    assert len(user.get(path).json()["items"]) == 2
+    assert len(user.get(STREAMS + "/%s/words" % room).json()["items"]) == 2
     assert_problem(users.make().get(path), 403, "forbidden")
-    one = STREAMS + "/%s/words/%s" % (room, entry["id"])
-    assert user.delete(one).status_code == 204
-    assert_problem(user.delete(one), 404, "word.unknown")
+    assert user.delete(STREAMS + "/%s/words/%s" % (room, entry["id"])).status_code == 204
+    assert_problem(user.delete(STREAMS + "/%s/words/x" % room), 404, "word.unknown")
 
 
 def test_words_of_the_site(make_server):
