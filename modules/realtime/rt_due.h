@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file rt_due.h
- * What happens at a second of the wall clock (tokens expire), without looking at all of them:
- * a wheel of seconds. One loop's memory: no locks, nothing here waits.
+ * What happens at a second of a clock, without looking at all of them: a wheel of seconds. Tokens
+ * expire by the wall clock, which may jump; how long somebody may take is a matter of the steady
+ * one. A wheel is told of one of them only. One loop's memory: no locks, nothing here waits.
  */
 #ifndef RT_DUE_H
 #define RT_DUE_H

@@ -96,7 +96,7 @@ static void enter_run(rt_task_t *base)
     if (base->rv == APR_SUCCESS && task->pid != NULL) {
         task->found = rt_recover_take(&task->kept, &task->place,
                                       task->peer->hub->house->recover, task->pid,
-                                      op->actor.user_id, op->now);
+                                      op->actor.user_id, hb_limit_now());
         if (task->found == RT_FOUND_CUT) {
             enter_streams(task);
         }
@@ -282,7 +282,7 @@ static void begin_anew(rt_peer_t *peer, enter_t *task)
     apr_cpystrn(kept.user_id, peer->user_id, sizeof(kept.user_id));
     kept.since = peer->hub->seq;
     peer->place = peer->door == RT_DOOR_STREAM ? -1
-        : rt_recover_add(house->recover, &kept, rt_house_now(house));
+        : rt_recover_add(house->recover, &kept, hb_limit_now());
 }
 
 static void let_in(rt_peer_t *peer, enter_t *task)
@@ -385,7 +385,7 @@ static void enter_done(rt_task_t *base)
     if (peer->socket == NULL) {
         undo(task);
         if (task->found == RT_FOUND_CUT) {
-            rt_recover_cut(hub->house->recover, task->place, rt_house_now(hub->house));
+            rt_recover_cut(hub->house->recover, task->place, hb_limit_now());
         }
     }
     else if (base->rv != APR_SUCCESS) {
@@ -397,7 +397,7 @@ static void enter_done(rt_task_t *base)
                                    op->actor.session_id))) {
         undo(task);
         if (task->found == RT_FOUND_CUT) {
-            rt_recover_cut(hub->house->recover, task->place, rt_house_now(hub->house));
+            rt_recover_cut(hub->house->recover, task->place, hb_limit_now());
         }
         if (task->found == RT_FOUND_LIVE
             && __atomic_load_n(&hub->house->sockets[task->place], __ATOMIC_RELAXED) != 0) {
@@ -409,7 +409,7 @@ static void enter_done(rt_task_t *base)
     else if (!rt_tally_take(hub->house->by_user, op->actor.user_id)) {
         undo(task);
         if (task->found == RT_FOUND_CUT) {
-            rt_recover_cut(hub->house->recover, task->place, rt_house_now(hub->house));
+            rt_recover_cut(hub->house->recover, task->place, hb_limit_now());
         }
         refuse(peer, op, hb_fail(op, HB_E_CONNECTIONS, NULL));
     }
@@ -481,7 +481,7 @@ void rt_enter_begin(rt_peer_t *peer, rt_bytes_t auth)
         /* A browser's WebSocket can send no header: its first message says who it is. */
         peer->state = RT_PEER_WAITING;
         peer->id = rt_socket_id(peer->socket);
-        rt_due_set(hub->due, &peer->due, rt_house_now(hub->house) + apr_time_from_sec(10));
+        rt_due_set(hub->strangers, &peer->due, hb_limit_now() + apr_time_from_sec(10));
         rt_accept(peer->socket, NULL, NULL);
         return;
     }

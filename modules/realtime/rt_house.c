@@ -62,13 +62,13 @@ static apr_status_t open_recover(rt_house_t *house, apr_pool_t *pool)
     }
     rv = rt_recover_open(&house->recover, path, house->epoch,
                          (apr_uint32_t)settings->realtime_remembered, settings->realtime_recovery,
-                         rt_house_now(house), pool);
+                         hb_limit_now(), pool);
     if (rv != APR_SUCCESS) {
         hb_log_to(&house->site->log, HB_LOG_ERR, rv, HBLOGNO(06200) "%s cannot be used; "
                   "connections will not be recovered after a restart", path);
         rv = rt_recover_open(&house->recover, NULL, house->epoch,
                              (apr_uint32_t)settings->realtime_remembered, settings->realtime_recovery,
-                             rt_house_now(house), pool);
+                             hb_limit_now(), pool);
     }
     return rv;
 }
@@ -136,7 +136,8 @@ static void loop_start(void *app, rt_loop_t *loop)
     rt_rooms_on_gone(hub->rooms, rt_beat_free);
     hub->works = rt_works_make(rt_loop_uv(loop), house->site, TASKS_WAITING_MAX);
     hub->due = rt_due_make(rt_house_now(house));
-    hub->endings = rt_due_make(rt_house_now(house));
+    hub->endings = rt_due_make(hb_limit_now());
+    hub->strangers = rt_due_make(hb_limit_now());
     rt_loop_set_data(loop, hub);
     rt_feed_start(hub);
 }
@@ -153,6 +154,7 @@ static void free_hub(void *baton)
     rt_works_free(hub->works);
     rt_due_free(hub->due);
     rt_due_free(hub->endings);
+    rt_due_free(hub->strangers);
     apr_pool_destroy(hub->scratch);
     apr_pool_destroy(hub->pool);
     rt_loop_set_data(hub->loop, NULL);
@@ -218,7 +220,8 @@ static void tick(void *app, rt_loop_t *loop)
     if (now >= hub->second_at) {
         hub->second_at = now + 1000;
         rt_due_run(hub->due, rt_house_now(hub->house), expire_peer);
-        rt_due_run(hub->endings, rt_house_now(hub->house), end_session);
+        rt_due_run(hub->endings, hb_limit_now(), end_session);
+        rt_due_run(hub->strangers, hb_limit_now(), expire_peer);
         if (rt_loop_index(loop) == 0) {
             rt_viewers_due(hub->house->viewers, (apr_uint64_t)(hb_limit_now() / 1000),
                            viewer_is_gone, hub);
@@ -456,7 +459,7 @@ void rt_peer_end(rt_peer_t *peer, rt_reason_e reason)
     }
     /* It goes by itself when it has read that, maybe over a transport it is just changing to. */
     rt_kick(peer->socket, reason);
-    rt_due_set(hub->endings, &guest->ending, rt_house_now(hub->house) + ENDING_USEC);
+    rt_due_set(hub->endings, &guest->ending, hb_limit_now() + ENDING_USEC);
 }
 
 /* May this connection be taken up again? Not when one of us meant it to end. */
@@ -511,7 +514,7 @@ static void gone(void *app, rt_socket_t *socket, rt_reason_e reason)
     if (peer->place >= 0) {
         __atomic_store_n(&house->sockets[peer->place], 0, __ATOMIC_RELAXED);
         if (is_cut(reason)) {
-            rt_recover_cut(house->recover, peer->place, rt_house_now(house));
+            rt_recover_cut(house->recover, peer->place, hb_limit_now());
         } else {
             rt_recover_remove(house->recover, peer->place);
         }

@@ -71,7 +71,8 @@ struct rt_hub_t {
     apr_pool_t *scratch;        /* one turn */
     rt_rooms_t *rooms;
     rt_works_t *works;
-    rt_due_t *due, *endings;
+    rt_due_t *due;              /* tokens, by the wall clock */
+    rt_due_t *endings, *strangers;      /* by the steady one */
     hb_bus_reader_t *reader;
     uv_poll_t poll;
     int is_polling;
@@ -118,7 +119,7 @@ struct rt_peer_t {
     int place;                  /* in recover, or -1 */
     rt_kept_room_t *watches;    /* streams it is in */
     int n_watches;
-    rt_due_entry_t due;         /* when its token expires */
+    rt_due_entry_t due;         /* when its token expires, or has to be shown */
     apr_uint64_t rate_at;       /* msec */
     int rate_left;              /* thousandths of an event */
     int strikes;                /* events refused in a row */
@@ -156,7 +157,7 @@ void rt_peer_end(rt_peer_t *peer, rt_reason_e reason);
 const char *rt_room_name_of(const char *kind, const char *id, apr_pool_t *pool);
 /** Who missed more bytes than that is told so: a reader's queue would not hold them. */
 apr_size_t rt_replay_max(const rt_house_t *house);
-/** In the core's own microseconds, for what is kept over restarts. */
+/** The wall clock, for tokens. How long something takes is hb_limit_now()'s to say. */
 apr_time_t rt_house_now(const rt_house_t *house);
 
 /* rt_enter.c */

@@ -40,7 +40,8 @@ typedef struct rt_kept_t {
  * @param path     NULL keeps it in memory alone
  * @param slots    how many connections; later ones cannot be recovered
  * @param keep     how long after the cut
- * @param now      wall clock; connections of the program that ran before were cut now
+ * @param now      hb_limit_now(), as in every call: a wall clock that jumps neither ends nor
+ *                 prolongs what is kept. Connections of the program that ran before were cut now
  */
 apr_status_t rt_recover_open(rt_recover_t **recover, const char *path, const char *epoch,
                              apr_uint32_t slots, apr_interval_time_t keep, apr_time_t now,

@@ -80,7 +80,8 @@ class Socket:
         self.inbox = Inbox()
         self.may_read = threading.Event()
         self.may_read.set()
-        self.next_ack = 0
+        self.next_ack = self.pings = 0
+        self.token = token
         self.ws = ws_open(server, "/socket.io/?EIO=4&transport=websocket", headers)
         opened = self.ws.recv()
         assert opened.startswith("0{"), opened
@@ -124,6 +125,7 @@ class Socket:
 
     def _packet(self, text):
         if text == "2":
+            self.pings += 1
             self.ws.send("3")
         elif text.startswith("42"):
             name, *args = json.loads(text[2:])
