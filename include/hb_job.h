@@ -7,6 +7,7 @@
 #ifndef HB_JOB_H
 #define HB_JOB_H
 
+#include "hb_metrics.h"
 #include "hb_op.h"
 #include "hb_zone.h"
 
@@ -35,6 +36,7 @@ typedef apr_status_t hb_job_fn(hb_op_t *op, const hb_job_run_t *run);
 
 /**
  * Between steps, as often as convenient: keeps the run ours, and its progress for people.
+ * Moves op->now on. Does nothing inside hb_store_transact.
  * @param total  0 when unknown
  * @return HB_E_JOB_LOST when somebody else has it now: return at once. May wait for the store.
  */
@@ -66,6 +68,7 @@ typedef struct hb_job_t {
     hb_job_catch_up_e catch_up;
     hb_job_fn *run;
     const char *sentence;
+    hb_metric_e m_done, m_failed, m_msec, m_success;
 } hb_job_t;
 
 /** All rows; ends where name is NULL. */

@@ -13,7 +13,7 @@
 /** How a setting is written and kept. */
 typedef enum hb_setting_kind_e {
     HB_SETTING_TEXT, HB_SETTING_LIST, HB_SETTING_PATH, HB_SETTING_INT,
-    HB_SETTING_DURATION, HB_SETTING_SIZE, HB_SETTING_FLAG, HB_SETTING_SECRET
+    HB_SETTING_DURATION, HB_SETTING_SIZE, HB_SETTING_FLAG, HB_SETTING_SECRET, HB_SETTING_LINES
 } hb_setting_kind_e;
 
 #define HB_SETTING_C_TEXT     const char *
@@ -24,6 +24,7 @@ typedef enum hb_setting_kind_e {
 #define HB_SETTING_C_SIZE     apr_int64_t
 #define HB_SETTING_C_FLAG     int
 #define HB_SETTING_C_SECRET   const char *
+#define HB_SETTING_C_LINES    const char *
 
 typedef struct hb_settings_t {
 #define HB_SETTING(kind, member, directive, env, dflt, low, high, sentence) \
@@ -60,7 +61,7 @@ hb_settings_draft_t *hb_settings_draft_make(apr_pool_t *pool);
 
 /**
  * Take one value. Gives NULL, or a sentence for the sysadmin that says what was
- * given and what is accepted. A LIST that is set again grows.
+ * given and what is accepted. A LIST or LINES that is set again grows.
  */
 const char *hb_settings_set(hb_settings_draft_t *draft, const hb_setting_row_t *row,
                             const char *value, apr_pool_t *pool);

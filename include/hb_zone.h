@@ -48,7 +48,7 @@ typedef enum hb_zone_moment_e {
 /**
  * The moments at which clocks show a local time, which has to exist on paper.
  * @param first   the (earlier) moment; for HB_ZONE_NEVER that at which the clock was put forward,
- *                the next one that exists
+ *                the next one that exists; may be NULL
  * @param second  the later one of HB_ZONE_TWICE, otherwise the same as first; may be NULL
  */
 hb_zone_moment_e hb_zone_moment(apr_time_t *first, apr_time_t *second, const hb_zone_t *zone,

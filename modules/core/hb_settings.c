@@ -63,14 +63,15 @@ const char *hb_settings_set(hb_settings_draft_t *draft, const hb_setting_row_t *
                             const char *value, apr_pool_t *pool)
 {
     const char *problem, **list = (const char **)((char *)&draft->values + row->offset);
-    const char *before = NULL;
+    const char *before = NULL, *between = row->kind == HB_SETTING_LIST ? "," : ";";
 
-    if (row->kind == HB_SETTING_LIST && draft->given[row->index]) {
+    if ((row->kind == HB_SETTING_LIST || row->kind == HB_SETTING_LINES)
+        && draft->given[row->index]) {
         before = *list;
     }
     problem = hb_setting_read(&draft->values, row, row->directive, value, pool);
     if (problem == NULL && before != NULL && *before != '\0') {
-        *list = apr_pstrcat(pool, before, **list != '\0' ? "," : "", *list, NULL);
+        *list = apr_pstrcat(pool, before, **list != '\0' ? between : "", *list, NULL);
     }
     if (problem == NULL) {
         draft->given[row->index] = 1;

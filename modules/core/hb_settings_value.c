@@ -13,6 +13,7 @@
 
 #include "hb_cache.h"
 #include "hb_fetch.h"
+#include "hb_job_run.h"
 #include "hb_secret.h"
 #include "hb_store.h"
 #include "hb_time.h"
@@ -331,6 +332,11 @@ static const char *read_zone(const char **value, apr_pool_t *pool)
     return NULL;
 }
 
+static const char *read_jobs(const char **value, apr_pool_t *pool)
+{
+    return hb_job_schedules_check(*value, pool);
+}
+
 static const char *read_fraud(const char **value, apr_pool_t *pool)
 {
     if (strcasecmp(*value, "off") != 0 && strcasecmp(*value, "watch") != 0
@@ -368,6 +374,7 @@ static const struct {
     { "cache_url",    read_cache_url },
     { "zone",         read_zone },
     { "fraud",        read_fraud },
+    { "jobs",         read_jobs },
 };
 
 static const char *read_text(const char **kept, const hb_setting_row_t *row,
@@ -420,6 +427,8 @@ static const char *example(const hb_setting_row_t *row)
     case HB_SETTING_LIST:
         return strcmp(row->member, "admin_emails") == 0 ? "ops@example.com"
                : "https://app.example.com,https://admin.example.com";
+    case HB_SETTING_LINES:
+        return "reconcile 30 4 * * * Asia/Kathmandu";
     case HB_SETTING_SECRET:
         return "file:/etc/halobuzz/secret";
     case HB_SETTING_PATH:
@@ -445,6 +454,7 @@ const char *hb_setting_read(hb_settings_t *values, const hb_setting_row_t *row,
         problem = read_text(&text, row, join_list(value, pool), pool);
         break;
     case HB_SETTING_TEXT:
+    case HB_SETTING_LINES:
     case HB_SETTING_PATH:
     case HB_SETTING_SECRET:
         problem = read_text(&text, row, value, pool);

@@ -254,7 +254,9 @@ hb_zone_moment_e hb_zone_moment(apr_time_t *first, apr_time_t *second, const hb_
     else {
         early = late;
     }
-    *first = apr_time_from_sec(early);
+    if (first != NULL) {
+        *first = apr_time_from_sec(early);
+    }
     if (second != NULL) {
         *second = apr_time_from_sec(late);
     }

@@ -101,6 +101,22 @@ static const char *set_list(cmd_parms *cmd, void *unused, const char *args)
     return set(cmd, list);
 }
 
+/* What is behind the name is one value, with quotes or without. */
+static const char *set_line(cmd_parms *cmd, void *unused, const char *args)
+{
+    const char *line = "";
+
+    (void)unused;
+    while (*args != '\0') {
+        const char *word = ap_getword_conf(cmd->pool, &args);
+
+        if (*word != '\0') {
+            line = *line != '\0' ? apr_pstrcat(cmd->pool, line, " ", word, NULL) : word;
+        }
+    }
+    return set(cmd, line);
+}
+
 static const char *set_problems(cmd_parms *cmd, void *config, int is_on)
 {
     (void)cmd;
@@ -116,6 +132,7 @@ static const char *set_problems(cmd_parms *cmd, void *config, int is_on)
 #define ROW_FLAG(directive, sentence)     ROW_TEXT(directive, sentence)
 #define ROW_SECRET(directive, sentence)   ROW_TEXT(directive, sentence)
 #define ROW_LIST(directive, sentence)     AP_INIT_RAW_ARGS(directive, set_list, NULL, RSRC_CONF, sentence),
+#define ROW_LINES(directive, sentence)    AP_INIT_RAW_ARGS(directive, set_line, NULL, RSRC_CONF, sentence),
 
 static const command_rec directives[] = {
 #define HB_SETTING(kind, member, directive, env, dflt, low, high, sentence) \
