@@ -27,15 +27,8 @@ def frame(data, opcode=1, is_final=True):
 
 class Socket:
     def __init__(self, server, path="/socket.io/?EIO=4&transport=websocket", headers=(),
-                 behind=b"", timeout=20, version=None):
-        raw = socket.create_connection(("127.0.0.1", server.port), timeout)
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if server.tls:
-            context = ssl.create_default_context(cafile=server.certificate)
-            if version:
-                context.minimum_version = context.maximum_version = version
-            raw = context.wrap_socket(raw, server_hostname="localhost")
-        self.s = raw
+                 behind=b"", timeout=20, version=None, over=None):
+        self.s = over or self._connect(server, timeout, version)
         self.buffer = b""
         lines = ["GET %s HTTP/1.1" % path, "Host: localhost:%d" % server.port,
                  "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
@@ -49,6 +42,17 @@ class Socket:
         head, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
         self.head = head.decode("latin-1")
         self.status = int(self.head.split(" ")[1]) if self.head else 0
+
+    @staticmethod
+    def _connect(server, timeout, version):
+        raw = socket.create_connection(("127.0.0.1", server.port), timeout)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if server.tls:
+            context = ssl.create_default_context(cafile=server.certificate)
+            if version:
+                context.minimum_version = context.maximum_version = version
+            raw = context.wrap_socket(raw, server_hostname="localhost")
+        return raw
 
     def send(self, data, opcode=1):
         self.s.sendall(frame(data, opcode))

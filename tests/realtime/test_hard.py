@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Readers that do not read, callers that do not stop, many at once."""
 
+import socket
+import struct
 import threading
 import time
 
 import pytest
 
+import hb_socket                        # shows every byte
 from hb_socketio import Socket
 
 WIDE = "\U0001F3B5" * 500               # 2000 bytes
@@ -21,7 +24,7 @@ def test_a_reader_that_does_not_read_is_cut(make_server, make_users, make_live_o
     """Others hear everything at once; the slow one is cut, comes back, and misses nothing or is
     told that it does."""
     server = make_server(settings={"HaloBuzzRealtimeQueue": "64K",
-                                   "HaloBuzzChatPerMinute": "100000"})
+                                   "HaloBuzzChatPerMinute": "100000"}, tls=True)
     live, users = make_live_on(server), make_users(server)
     user = users.make()
     quick = Socket(server, users.make().token, join=live.id)
@@ -70,6 +73,63 @@ def test_anything_else_is_closed_or_answered(server, live, users, text):
     other.say(live.id, "fine here")
     other.wait_text("fine here")
     odd.cut()
+
+
+def wait_for_text(raw, begins):
+    """Frames until a text begins so."""
+    while True:
+        opcode, data = raw.read()
+        assert opcode == 1, (opcode, data)
+        if data.startswith(begins):
+            return data
+
+
+def test_byte_by_byte(server, live, users):
+    """Each byte a TLS record of its own."""
+    raw = hb_socket.Socket(server)
+    for text in ('40{"token":"%s"}' % users.make().token,
+                 '420["stream:join",{"streamId":"%s"}]' % live.id):
+        for byte in hb_socket.frame(text.encode()):
+            raw.s.sendall(bytes((byte,)))
+    assert wait_for_text(raw, b"430[").startswith(b'430[{"ok":true')
+    raw.close()
+
+
+def test_twenty_thousand_messages_at_once(server, live, users):
+    """And a call behind them, which is answered; others notice nothing."""
+    other = Socket(server, users.make().token, join=live.id)
+    raw = hb_socket.Socket(server)
+    raw.send(b'40{"token":"%s"}' % users.make().token.encode())
+    wait_for_text(raw, b"40{")
+    raw.s.sendall(hb_socket.frame(b"3") * 20000 + hb_socket.frame(
+        b'420["stream:join",{"streamId":"%s"}]' % live.id.encode()))
+    other.say(live.id, "meanwhile")
+    assert wait_for_text(raw, b"430[").startswith(b'430[{"ok":true')
+    raw.close()
+
+
+def test_resets(server, live, users):
+    """In the middle of a frame, of a call, of what is told."""
+    before = server.status()
+    people = [users.make() for _ in range(5)]
+    for i in range(30):
+        raw = hb_socket.Socket(server)
+        raw.send(b'40{"token":"%s"}' % people[i % 5].token.encode())
+        if i % 3:
+            wait_for_text(raw, b"40{")
+            raw.send(b'420["stream:join",{"streamId":"%s"}]' % live.id.encode())
+        if i % 3 == 2:
+            wait_for_text(raw, b"430[")
+            raw.send(b'421["chat:new",{"streamId":"%s","text":"gone"}]' % live.id.encode())
+        raw.s.sendall(hb_socket.frame(b"422[")[:5])
+        raw.s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raw.close()
+    until = time.monotonic() + 10
+    while any(server.status()[n] > before[n] for n in ("connections", "sessions", "sockets")):
+        assert time.monotonic() < until, (before, server.status())
+        time.sleep(0.05)
+    other = Socket(server, users.make().token, join=live.id)
+    other.say(live.id, "nobody is in the way")
 
 
 def test_large_messages(server, live, users):
