@@ -19,7 +19,10 @@
  */
 apr_int64_t hb_gift_share(apr_int64_t coins, apr_int64_t percent);
 
-/** What can be sent, cheapest first: {items, next} of "giftCatalog:all". HB_E_CURSOR_INVALID. */
+/**
+ * What can be sent now, cheapest first: {items, next} of "giftCatalog:all". Pages are short where
+ * gifts wait for their festival. HB_E_CURSOR_INVALID.
+ */
 apr_status_t hb_gift_catalog(hb_json_t **list, hb_op_t *op, int limit, const char *after);
 
 /**
@@ -28,8 +31,8 @@ apr_status_t hb_gift_catalog(hb_json_t **list, hb_op_t *op, int limit, const cha
  * @param reply  HB_R_GIFT_SENT
  * @param input  fits HB_F_GIFT_SEND
  * @return HB_E_STREAM_UNKNOWN, HB_E_STREAM_STATE, HB_E_STREAM_ENDED, HB_E_USER_SELF, HB_E_USER_BLOCKED,
- *         HB_E_GIFT_UNKNOWN, HB_E_GIFT_OG, HB_E_WALLET_SHORT (bonus coins do not count),
- *         HB_E_IDEM_MISMATCH
+ *         HB_E_GIFT_UNKNOWN, HB_E_GIFT_OG, HB_E_GIFT_FESTIVAL (hb_festival.h),
+ *         HB_E_WALLET_SHORT (bonus coins do not count), HB_E_IDEM_MISMATCH
  */
 apr_status_t hb_gift_send(hb_json_t **reply, hb_op_t *op, const char *stream_id,
                           const hb_json_t *input);
@@ -37,6 +40,15 @@ apr_status_t hb_gift_send(hb_json_t **reply, hb_op_t *op, const char *stream_id,
 /** Gifts of a stream, newest first: {items, next} of "gifts:all"; its host and staff see the host's share. */
 apr_status_t hb_gift_list(hb_json_t **list, hb_op_t *op, const char *stream_id, int limit,
                           const char *after);
+
+/** The whole catalogue, oldest first, for administrators: {items, next} of "giftCatalog:staff". */
+apr_status_t hb_gift_catalog_all(hb_json_t **list, hb_op_t *op, int limit, const char *after);
+
+/**
+ * Take a gift from sale, give it back, or keep it for festivals (HB_F_GIFT_EDIT); administrators, with
+ * an entry in the audit trail. What was sent stays as it is. HB_E_GIFT_UNKNOWN.
+ */
+apr_status_t hb_gift_edit(hb_json_t **view, hb_op_t *op, const char *id, const hb_json_t *input);
 
 /**
  * Add what the catalogue lacks; a gift whose code is there stays as it is.

@@ -33,7 +33,7 @@ apr_status_t hb_price_of_amount(hb_price_t *price, hb_op_t *op, const char *curr
 
 /**
  * What is sold now, by currency and price: HB_R_PRICE_LIST, each with the providers that can be paid
- * by here.
+ * by here, and with what a festival adds now (hb_festival.h).
  * @param currency  lower case; NULL for all
  * @param provider  only what it takes; NULL for all
  */

@@ -8,6 +8,7 @@
 #include "hb_gift.h"
 #include "hb_leaderboard.h"
 #include "hb_og.h"
+#include "hb_role.h"
 
 static int limit_of(const hb_ap_call_t *call)
 {
@@ -43,6 +44,17 @@ static apr_status_t gifters(hb_ap_call_t *call)
                                   hb_json_string(call->query, "period"), limit_of(call));
 }
 
+static apr_status_t catalog_all(hb_ap_call_t *call)
+{
+    return hb_gift_catalog_all(&call->reply, call->op, limit_of(call),
+                               hb_json_string(call->query, "after"));
+}
+
+static apr_status_t gift_edit(hb_ap_call_t *call)
+{
+    return hb_gift_edit(&call->reply, call->op, hb_ap_path_value(call, "id"), call->input);
+}
+
 static apr_status_t tiers(hb_ap_call_t *call)
 {
     return hb_og_tiers(&call->reply, call->op);
@@ -58,13 +70,24 @@ static const hb_route_t rows[] = {
       .sentence = "the gift catalogue, cheapest first",
       .query = HB_F_LIST, .output = "[giftCatalog:all]",
       .errors = "input.invalid cursor.invalid", .tag = "gifts" },
+    { .method = M_HB_GET, .path = "/admin/gifts", .needs = HB_NEED_USER,
+      .roles = HB_ROLE_ADMIN, .rate = "api", .action = catalog_all,
+      .sentence = "the whole catalogue, also what is off sale or waits for its festival",
+      .query = HB_F_LIST, .output = "[giftCatalog:staff]",
+      .errors = "input.invalid cursor.invalid", .tag = "gifts" },
+    { .method = M_HB_PATCH, .path = "/admin/gifts/{id}", .needs = HB_NEED_USER | HB_NEED_BODY,
+      .roles = HB_ROLE_ADMIN, .rate = "api", .action = gift_edit,
+      .sentence = "take a gift from sale or give it back; keep it for festivals",
+      .input = HB_F_GIFT_EDIT, .output = "giftCatalog:staff",
+      .errors = "input.invalid gift.unknown", .tag = "gifts" },
     { .method = M_HB_POST, .path = "/streams/{id}/gifts",
       .needs = HB_NEED_USER | HB_NEED_BODY | HB_NEED_IDEM_KEY | HB_GIVES_CREATED,
       .rate = "api", .action = give,
       .sentence = "send a gift to the host of a live stream; bonus coins buy none",
       .input = HB_F_GIFT_SEND, .output = "giftSent",
       .errors = "input.invalid idempotency.missing idempotency.mismatch stream.unknown stream.state "
-                "stream.ended user.self user.blocked gift.unknown gift.og_level wallet.short",
+                "stream.ended user.self user.blocked gift.unknown gift.og_level gift.festival "
+                "wallet.short",
       .tag = "gifts" },
     { .method = M_HB_GET, .path = "/streams/{id}/gifts", .rate = "api", .action = list,
       .sentence = "gifts of a stream, newest first; its host and staff see the host's share",

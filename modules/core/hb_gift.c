@@ -16,6 +16,7 @@
 
 #include "hb_bus.h"
 #include "hb_debt.h"
+#include "hb_festival.h"
 #include "hb_idem.h"
 #include "hb_leaderboard.h"
 #include "hb_ledger.h"
@@ -37,6 +38,7 @@ typedef struct send_t {
     hb_json_t *gift;            /* NULL: none of this id */
     hb_json_t *sender;
     int has_block;              /* either way */
+    int is_for_festival;        /* and none that names it is on */
     /* as the transaction found and left it */
     hb_json_t *stream;
     const char *host_id;
@@ -67,6 +69,12 @@ static apr_status_t look(send_t *send, hb_op_t *op)
     hb_json_t *stream = NULL;
     apr_status_t rv = get_or_null(&send->gift, op, HB_C_GIFT_CATALOG, send->gift_id);
 
+    if (rv == APR_SUCCESS && hb_json_bool(send->gift, "isFestivalOnly", 0)) {
+        hb_festival_now_t festivals;
+
+        rv = hb_festival_now(&festivals, op);
+        send->is_for_festival = !hb_festival_has_gift(&festivals, send->gift_id);
+    }
     if (rv == APR_SUCCESS) {
         rv = hb_user_load(&send->sender, op, op->actor.user_id);
     }
@@ -112,6 +120,9 @@ static apr_status_t check_gift(send_t *send, hb_op_t *op)
 
     if (send->gift == NULL || !hb_json_bool(send->gift, "isActive", 0)) {
         return hb_fail(op, HB_E_GIFT_UNKNOWN, "the catalogue has no gift with this id");
+    }
+    if (send->is_for_festival) {
+        return hb_fail(op, HB_E_GIFT_FESTIVAL, NULL);
     }
     level_min = hb_json_int(send->gift, "ogLevelMin", 0);
     if (level_min > 0) {

@@ -4,6 +4,11 @@
  */
 #include "hb_gift.h"
 
+#include <apr_strings.h>
+
+#include "hb_audit.h"
+#include "hb_festival.h"
+#include "hb_role.h"
 #include "hb_schema.h"
 #include "hb_store.h"
 #include "hb_stream.h"
@@ -20,6 +25,29 @@ static hb_json_t *page_to_json(hb_op_t *op, hb_collection_e in, const hb_page_t 
     return hb_page_json(op, items, page->next);
 }
 
+/* Leave gifts out that are for a festival which is not on. */
+static apr_status_t drop_waiting(hb_page_t *page, hb_op_t *op)
+{
+    hb_festival_now_t now = { NULL, 0, NULL };
+    int i, n = 0;
+
+    for (i = 0; i < page->n_items; i++) {
+        if (hb_json_bool(page->items[i], "isFestivalOnly", 0)) {
+            apr_status_t rv = now.items == NULL ? hb_festival_now(&now, op) : APR_SUCCESS;
+
+            if (rv != APR_SUCCESS) {
+                return rv;
+            }
+            if (!hb_festival_has_gift(&now, hb_json_string(page->items[i], "_id"))) {
+                continue;
+            }
+        }
+        page->items[n++] = page->items[i];
+    }
+    page->n_items = n;
+    return APR_SUCCESS;
+}
+
 apr_status_t hb_gift_catalog(hb_json_t **list, hb_op_t *op, int limit, const char *after)
 {
     const hb_cond_t where[] = { { "isActive", HB_IS, HB_BOOL(1) } };
@@ -29,6 +57,9 @@ apr_status_t hb_gift_catalog(hb_json_t **list, hb_op_t *op, int limit, const cha
     hb_page_t page;
     apr_status_t rv = hb_store_find(&page, op, &query);
 
+    if (rv == APR_SUCCESS) {
+        rv = drop_waiting(&page, op);
+    }
     if (rv == APR_SUCCESS) {
         *list = page_to_json(op, HB_C_GIFT_CATALOG, &page, HB_ALL);
     }
@@ -62,6 +93,64 @@ apr_status_t hb_gift_list(hb_json_t **list, hb_op_t *op, const char *stream_id, 
     }
     *list = page_to_json(op, HB_C_GIFTS, &page, who);
     return APR_SUCCESS;
+}
+
+/* --- administrators --- */
+
+apr_status_t hb_gift_catalog_all(hb_json_t **list, hb_op_t *op, int limit, const char *after)
+{
+    const hb_query_t query = { .in = HB_C_GIFT_CATALOG, .limit = limit, .after = after };
+    apr_status_t rv = hb_role_need(op, HB_ROLE_ADMIN);
+
+    return rv == APR_SUCCESS ? hb_store_list(list, op, &query, HB_ALL | HB_STAFF) : rv;
+}
+
+typedef struct edit_t {
+    const char *id;
+    const hb_json_t *input;
+    hb_json_t *gift;            /* as it is afterwards */
+} edit_t;
+
+static apr_status_t edit_tx(hb_op_t *op, void *baton)
+{
+    static const char *const flags[] = { "isActive", "isFestivalOnly" };
+    edit_t *edit = baton;
+    hb_json_t *details = hb_json_object_make(op->pool);
+    hb_edit_t edits[2];
+    apr_status_t rv;
+    int i, n = 0;
+
+    for (i = 0; i < 2; i++) {
+        if (hb_json_has(edit->input, flags[i])) {
+            int value = hb_json_bool(edit->input, flags[i], 0);
+
+            edits[n++] = (hb_edit_t){ flags[i], HB_SET, HB_BOOL(value) };
+            hb_json_set_bool(details, flags[i], value);
+        }
+    }
+    rv = !hb_id_is_valid(edit->id) ? HB_E_STORE_MISSING
+        : n == 0 ? hb_store_get(&edit->gift, op, HB_C_GIFT_CATALOG, edit->id)
+        : hb_store_change(&edit->gift, NULL, op, HB_C_GIFT_CATALOG, edit->id, NULL, 0, edits, n);
+    if (rv == HB_E_STORE_MISSING) {
+        return hb_fail(op, HB_E_GIFT_UNKNOWN, NULL);
+    }
+    return rv == APR_SUCCESS && n > 0
+        ? hb_audit_add(op, NULL, "gift.edit", apr_pstrcat(op->pool, "gift:", edit->id, NULL), 1,
+                       details) : rv;
+}
+
+apr_status_t hb_gift_edit(hb_json_t **view, hb_op_t *op, const char *id, const hb_json_t *input)
+{
+    edit_t edit = { id, input, NULL };
+    apr_status_t rv = hb_role_need(op, HB_ROLE_ADMIN);
+
+    if (rv == APR_SUCCESS) {
+        rv = hb_store_transact(op, edit_tx, &edit);
+    }
+    if (rv == APR_SUCCESS) {
+        *view = hb_schema_view(op, HB_C_GIFT_CATALOG, edit.gift, HB_ALL | HB_STAFF);
+    }
+    return rv;
 }
 
 /* --- the catalogue's first gifts --- */

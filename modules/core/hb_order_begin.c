@@ -22,6 +22,7 @@
 #include <apr_strings.h>
 
 #include "hb_debt.h"
+#include "hb_festival.h"
 #include "hb_idem.h"
 #include "hb_log.h"
 #include "hb_metrics.h"
@@ -34,7 +35,9 @@ typedef struct begin_t {
     const char *id;             /* made once, so that a second try of the transaction is the same */
     const hb_pay_provider_t *provider;
     const char *product;
+    hb_festival_now_t festivals;        /* as they were before the transaction */
     hb_price_t price;           /* as the transaction found it */
+    apr_int64_t festival_bonus; /* of its bonus */
     hb_og_terms_t terms;        /* of OG */
     const char *success_url, *cancel_url;
     int how;
@@ -63,6 +66,9 @@ static apr_status_t check_price(begin_t *begin, hb_op_t *op)
                              provider->title, provider->currencies, begin->price.currency);
     }
     if (begin->price.og_tier == 0) {
+        begin->festival_bonus = hb_festival_bonus(begin->price.coins,
+                                                  begin->festivals.coin_percent);
+        begin->price.bonus += begin->festival_bonus;
         return APR_SUCCESS;
     }
     rv = hb_og_terms(&begin->terms, op, begin->price.og_tier);
@@ -99,6 +105,10 @@ static hb_json_t *record_make(const begin_t *begin, hb_op_t *op)
     hb_json_set_string(doc, "title", price->title);
     hb_json_set_int(doc, "coins", price->coins);
     hb_json_set_int(doc, "bonus", price->bonus);
+    if (begin->festival_bonus > 0) {
+        hb_json_set_int(doc, "festivalBonus", begin->festival_bonus);
+        hb_json_set_string(doc, "festivalId", begin->festivals.coin_id);
+    }
     hb_json_set_int(doc, "ogTier", price->og_tier);
     if (price->og_tier > 0) {
         hb_json_set_int(doc, "ogDays", begin->terms.duration_days);
@@ -283,8 +293,11 @@ static hb_json_t *started_json(const begin_t *begin, hb_op_t *op)
 static apr_status_t begin_order(hb_json_t **reply, hb_op_t *op, begin_t *begin)
 {
     hb_order_t order;
-    apr_status_t rv = make(begin, op);
+    apr_status_t rv = hb_festival_now(&begin->festivals, op);
 
+    if (rv == APR_SUCCESS) {
+        rv = make(begin, op);
+    }
     if (rv != APR_SUCCESS) {
         return rv;
     }

@@ -7,6 +7,7 @@
 #include <apr_lib.h>
 #include <apr_strings.h>
 
+#include "hb_festival.h"
 #include "hb_schema.h"
 #include "hb_store.h"
 #include "hb_time.h"
@@ -84,15 +85,19 @@ static hb_json_t *providers_of(hb_op_t *op, const char *currency)
     return names;
 }
 
-static hb_json_t *price_to_json(hb_op_t *op, const hb_price_t *price)
+static hb_json_t *price_to_json(hb_op_t *op, const hb_price_t *price,
+                                const hb_festival_now_t *now)
 {
+    apr_int64_t more = price->og_tier == 0
+        ? hb_festival_bonus(price->coins, now->coin_percent) : 0;
     hb_json_t *json = hb_json_object_make(op->pool);
 
     hb_json_set_string(json, "product", price->code);
     hb_json_set_string(json, "kind", price->kind);
     hb_json_set_string(json, "title", price->title);
     hb_json_set_int(json, "coins", price->coins);
-    hb_json_set_int(json, "bonus", price->bonus);
+    hb_json_set_int(json, "bonus", price->bonus + more);
+    hb_json_set_int(json, "festivalBonus", more);
     hb_json_set_int(json, "ogTier", price->og_tier);
     hb_json_set_int(json, "amountMinor", price->amount_minor);
     hb_json_set_string(json, "currency", price->currency);
@@ -109,11 +114,15 @@ apr_status_t hb_price_list(hb_json_t **list, hb_op_t *op, const char *currency,
                                .sort = { { "currency", 0 }, { "amountMinor", 0 } },
                                .limit = HB_PRICES_MAX };
     hb_json_t *items = hb_json_array_make(op->pool);
+    hb_festival_now_t now;
     hb_price_t price;
     hb_page_t page;
     apr_status_t rv = hb_store_find(&page, op, &query);
     int i;
 
+    if (rv == APR_SUCCESS) {
+        rv = hb_festival_now(&now, op);
+    }
     if (rv != APR_SUCCESS) {
         return rv;
     }
@@ -121,7 +130,7 @@ apr_status_t hb_price_list(hb_json_t **list, hb_op_t *op, const char *currency,
         price_read(&price, page.items[i]);
         if (hb_json_bool(page.items[i], "isActive", 0)
             && (provider == NULL || hb_pay_takes(provider, price.currency))) {
-            hb_json_push(items, price_to_json(op, &price));
+            hb_json_push(items, price_to_json(op, &price, &now));
         }
     }
     *list = hb_json_object_make(op->pool);

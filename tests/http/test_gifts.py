@@ -21,7 +21,7 @@ SUBSCRIBE = "/api/v1/og/subscribe"
 def shop():
     """A server with a catalogue, on which staff need no second factor."""
     with bank_with({"HaloBuzzAdminEmail": BOSS}) as one:
-        for added in ("added 16 gifts and 5 OG tiers", "added 0 gifts and 0 OG tiers"):
+        for added in ("added 19 gifts and 5 OG tiers", "added 0 gifts and 0 OG tiers"):
             assert added in ctl(one, "seed")
         yield one
 

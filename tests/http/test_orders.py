@@ -63,7 +63,7 @@ def test_the_price_list(shop):
         (p["currency"], p["amountMinor"]) for p in items)
     first = items[0]
     assert first == {"product": "npr-500", "kind": "coins", "title": "500 coins", "coins": 500,
-                     "bonus": 0, "ogTier": 0, "amountMinor": 1000, "currency": "npr",
+                     "bonus": 0, "festivalBonus": 0, "ogTier": 0, "amountMinor": 1000, "currency": "npr",
                      "providers": ["sandbox"]}
     dollars = Client(shop).get(PRICES + "?currency=USD").json()["items"]
     assert {p["currency"] for p in dollars} == {"usd"} and len(dollars) == 10
