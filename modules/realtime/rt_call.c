@@ -84,6 +84,8 @@ static apr_status_t join_run(hb_json_t **reply, rt_call_t *call, const hb_json_t
         return rv;
     }
     call->did_join = !call->is_again;
+    /* What is not newer is in what follows; the loop may read it only later. */
+    call->since = rt_feed_newest(op->site, call->epoch, call->since);
     rv = hb_room_state(&state, op, call->stream_id);
     if (rv == APR_SUCCESS) {
         rv = last_messages(&call->messages, op, call->stream_id);
@@ -154,18 +156,23 @@ static void join_done(rt_call_t *call)
 {
     rt_peer_t *peer = call->peer;
     rt_hub_t *hub = peer->hub;
-    apr_uint64_t after = call->since;
     int is_in = call->task.rv == APR_SUCCESS && call->room != NULL, is_recovered;
+    apr_uint64_t after;
 
     if (call->did_join && (!is_in || peer->socket == NULL)) {
         rt_viewers_cut(hub->house->viewers, call->stream_id, call->actor_id,
                        (apr_uint64_t)(hb_limit_now() / 1000));
         is_in = 0;
     }
+    if (strcmp(call->epoch, hub->epoch) != 0) {
+        call->since = hub->seq;         /* that was another log */
+    }
+    after = call->since;
     if (is_in && !call->is_again) {
         is_recovered = is_known_after(call, &after);
         rt_room_enter(call->room, &peer->member);
         rt_peer_watch_add(peer, call->stream_id, after);
+        rt_feed_not_before(hub, after);
         rt_call_answer_with(call, is_recovered ? ",\"recovered\":true"
                                                : ",\"recovered\":false");
         if (is_recovered) {

@@ -31,6 +31,8 @@ typedef struct enter_t {
     rt_task_t task;
     rt_peer_t *peer;
     const char *token, *pid, *stream_id;
+    char epoch[17];             /* of the log, and its newest event */
+    apr_uint64_t newest;
     hb_claims_t claims;
     rt_found_e found;
     rt_kept_t kept;             /* when found is RT_FOUND_CUT */
@@ -88,6 +90,9 @@ static void enter_run(rt_task_t *base)
     }
     if (base->rv == APR_SUCCESS) {
         base->rv = make_ids(task);
+    }
+    if (base->rv == APR_SUCCESS) {
+        task->newest = rt_feed_newest(op->site, task->epoch, task->newest);
     }
     if (base->rv == APR_SUCCESS && task->stream_id != NULL) {
         base->rv = rt_viewers_join(&stream, task->peer->hub->house->viewers, op,
@@ -202,7 +207,7 @@ static int add_room(recovery_t *recovery, rt_hub_t *hub, const char *name, apr_u
 }
 
 /* Is everything after the client's offset known, in each of its rooms? The rooms are held. */
-static int find_missed(recovery_t *recovery, const enter_t *task)
+static int find_missed(recovery_t *recovery, apr_uint64_t *after_all, const enter_t *task)
 {
     rt_peer_t *peer = task->peer;
     rt_hub_t *hub = peer->hub;
@@ -214,9 +219,10 @@ static int find_missed(recovery_t *recovery, const enter_t *task)
     if (peer->wish->offset != NULL && !read_offset(&after, peer->wish->offset)) {
         return 0;
     }
-    if (after > hub->seq) {
+    if (after > task->newest) {
         return 0;               /* not of this log */
     }
+    *after_all = after;
     is_complete &= add_room(recovery, hub, rt_room_name_of("user", peer->user_id, pool), after);
     is_complete &= add_room(recovery, hub, rt_room_name_of("session", peer->session_id, pool),
                             after);
@@ -262,7 +268,8 @@ static void resume(rt_peer_t *peer, enter_t *task)
         room = rt_room_hold(peer->hub->rooms, rt_room_name_of("stream", kept->stream_id, pool));
         rt_room_enter(room, &peer->member);
         rt_room_release(room);
-        rt_peer_watch_add(peer, kept->stream_id, kept->since);
+        rt_peer_watch_add(peer, kept->stream_id,
+                          kept->since > peer->since ? kept->since : peer->since);
     }
 }
 
@@ -280,7 +287,7 @@ static void begin_anew(rt_peer_t *peer, enter_t *task)
     apr_cpystrn(kept.pid, task->new_pid, sizeof(kept.pid));
     apr_cpystrn(kept.sid, task->new_sid, sizeof(kept.sid));
     apr_cpystrn(kept.user_id, peer->user_id, sizeof(kept.user_id));
-    kept.since = peer->hub->seq;
+    kept.since = task->newest;
     peer->place = peer->door == RT_DOOR_STREAM ? -1
         : rt_recover_add(house->recover, &kept, hb_limit_now());
 }
@@ -291,11 +298,17 @@ static void let_in(rt_peer_t *peer, enter_t *task)
     const hb_op_t *op = task->task.op;
     recovery_t recovery = { .n = 0 };
     const char *sid = task->new_sid, *pid = task->new_pid;
+    apr_uint64_t after;
     int is_recovered, i;
 
+    if (strcmp(task->epoch, hub->epoch) != 0) {
+        task->newest = hub->seq;        /* that was another log */
+    }
     apr_cpystrn(peer->user_id, op->actor.user_id, sizeof(peer->user_id));
     apr_cpystrn(peer->session_id, op->actor.session_id, sizeof(peer->session_id));
-    is_recovered = task->found == RT_FOUND_CUT && find_missed(&recovery, task);
+    is_recovered = task->found == RT_FOUND_CUT && find_missed(&recovery, &after, task);
+    peer->since = is_recovered ? after : task->newest;
+    rt_feed_not_before(hub, task->newest);
     if (is_recovered) {
         resume(peer, task);
         sid = task->kept.sid;
@@ -428,6 +441,8 @@ static void enter(rt_peer_t *peer)
     task->task.run = enter_run;
     task->task.done = enter_done;
     task->peer = peer;
+    memcpy(task->epoch, peer->hub->epoch, sizeof(task->epoch));
+    task->newest = peer->hub->seq;
     task->token = apr_pstrdup(pool, peer->token);
     task->pid = peer->wish->pid != NULL ? apr_pstrdup(pool, peer->wish->pid) : NULL;
     if (peer->door == RT_DOOR_STREAM) {

@@ -35,35 +35,59 @@ typedef struct delivery_t {
     rt_frame_t *frame;
     rt_lane_e lane;
     const char *only_user;
+    const char *stream_id;      /* of the room, or NULL */
+    apr_uint64_t seq;           /* 0: it is new to everybody */
 } delivery_t;
+
+/* Did it happen before the peer was there? */
+static int is_before(const rt_peer_t *peer, const delivery_t *delivery)
+{
+    const rt_kept_room_t *watch = delivery->stream_id != NULL
+        ? rt_peer_watch(peer, delivery->stream_id) : NULL;
+
+    return delivery->seq <= (watch != NULL ? watch->since : peer->since);
+}
 
 static void deliver_one(void *baton, rt_member_t *member)
 {
     const delivery_t *delivery = baton;
     const rt_peer_t *peer = (const rt_peer_t *)member;
 
-    if (delivery->only_user == NULL || strcmp(delivery->only_user, peer->user_id) == 0) {
+    if ((delivery->only_user == NULL || strcmp(delivery->only_user, peer->user_id) == 0)
+        && (delivery->seq == 0 || !is_before(peer, delivery))) {
         rt_emit(peer->socket, delivery->frame, delivery->lane);
     }
 }
 
-static void deliver(rt_room_t *room, rt_frame_t *frame, rt_lane_e lane, const char *only_user)
+apr_uint64_t rt_feed_newest(hb_site_t *site, const char *epoch, apr_uint64_t seq)
 {
-    delivery_t delivery = { frame, lane, only_user };
+    hb_bus_stats_t stats;
 
-    rt_room_each(room, deliver_one, &delivery);
+    return hb_bus_stats(&stats, site) == APR_SUCCESS && strcmp(stats.epoch, epoch) == 0
+        && stats.newest > seq ? stats.newest : seq;
+}
+
+void rt_feed_not_before(rt_hub_t *hub, apr_uint64_t since)
+{
+    if (since > hub->late_until) {
+        hub->late_until = since;
+    }
 }
 
 /* What is kept: into the history, then to who is there. */
 static void publish(rt_hub_t *hub, rt_room_t *room, const hb_event_t *event)
 {
     rt_news_t *news = rt_news_make(event);
+    delivery_t delivery = { .lane = rt_news_lane(event->event), .only_user = event->only_user,
+                            .stream_id = rt_room_stream(room),
+                            .seq = event->seq <= hub->late_until ? event->seq : 0 };
 
     rt_room_keep(room, news);
     if (rt_room_members(room) > 0) {
         rt_frame_t *frame = rt_news_frame(news, hub->epoch, rt_hub_forms(hub));
 
-        deliver(room, frame, rt_news_lane(event->event), event->only_user);
+        delivery.frame = frame;
+        rt_room_each(room, deliver_one, &delivery);
         rt_frame_release(frame);
     }
     rt_news_drop(news);
@@ -96,12 +120,13 @@ static void tell(void *baton, hb_event_e event, const char *payload, apr_size_t 
 {
     const telling_t *telling = baton;
     rt_frame_t *frame = rt_news_frame_of(event, payload, len, rt_hub_forms(telling->hub));
+    delivery_t delivery = { .frame = frame, .lane = rt_news_lane(event) };
 
     if (hb_event_row(event)->lane == HB_LANE_METRIC && event != HB_EV_PRESENCE_UPDATE) {
         /* A reader who has not taken the one before gets this one in its place. */
         rt_frame_set_key(frame, (apr_uint64_t)(apr_uintptr_t)telling->room ^ event);
     }
-    deliver(telling->room, frame, rt_news_lane(event), NULL);
+    rt_room_each(telling->room, deliver_one, &delivery);
     rt_frame_release(frame);
 }
 
@@ -341,6 +366,7 @@ static void lose(rt_hub_t *hub)
     apr_cpystrn(hub->epoch, epoch, sizeof(hub->epoch));
     hub->seq = hb_bus_reader_oldest(hub->reader);
     hub->seq -= hub->seq > 0;
+    hub->late_until = 0;
     rt_rooms_forget(hub->rooms, hub->seq);
     if (is_new && rt_loop_index(hub->loop) == 0) {
         apr_cpystrn(hub->house->epoch, epoch, sizeof(hub->house->epoch));

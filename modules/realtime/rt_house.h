@@ -79,6 +79,7 @@ struct rt_hub_t {
     void (*feed_stopped)(rt_hub_t *hub);        /* not NULL once the loop is ending */
     int is_reading;             /* more of the log waits for the next turn */
     apr_uint64_t seq;           /* of the newest event that was read */
+    apr_uint64_t late_until;    /* events up to here may be older than some who get them */
     char epoch[17];
     int n_plain, n_stream;      /* peers behind those doors: which forms frames need */
     rt_room_t **beating;        /* rooms with something to tell at the next beat; held */
@@ -117,7 +118,8 @@ struct rt_peer_t {
     char *token;
     rt_wish_t *wish;
     int place;                  /* in recover, or -1 */
-    rt_kept_room_t *watches;    /* streams it is in */
+    apr_uint64_t since;         /* what is not newer than this event is not for it */
+    rt_kept_room_t *watches;    /* streams it is in, and the same of each */
     int n_watches;
     rt_due_entry_t due;         /* when its token expires, or has to be shown */
     apr_uint64_t rate_at;       /* msec */
@@ -180,6 +182,14 @@ void rt_call(rt_peer_t *peer, const char *name, apr_size_t name_len, rt_bytes_t 
              int wants_ack, apr_uint64_t ack_id);
 
 /* rt_feed.c */
+/**
+ * For a thread: the newest event of the log that a hub reads. The hub may not have read up to it: a stream
+ * of Redis is read a moment after it is written.
+ * @param epoch, seq  the hub's as the loop saw them; seq is given back when the log cannot be asked
+ */
+apr_uint64_t rt_feed_newest(hb_site_t *site, const char *epoch, apr_uint64_t seq);
+/** From now on some peer wants nothing up to this event. */
+void rt_feed_not_before(rt_hub_t *hub, apr_uint64_t since);
 void rt_feed_start(rt_hub_t *hub);
 void rt_feed_read(rt_hub_t *hub);
 /** stopped is called when nothing watches the bus any more; it may free the hub. */

@@ -120,7 +120,8 @@ void rt_plain_ready(rt_peer_t *peer, const char *sid, const char *pid, int is_re
 }
 
 /* "EPOCH-OFFSET" of this log. */
-static int read_last_id(apr_uint64_t *after, const rt_hub_t *hub, const char *text)
+static int read_last_id(apr_uint64_t *after, const rt_hub_t *hub, apr_uint64_t newest,
+                        const char *text)
 {
     apr_size_t len = strlen(hub->epoch);
     char *end;
@@ -130,7 +131,7 @@ static int read_last_id(apr_uint64_t *after, const rt_hub_t *hub, const char *te
         return 0;
     }
     *after = (apr_uint64_t)apr_strtoi64(text + len + 1, &end, 10);
-    return *end == '\0' && *after <= hub->seq;
+    return *end == '\0' && *after <= newest;
 }
 
 void rt_stream_enter(rt_peer_t *peer)
@@ -138,17 +139,17 @@ void rt_stream_enter(rt_peer_t *peer)
     const rt_guest_t *guest = rt_session_data(rt_socket_session(peer->socket));
     rt_hub_t *hub = peer->hub;
     char name[64], text[300];
-    apr_uint64_t after = hub->seq;
+    apr_uint64_t after;
     rt_room_t *room;
     int is_recovered, n;
 
     snprintf(name, sizeof(name), "stream:%s", guest->stream_id);
     room = rt_room_hold(hub->rooms, name);
-    is_recovered = read_last_id(&after, hub, guest->last_id)
+    is_recovered = read_last_id(&after, hub, peer->since, guest->last_id)
         && rt_chain_covers(rt_room_chain(room), after)
         && rt_chain_bytes(rt_room_chain(room), after) <= rt_replay_max(hub->house);
     if (!is_recovered) {
-        after = hub->seq;
+        after = peer->since;
     }
     rt_room_enter(room, &peer->member);
     rt_peer_watch_add(peer, guest->stream_id, after);

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Coming back: exactly what was missed, or told that it cannot be."""
 
-import os
 import time
 
 import pytest
@@ -51,9 +50,6 @@ def test_who_heard_nothing_yet_has_no_offset(server, live, users):
     assert new.texts() == ["meanwhile"]
 
 
-# The sidecar reads a stream of Redis a moment after it was written to, and a join in that moment counts
-# as one before it: what was said just before may then be told again.
-@pytest.mark.skipif(bool(os.environ.get("HB_CACHE")), reason="exact with a local log only")
 def test_what_was_said_before_the_join_is_not_told(server, live, make_live, users):
     user = users.make()
     other = make_live()
