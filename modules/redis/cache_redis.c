@@ -16,6 +16,7 @@
 
 #include <apr_strings.h>
 
+#include "cache_redis_mend.h"
 #include "hb_cache.h"
 
 #define GRAVE_MSEC "600000"
@@ -27,6 +28,7 @@
 
 typedef struct cache_redis_t {
     redis_t *redis;
+    mend_t *mend;
     apr_uint64_t hits, misses, sets, refused;   /* of this process; atomic */
 } cache_redis_t;
 
@@ -84,6 +86,9 @@ static redis_script_t *const scripts[] = {
     &set_script, &remove_script, &flush_script, &add_script, &rank_script
 };
 
+static mend_remove_fn remove_now;
+static mend_flush_fn flush;
+
 static void count(apr_uint64_t *counter)
 {
     __atomic_add_fetch(counter, 1, __ATOMIC_RELAXED);
@@ -99,6 +104,10 @@ static apr_status_t open_cache(void **out, hb_site_t *site, const char *url, voi
     (void)bytes;
     for (i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
         redis_script_prepare(scripts[i]);
+    }
+    self->mend = mend_make(site, remove_now, flush, self, pool);
+    if (self->mend == NULL) {
+        return APR_ENOMEM;
     }
     *out = self;
     return redis_open(&self->redis, site, url, "cache", pool);
@@ -167,6 +176,9 @@ static apr_status_t get(void *baton, const char **value, apr_size_t *len,
     apr_status_t rv;
     redisReply *reply;
 
+    if (mend_is_due(self->mend)) {
+        return APR_TIMEUP;      /* what it holds may be older than what this process wrote */
+    }
     rv = redis_command(&reply, self->redis, 5, words, lens);
     if (rv != APR_SUCCESS) {
         return rv;
@@ -216,6 +228,9 @@ static apr_status_t set(void *baton, hb_op_t *op, const hb_cache_lease_t *lease,
     }
     rv = redis_script(&reply, self->redis, &set_script, key, strlen(key), 6, args, lens);
     if (rv != APR_SUCCESS) {
+        if (lease == NULL) {
+            mend_note(self->mend, key);     /* the value before it must not come back */
+        }
         return rv;
     }
     if (reply->type != REDIS_REPLY_INTEGER) {
@@ -229,7 +244,7 @@ static apr_status_t set(void *baton, hb_op_t *op, const hb_cache_lease_t *lease,
     return rv;
 }
 
-static apr_status_t remove_key(void *baton, hb_op_t *op, const char *key)
+static apr_status_t remove_now(void *baton, hb_op_t *op, const char *key)
 {
     cache_redis_t *self = baton;
     const char *args[] = { mark_make(op), GRAVE_MSEC };
@@ -240,6 +255,17 @@ static apr_status_t remove_key(void *baton, hb_op_t *op, const char *key)
     if (rv == APR_SUCCESS) {
         rv = reply->type == REDIS_REPLY_INTEGER ? APR_SUCCESS : APR_TIMEUP;
         freeReplyObject(reply);
+    }
+    return rv;
+}
+
+static apr_status_t remove_key(void *baton, hb_op_t *op, const char *key)
+{
+    cache_redis_t *self = baton;
+    apr_status_t rv = remove_now(self, op, key);
+
+    if (rv != APR_SUCCESS) {
+        mend_note(self->mend, key);
     }
     return rv;
 }

@@ -36,7 +36,7 @@ static const backend_t backends[] = {
 #define N_BACKENDS ((int)(sizeof(backends) / sizeof(backends[0])))
 
 #define BACKOFF_FIRST_USEC 100000
-#define BACKOFF_MOST_USEC 5000000
+#define BACKOFF_MOST_USEC 1000000
 #define CLOSE_WAIT_USEC 2000000     /* for calls under way when the process ends */
 #define RETRY_AFTER_SEC 2
 
@@ -191,7 +191,8 @@ static instance_t *take_instance(hb_store_t *store)
             if (deadline == 0) {
                 deadline = now + store->site->settings->store_wait;
             }
-            if (wait_until(store, deadline) != 0) {
+            /* One that failed before may fail again: that is not worth a thread. */
+            if (store->backoff != 0 || wait_until(store, deadline) != 0) {
                 break;
             }
         }

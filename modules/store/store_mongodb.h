@@ -8,7 +8,8 @@
  *   store_mongodb_tx.c      transactions: sessions, retries, parts that are undone alone
  *   store_mongodb_bson.c    documents and queries become BSON and back
  *   store_mongodb_groups.c  single fields and sums of many records
- *   store_mongodb_open.c    the server: URL, pool, who is let through while it does not answer
+ *   store_mongodb_open.c    the server: URL, pool, what it has to have
+ *   store_mongodb_gate.c    who is let through to it, and what happens while it does not answer
  *   store_mongodb_layout.c  collections, indexes, views
  *   store_mongodb_keep.c    ping, verify, stats, errors
  *
@@ -41,10 +42,16 @@ typedef struct mongo_t {
     pthread_mutex_t lock;       /* of all below */
     int waiting;                /* calls that wait for the server */
     apr_int64_t answered_at;    /* hb_store_clock: last answer, or when waiting began */
-    apr_int64_t probe_at;       /* when somebody may look whether it answers again */
+    int is_closed;              /* calls are refused: it did not answer */
+    apr_int64_t look_at;        /* when somebody may look whether it answers again */
     apr_int64_t complained_at[4];
     apr_int64_t crowded_until;  /* transactions collided just now: let one at a time try */
     pthread_mutex_t turn;       /* of those transactions; never taken with lock held */
+    pthread_mutex_t looking;    /* of looker; never taken with lock held */
+    mongoc_client_t *looker;    /* beside the pool, made at its first use */
+    apr_int64_t looked_at;      /* what was found then */
+    int looked;                 /* a mongo_look_t */
+    bson_error_t look_error;
     apr_int64_t n_commands, n_failed, n_retries, usec;
 } mongo_t;
 
@@ -55,6 +62,7 @@ typedef struct mongo_tx_t {
     mongoc_client_session_t *session;
     bson_t opts;                /* with the session's id */
     int is_lost;                /* the server gave it up: run it again */
+    int is_down;                /* because it did not answer */
     int depth;                  /* of nested transactions */
     struct mongo_undo_t *undo;  /* newest first; kept while depth > 0 */
     apr_hash_t *seen;           /* "collection/id" -> unique values as read here, or MISSING */
@@ -66,6 +74,8 @@ apr_status_t store_mongodb_open(void **self, hb_site_t *site, const char *url,
                                 apr_pool_t *pool);
 int store_mongodb_is_lost(void *self);
 
+/* --- store_mongodb_gate.c --- */
+
 /** A client for one call: the transaction's, or one of the pool. Give it back with the outcome. */
 typedef struct mongo_call_t {
     mongo_t *self;
@@ -74,6 +84,11 @@ typedef struct mongo_call_t {
     const bson_t *opts;         /* to be given to every command; has the session inside one */
     mongo_tx_t *tx;             /* NULL outside */
 } mongo_call_t;
+
+/** Does the server answer? Opens or closes the gate by it. Waits two seconds at most. */
+typedef enum mongo_look_t { MONGO_AWAY, MONGO_READONLY, MONGO_THERE } mongo_look_t;
+mongo_look_t mongo_look(mongo_t *self, bson_error_t *error);
+void mongo_gate_close(mongo_t *self);
 
 apr_status_t mongo_take(mongo_call_t *call, mongo_t *self, hb_op_t *op);
 void mongo_give(mongo_call_t *call, int has_answered);

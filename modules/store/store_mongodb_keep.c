@@ -9,7 +9,6 @@
 #define COMPLAIN_EVERY_USEC 10000000
 #define REPORT_EVERY 4096
 #define RETRY_AFTER_SEC 2
-#define PING_MSEC 1000
 
 /* --- errors --- */
 
@@ -106,6 +105,7 @@ apr_status_t mongo_fail(mongo_t *self, hb_op_t *op, const char *what,
                        || (reply != NULL
                            && mongoc_error_has_label(reply, "TransientTransactionError")))) {
         tx->is_lost = 1;        /* the whole runs again, so nobody is told yet */
+        tx->is_down |= rv == HB_E_STORE_DOWN;
         return HB_E_STORE_CONFLICT;
     }
     if (may_complain(self, rv)) {
@@ -132,27 +132,17 @@ apr_status_t mongo_fail(mongo_t *self, hb_op_t *op, const char *what,
 apr_status_t store_mongodb_ping(void *baton, hb_op_t *op)
 {
     mongo_t *self = baton;
-    bson_t *hello = BCON_NEW("hello", BCON_INT32(1), "maxTimeMS", BCON_INT32(PING_MSEC));
-    mongo_call_t call;
     bson_error_t error;
-    bson_iter_t iter;
-    bson_t reply;
-    apr_status_t rv = mongo_take(&call, self, op);
 
-    if (rv == APR_SUCCESS) {
-        if (!mongoc_client_command_simple(call.client, "admin", hello, NULL, &reply, &error)) {
-            rv = mongo_fail(self, op, "ping", &error, &reply);
-        }
-        else if (bson_iter_init_find(&iter, &reply, "isWritablePrimary")
-                 && !bson_iter_as_bool(&iter)) {
-            rv = hb_fail_later(op, HB_E_STORE_READONLY, RETRY_AFTER_SEC,
-                               "records cannot be written just now");
-        }
-        bson_destroy(&reply);
-        mongo_give(&call, rv != HB_E_STORE_DOWN);
+    switch (mongo_look(self, &error)) {
+    case MONGO_THERE:
+        return APR_SUCCESS;
+    case MONGO_READONLY:
+        return hb_fail_later(op, HB_E_STORE_READONLY, RETRY_AFTER_SEC,
+                             "records cannot be written just now");
+    default:
+        return mongo_fail(self, op, "ping", &error, NULL);
     }
-    bson_destroy(hello);
-    return rv;
 }
 
 /* --- backup --- */

@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The server: its URL, the pool of connections, and who is let through while it does not answer.
- * A server that hangs must not hold every thread of httpd: when HELD_MOST calls wait and nothing
- * was answered for STUCK_USEC, others are refused at once, but for one now and then that looks again.
- */
+/* The server: its URL, the pool of connections, and whether it has what we need. */
 #include "store_mongodb.h"
 
 #include <stdlib.h>
@@ -12,94 +8,12 @@
 
 #include <apr_strings.h>
 
-#define HELD_MOST 4
-#define STUCK_USEC 1000000
-#define PROBE_EVERY_USEC 500000
 #define DB_DEFAULT "halobuzz"
-#define RETRY_AFTER_SEC 2
 
 int store_mongodb_is_lost(void *self)
 {
     (void)self;
     return 0;                   /* its driver finds the server again by itself */
-}
-
-/* May one more call wait for the server? */
-static int is_let_in(mongo_t *self)
-{
-    apr_int64_t now = hb_store_clock();
-    int yes = 1;
-
-    pthread_mutex_lock(&self->lock);
-    if (self->waiting >= HELD_MOST && now - self->answered_at > STUCK_USEC) {
-        yes = now >= self->probe_at;
-        if (yes) {
-            self->probe_at = now + PROBE_EVERY_USEC;
-        }
-    }
-    if (yes && self->waiting++ == 0) {
-        self->answered_at = now;
-    }
-    pthread_mutex_unlock(&self->lock);
-    return yes;
-}
-
-static void let_out(mongo_t *self, int has_answered)
-{
-    pthread_mutex_lock(&self->lock);
-    self->waiting--;
-    if (has_answered) {
-        self->answered_at = hb_store_clock();
-    }
-    pthread_mutex_unlock(&self->lock);
-}
-
-apr_status_t mongo_take(mongo_call_t *call, mongo_t *self, hb_op_t *op)
-{
-    static const bson_t none = BSON_INITIALIZER;
-
-    memset(call, 0, sizeof(*call));
-    call->self = self;
-    call->op = op;
-    if (op->tx != NULL) {
-        call->tx = (mongo_tx_t *)op->tx;
-        call->client = call->tx->client;
-        call->opts = &call->tx->opts;
-        return call->tx->is_lost ? HB_E_STORE_CONFLICT : APR_SUCCESS;
-    }
-    if (self->pid != getpid()) {
-        hb_log(op, HB_LOG_CRIT, 0, HBLOGNO(01147) "the store was opened before a fork");
-        return HB_E_INTERNAL;
-    }
-    if (is_let_in(self)) {
-        call->client = mongoc_client_pool_pop(self->pool);
-        if (call->client != NULL) {
-            call->opts = &none;
-            return APR_SUCCESS;
-        }
-        let_out(self, 0);
-    }
-    return hb_fail_later(op, HB_E_STORE_DOWN, RETRY_AFTER_SEC,
-                         "records cannot be reached just now");
-}
-
-void mongo_give(mongo_call_t *call, int has_answered)
-{
-    if (call->tx != NULL) {
-        if (has_answered) {
-            pthread_mutex_lock(&call->self->lock);
-            call->self->answered_at = hb_store_clock();
-            pthread_mutex_unlock(&call->self->lock);
-        }
-        return;
-    }
-    mongoc_client_pool_push(call->self->pool, call->client);
-    let_out(call->self, has_answered);
-}
-
-mongoc_collection_t *mongo_collection(const mongo_call_t *call, hb_collection_e in)
-{
-    return mongoc_client_get_collection(call->client, call->self->db, hb_shape(in)->name);
 }
 
 /* --- counting what the driver does --- */
@@ -203,6 +117,7 @@ static apr_status_t close_all(void *data)
 
     if (self->pid == getpid()) {
         mongoc_log_set_handler(mongoc_log_default_handler, NULL);
+        mongo_gate_close(self);
         if (self->pool != NULL) {
             mongoc_client_pool_destroy(self->pool);
         }
@@ -212,6 +127,7 @@ static apr_status_t close_all(void *data)
     }
     pthread_mutex_destroy(&self->lock);
     pthread_mutex_destroy(&self->turn);
+    pthread_mutex_destroy(&self->looking);
     return APR_SUCCESS;
 }
 
@@ -264,6 +180,7 @@ apr_status_t store_mongodb_open(void **out, hb_site_t *site, const char *url, ap
     self->pid = getpid();
     pthread_mutex_init(&self->lock, NULL);
     pthread_mutex_init(&self->turn, NULL);
+    pthread_mutex_init(&self->looking, NULL);
     apr_pool_cleanup_register(pool, self, close_all, apr_pool_cleanup_null);
     self->uri = mongoc_uri_new_with_error(url, &error);
     if (self->uri == NULL) {

@@ -19,6 +19,7 @@
 
 #define CROWDED_USEC 1000000    /* how long after a collision transactions take turns */
 #define PAUSE_MOST_USEC 20000
+#define RETRY_AFTER_SEC 2
 
 /* In tx->seen: there is no such record. */
 static const char missing[] = "";
@@ -326,8 +327,8 @@ static apr_status_t commit(int *again, mongo_t *self, hb_op_t *op, mongo_tx_t *t
     return rv;
 }
 
-/* One run of the work. */
-static apr_status_t run_once(int *again, mongo_t *self, hb_op_t *op, hb_store_tx_fn *fn,
+/* One run of the work. Sets *again as commit() does, *is_down when that is because nothing was answered. */
+static apr_status_t run_once(int *again, int *is_down, mongo_t *self, hb_op_t *op, hb_store_tx_fn *fn,
                              void *baton, apr_int64_t deadline)
 {
     mongo_tx_t tx;
@@ -338,7 +339,7 @@ static apr_status_t run_once(int *again, mongo_t *self, hb_op_t *op, hb_store_tx
     bson_error_t error;
     apr_status_t rv = mongo_take(&call, self, op);
 
-    *again = 0;
+    *again = *is_down = 0;
     if (rv != APR_SUCCESS) {
         return rv;
     }
@@ -388,7 +389,8 @@ static apr_status_t run_once(int *again, mongo_t *self, hb_op_t *op, hb_store_tx
     mongoc_write_concern_destroy(writes);
     mongoc_read_concern_destroy(reads);
     mongoc_client_session_destroy(tx.session);
-    mongo_give(&call, rv != HB_E_STORE_DOWN);
+    *is_down = tx.is_down;
+    mongo_give(&call, rv != HB_E_STORE_DOWN && !tx.is_down);
     return rv;
 }
 
@@ -422,7 +424,7 @@ apr_status_t store_mongodb_transact(void *baton, hb_op_t *op, hb_store_tx_fn *fn
     apr_int64_t deadline = hb_store_clock() + self->site->settings->store_wait;
     const struct timespec until = { deadline / 1000000, deadline % 1000000 * 1000 };
     const hb_problem_t problem = op->problem;
-    int n_runs, again = 1;
+    int n_runs, again = 1, is_down;
     apr_status_t rv;
 
     if (op->tx != NULL) {
@@ -435,13 +437,17 @@ apr_status_t store_mongodb_transact(void *baton, hb_op_t *op, hb_store_tx_fn *fn
         int in_turn = is_crowded(self, 0)
             && pthread_mutex_clocklock(&self->turn, CLOCK_MONOTONIC, &until) == 0;
 
-        rv = run_once(&again, self, op, fn, fn_baton, deadline);
+        rv = run_once(&again, &is_down, self, op, fn, fn_baton, deadline);
         if (in_turn) {
             pthread_mutex_unlock(&self->turn);
         }
         if (again) {
             op->problem = problem;
-            is_crowded(self, 1);
+            if (hb_store_clock() >= deadline && is_down) {
+                return hb_fail_later(op, HB_E_STORE_DOWN, RETRY_AFTER_SEC,
+                                     "records cannot be reached just now");
+            }
+            is_crowded(self, !is_down);
             if (hb_store_clock() >= deadline) {
                 return hb_fail_later(op, HB_E_STORE_CONFLICT, 1,
                                      "too many writers at once; try again");
