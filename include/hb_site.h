@@ -79,4 +79,8 @@ apr_status_t hb_site_make(hb_site_t **site, const char **why,
 apr_status_t hb_site_open(hb_site_t *site, const hb_site_memory_t *memory,
                           apr_pool_t *pool);
 
+/** The same but for the store, whose calls then are not to be made: for what is done to its file. */
+apr_status_t hb_site_open_storeless(hb_site_t *site, const hb_site_memory_t *memory,
+                                    apr_pool_t *pool);
+
 #endif /* HB_SITE_H */

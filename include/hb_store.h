@@ -219,6 +219,21 @@ apr_status_t hb_store_backup(hb_op_t *op, const char *path, hb_store_report_fn *
                              void *baton);
 
 /**
+ * Do other processes have the records open? Opens nothing. HB_E_UNAVAILABLE for a backend whose
+ * records are not in a file of this machine (the problem says what to do instead).
+ */
+apr_status_t hb_store_is_used(int *is_used, hb_op_t *op);
+
+/**
+ * Put the store of a file (hb_store_backup()) in the place of the records; this process has to have
+ * neither open. What was there goes into a directory beside it. Killed in between, there may be
+ * none, and then nobody can open an empty one by mistake.
+ * @param aside   that directory, NULL when nothing was there
+ * @param is_used others have it open: they go over to the new one within a second
+ */
+apr_status_t hb_store_put(const char **aside, hb_op_t *op, const char *file, int is_used);
+
+/**
  * Check structure, every index and every document; each finding is reported with done = -1.
  * APR_EINTR when report stopped it; findings do not make it fail.
  */
@@ -255,7 +270,7 @@ typedef struct hb_store_driver_t {
     /* Is self of no more use (its file was replaced or is damaged)? Then the front opens
      * another and lets this one go with its last call. Does not wait. */
     int (*is_lost)(void *self);
-    /* All below: required, may wait, self is what open gave; op->tx is the driver's and
+    /* All below: required if nothing else is said, may wait, self is what open gave; op->tx is the driver's and
      * begins with hb_store_tx_t. Arguments were checked, limits are in their bounds. */
     apr_status_t (*get)(void *self, hb_json_t **doc, hb_op_t *op, hb_collection_e in,
                         const char *id);
@@ -288,6 +303,10 @@ typedef struct hb_store_driver_t {
     apr_status_t (*verify)(void *self, apr_int64_t *findings, hb_op_t *op,
                            hb_store_report_fn *report, void *baton);
     apr_status_t (*stats)(void *self, hb_json_t **stats, hb_op_t *op);
+    /* Both NULL where records are not in a file. They come without self: nothing may be open. */
+    apr_status_t (*is_used)(int *is_used, hb_op_t *op, const char *url);
+    apr_status_t (*put)(const char **aside, hb_op_t *op, const char *url, const char *file,
+                        int is_used);
 } hb_store_driver_t;
 
 #endif /* HB_STORE_H */

@@ -254,7 +254,8 @@ static void attach_limit(hb_site_t *site, apr_pool_t *pool)
     }
 }
 
-apr_status_t hb_site_open(hb_site_t *site, const hb_site_memory_t *memory, apr_pool_t *pool)
+apr_status_t hb_site_open_storeless(hb_site_t *site, const hb_site_memory_t *memory,
+                                    apr_pool_t *pool)
 {
     static const hb_site_memory_t none;
     const hb_site_memory_t *given = memory != NULL ? memory : &none;
@@ -272,6 +273,13 @@ apr_status_t hb_site_open(hb_site_t *site, const hb_site_memory_t *memory, apr_p
         attach_limit(site, pool);
         rv = hb_bus_open(&site->bus, site, hb_bus_url(site->settings), pool);
     }
+    return rv;
+}
+
+apr_status_t hb_site_open(hb_site_t *site, const hb_site_memory_t *memory, apr_pool_t *pool)
+{
+    apr_status_t rv = hb_site_open_storeless(site, memory, pool);
+
     if (rv == APR_SUCCESS) {
         rv = hb_store_open(&site->store, site, site->settings->store_url, pool);
     }

@@ -13,6 +13,7 @@
 #include <apr_strings.h>
 
 #include "hb_bus.h"
+#include "hb_cache.h"
 #include "hb_metrics.h"
 #include "hb_plugin.h"
 
@@ -212,14 +213,15 @@ static instance_t *take_instance(hb_store_t *store)
     return instance;
 }
 
-static void give_instance(hb_store_t *store, instance_t *instance)
+/* Not 0 when it turned out to be lost just now. */
+static int give_instance(hb_store_t *store, instance_t *instance)
 {
     int is_lost = store->driver->is_lost(instance->self);
-    int is_last;
+    int is_last, is_new = 0;
 
     pthread_mutex_lock(&store->lock);
     if (is_lost && !instance->is_retired) {
-        instance->is_retired = 1;
+        instance->is_retired = is_new = 1;
         store->instance = NULL;
     }
     store->n_users--;
@@ -231,6 +233,7 @@ static void give_instance(hb_store_t *store, instance_t *instance)
     if (is_last) {
         drop_instance(instance);
     }
+    return is_new;
 }
 
 static apr_status_t begin(call_t *call, hb_op_t *op, const char *what, hb_collection_e in,
@@ -302,8 +305,8 @@ static apr_status_t end(call_t *call, apr_status_t rv, const hb_query_t *query)
                call->in != HB_SHAPE_NONE ? hb_shape(call->in)->name : "", took / 1000,
                query != NULL ? query_text(op, query) : "");
     }
-    if (call->instance != NULL) {
-        give_instance(call->store, call->instance);
+    if (call->instance != NULL && give_instance(call->store, call->instance)) {
+        hb_cache_flush(op, "cache");    /* it knows of records that are no more */
     }
     return rv;
 }
@@ -717,6 +720,36 @@ apr_status_t hb_store_stats(hb_json_t **stats, hb_op_t *op)
         return rv;
     }
     return end(&call, call.store->driver->stats(call.self, stats, op), NULL);
+}
+
+/* The driver, for what is done to a file that nobody has open. */
+static const hb_store_driver_t *file_driver(hb_op_t *op)
+{
+    const backend_t *backend = backend_of(op->site->settings->store_url);
+
+    if (backend != NULL && backend->driver != NULL && backend->driver->put != NULL) {
+        return backend->driver;
+    }
+    hb_fail(op, HB_E_UNAVAILABLE, "records are not in a file of this machine: unpack the backup, "
+            "then halobuzzctl store copy sqlite:FILE into an empty database");
+    return NULL;
+}
+
+apr_status_t hb_store_is_used(int *is_used, hb_op_t *op)
+{
+    const hb_store_driver_t *driver = file_driver(op);
+
+    return driver == NULL ? HB_E_UNAVAILABLE
+        : driver->is_used(is_used, op, op->site->settings->store_url);
+}
+
+apr_status_t hb_store_put(const char **aside, hb_op_t *op, const char *file, int is_used)
+{
+    const hb_store_driver_t *driver = file_driver(op);
+
+    *aside = NULL;
+    return driver == NULL ? HB_E_UNAVAILABLE
+        : driver->put(aside, op, op->site->settings->store_url, file, is_used);
 }
 
 /* When the process ends in a hurry, threads may still be inside a call: then leave all as

@@ -748,6 +748,8 @@ const hb_store_driver_t store_sqlite_driver = {
     .transact = sqlite_transact,
     .ping = store_sqlite_ping,
     .backup = store_sqlite_backup,
+    .is_used = store_sqlite_is_used,
+    .put = store_sqlite_put,
     .verify = store_sqlite_verify,
     .stats = store_sqlite_stats,
 };

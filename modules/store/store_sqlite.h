@@ -12,6 +12,7 @@
  *   store_sqlite_group.c   writers of this process share commits
  *   store_sqlite_groups.c  single fields and sums of many records
  *   store_sqlite_keep.c    ping, backup, verify, stats
+ *   store_sqlite_put.c     another file in the place of this one
  *
  * A collection is a table (seq, id, "$.field" ..., doc); doc is the JSON without "_id", and each
  * field that an index names has a column of its own, written with doc.
@@ -92,6 +93,8 @@ typedef struct store_tx_t {
 
 /* --- store_sqlite_open.c --- */
 
+/** Where the file of a URL lies, absolute when the state directory is. */
+const char *store_sqlite_path(const hb_site_t *site, const char *url, apr_pool_t *pool);
 apr_status_t store_sqlite_open(void **self, hb_site_t *site, const char *url,
                                apr_pool_t *pool);
 /**
@@ -245,5 +248,11 @@ apr_status_t store_sqlite_backup(void *self, hb_op_t *op, const char *path,
 apr_status_t store_sqlite_verify(void *self, apr_int64_t *findings, hb_op_t *op,
                                  hb_store_report_fn *report, void *baton);
 apr_status_t store_sqlite_stats(void *self, hb_json_t **stats, hb_op_t *op);
+
+/* --- store_sqlite_put.c --- */
+
+apr_status_t store_sqlite_is_used(int *is_used, hb_op_t *op, const char *url);
+apr_status_t store_sqlite_put(const char **aside, hb_op_t *op, const char *url,
+                              const char *file, int is_used);
 
 #endif /* STORE_SQLITE_H */

@@ -516,16 +516,22 @@ static apr_status_t close_all(void *data)
     return APR_SUCCESS;
 }
 
+const char *store_sqlite_path(const hb_site_t *site, const char *url, apr_pool_t *pool)
+{
+    const char *file = strchr(url, ':') + 1;
+
+    return file[0] == '/' ? apr_pstrdup(pool, file)
+        : apr_pstrcat(pool, site->settings->state_dir, "/", file, NULL);
+}
+
 static store_sqlite_t *make(hb_site_t *site, const char *url, apr_pool_t *pool)
 {
     store_sqlite_t *self = apr_pcalloc(pool, sizeof(*self));
-    const char *file = strchr(url, ':') + 1;
     pthread_condattr_t attr;
 
     self->site = site;
     self->pid = getpid();
-    self->path = file[0] == '/' ? apr_pstrdup(pool, file)
-        : apr_pstrcat(pool, site->settings->state_dir, "/", file, NULL);
+    self->path = store_sqlite_path(site, url, pool);
     self->lock_path = apr_pstrcat(pool, self->path, "-lock", NULL);
     pthread_mutex_init(&self->readers_lock, NULL);
     pthread_mutex_init(&self->queue_lock, NULL);
