@@ -52,6 +52,7 @@ ctl_run_fn ctl_reconcile;
 ctl_run_fn ctl_ledger_verify, ctl_ledger_balance, ctl_ledger_statement, ctl_ledger_circulation;
 ctl_run_fn ctl_events_list, ctl_events_show, ctl_events_replay, ctl_webhook_send;
 ctl_run_fn ctl_bus_stats, ctl_bus_tail;
+ctl_run_fn ctl_backup, ctl_backup_list, ctl_backup_test, ctl_backup_unpack, ctl_restore;
 ctl_run_fn ctl_store_backup, ctl_store_verify, ctl_store_stats;
 
 /* --- options (ctl_options.c) --- */
@@ -103,6 +104,9 @@ const char *ctl_settings(ctl_t *ctl);
  * @return CTL_OK, or an exit status after saying why
  */
 int ctl_site(hb_op_t **op, ctl_t *ctl);
+
+/** The same without opening the store, for when it is away or damaged. */
+int ctl_site_closed(hb_op_t **op, ctl_t *ctl);
 
 /** A secret from a file, "-" for stdin, or asked for on the terminal; without its newline. */
 int ctl_read_secret(const char **secret, ctl_t *ctl, const char *path, const char *prompt);

@@ -109,7 +109,10 @@ static void to_stderr(void *baton, hb_level_e level, apr_status_t status,
             status != 0 ? hb_strerror(status, buf, sizeof(buf)) : "");
 }
 
-int ctl_site(hb_op_t **op, ctl_t *ctl)
+typedef apr_status_t open_fn(hb_site_t *site, const hb_site_memory_t *memory,
+                             apr_pool_t *pool);
+
+static int make_op(hb_op_t **op, ctl_t *ctl, open_fn *open_site)
 {
     hb_log_t log = { to_stderr, NULL, ctl->is_verbose ? HB_LOG_DEBUG : HB_LOG_WARNING };
     const char *why = ctl_settings(ctl);
@@ -132,7 +135,7 @@ int ctl_site(hb_op_t **op, ctl_t *ctl)
             ctl->site = NULL;
             return ctl_fail(ctl, "%s", why);
         }
-        rv = hb_site_open(ctl->site, NULL, ctl->pool);
+        rv = open_site(ctl->site, NULL, ctl->pool);
         if (rv != APR_SUCCESS) {
             char buf[200];
 
@@ -143,12 +146,24 @@ int ctl_site(hb_op_t **op, ctl_t *ctl)
     made = hb_op_make(ctl->site, ctl->pool);
     made->actor.is_system = 1;
     made->user_agent = "halobuzzctl";
-    rv = hb_store_ping(made);
-    if (rv != APR_SUCCESS) {
-        return ctl_fail_op(ctl, made, rv);
-    }
     *op = made;
     return CTL_OK;
+}
+
+int ctl_site_closed(hb_op_t **op, ctl_t *ctl)
+{
+    return make_op(op, ctl, hb_site_open_storeless);
+}
+
+int ctl_site(hb_op_t **op, ctl_t *ctl)
+{
+    int rc = make_op(op, ctl, hb_site_open);
+    apr_status_t rv;
+
+    if (rc == CTL_OK && (rv = hb_store_ping(*op)) != APR_SUCCESS) {
+        rc = ctl_fail_op(ctl, *op, rv);
+    }
+    return rc;
 }
 
 /* --- secrets from the operator --- */

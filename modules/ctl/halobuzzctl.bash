@@ -15,7 +15,7 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "$roles" -- "$cur") ); return ;;
     esac
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=( $(compgen -W "check health status routes smoke seed demo og providers user ledger events webhook reconcile bus refunds store version help" -- "$cur") )
+        COMPREPLY=( $(compgen -W "check health status routes smoke seed demo og providers user ledger events webhook reconcile bus refunds backup restore store version help" -- "$cur") )
         return
     fi
     case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
@@ -47,6 +47,16 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "--all --payload --no-follow $common" -- "$cur") ) ;;
     "bus "*)
         COMPREPLY=( $(compgen -W "stats tail" -- "$cur") ) ;;
+    "backup list")
+        COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
+    "backup test")
+        COMPREPLY=( $(compgen -W "--previous --at --gentle $common" -- "$cur") ) ;;
+    "backup unpack")
+        COMPREPLY=( $(compgen -f -W "--name --previous --at $common" -- "$cur") ) ;;
+    "backup "*)
+        COMPREPLY=( $(compgen -W "list test unpack --full --gentle $common" -- "$cur") ) ;;
+    "restore "*)
+        COMPREPLY=( $(compgen -W "--previous --at --live $common" -- "$cur") ) ;;
     "store backup")
         COMPREPLY=( $(compgen -f -- "$cur") ) ;;
     "user "*)
