@@ -153,7 +153,7 @@ static apr_status_t check_room(hb_op_t *op)
     wanted = hb_json_int(stats, "bytes", 0) + hb_json_int(stats, "bytes", 0) / 16 + SPARE_BYTES;
     free_bytes = (apr_int64_t)vfs.f_bavail * (apr_int64_t)vfs.f_frsize;
     if (free_bytes < wanted) {
-        hb_log(op, HB_LOG_ERR, 0, HBLOGNO(00495) "no backup: %s has %" APR_INT64_T_FMT
+        hb_log(op, HB_LOG_ERR, 0, HBLOGNO(00502) "no backup: %s has %" APR_INT64_T_FMT
                " MB free, and it takes %" APR_INT64_T_FMT, dir, free_bytes >> 20, wanted >> 20);
         return hb_fail(op, HB_E_BACKUP_ROOM, "%s has %" APR_INT64_T_FMT " MB free, and a backup "
                        "takes %" APR_INT64_T_FMT, dir, free_bytes >> 20, wanted >> 20);
@@ -309,7 +309,7 @@ static apr_status_t take_locked(const hb_backup_t **backup, hb_op_t *op,
     made = apr_palloc(op->pool, sizeof(*made));
     backup_read(made, op, op->site->settings->backup_dir, taking.made.name);
     hb_metric_set(op->site->metrics, HB_M_BACKUP_TAKEN, apr_time_sec(op->now));
-    hb_log(op, HB_LOG_NOTICE, 0, HBLOGNO(00496) "backup %s was taken: %" APR_INT64_T_FMT " kB",
+    hb_log(op, HB_LOG_NOTICE, 0, HBLOGNO(00503) "backup %s was taken: %" APR_INT64_T_FMT " kB",
            made->name, made->bytes >> 10);
     if (backup != NULL) {
         *backup = made;
@@ -328,7 +328,7 @@ apr_status_t hb_backup_take(const hb_backup_t **backup, hb_op_t *op,
         close(lock);
     }
     if (rv != APR_SUCCESS) {
-        hb_log(op, rv == APR_EINTR ? HB_LOG_NOTICE : HB_LOG_ERR, rv, HBLOGNO(00497)
+        hb_log(op, rv == APR_EINTR ? HB_LOG_NOTICE : HB_LOG_ERR, rv, HBLOGNO(00504)
                "no backup was taken; those that stand are as they were: %s",
                op->problem.detail != NULL ? op->problem.detail : "");
     }
