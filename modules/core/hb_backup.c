@@ -361,7 +361,7 @@ static apr_status_t let_go(hb_op_t *op, const hb_backup_t *backup)
     if (rv != APR_SUCCESS) {
         return backup_io(op, backup->path, rv);
     }
-    hb_log(op, HB_LOG_INFO, 0, HBLOGNO(00498) "backup %s was removed: it is older than "
+    hb_log(op, HB_LOG_INFO, 0, HBLOGNO(00505) "backup %s was removed: it is older than "
            "HaloBuzzBackupKeep", backup->name);
     return APR_SUCCESS;
 }

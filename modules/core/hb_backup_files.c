@@ -287,7 +287,7 @@ static apr_status_t take_other(taking_t *taking, const char *path)
 
     if (path[0] != '/' || lstat(path, &st) != 0 || access(path, R_OK) != 0) {
         /* Without it the rest is still worth having, but somebody has to know. */
-        hb_log(op, HB_LOG_ERR, path[0] == '/' ? errno : 0, HBLOGNO(00499)
+        hb_log(op, HB_LOG_ERR, path[0] == '/' ? errno : 0, HBLOGNO(00506)
                "HaloBuzzBackupFiles: %s is not in the backup: it is %s", path,
                path[0] == '/' ? "not to be read by this user" : "no absolute path");
         return APR_SUCCESS;
