@@ -94,8 +94,8 @@ const char *hb_code_id(hb_op_t *op, const char *purpose, const char *typed);
 hb_json_t *hb_code_mail(hb_op_t *op, const hb_json_t *user, const char *purpose,
                         const char *code);
 
-/** The same that tells the owner of a changed password. */
-hb_json_t *hb_account_password_mail(hb_op_t *op, const hb_json_t *user);
+/** Tell the owner of a changed password, in the transaction that changes it. */
+apr_status_t hb_account_password_tell(hb_op_t *op, const char *user_id);
 
 /* --- second factor (hb_second_factor.c) --- */
 

@@ -23,6 +23,7 @@ typedef struct hb_fetch_t {
     const char *body;               /* NULL: none */
     apr_size_t len;
     const char *const *headers;     /* "Name: value", NULL behind the last; never logged */
+    int is_path_secret;             /* the path is not logged: who knows it may call */
     int tries;                      /* 0: one; more only for what may be repeated */
     apr_interval_time_t wait_usec;  /* for all tries together; 0: HaloBuzzPaymentTimeout */
     apr_size_t answer_max_bytes;    /* 0: 256 KB */

@@ -23,6 +23,7 @@ struct hb_metrics_t;
 struct hb_hashgate_t;
 struct hb_fetch_pool_t;
 struct hb_pay_keys_t;
+struct hb_notice_texts_t;
 
 typedef struct hb_site_t {
     const hb_settings_t *settings;
@@ -38,6 +39,10 @@ typedef struct hb_site_t {
     const char *node;               /* id of the node that this process is (hb_node.h), or NULL */
     const char *agora_certificate;  /* secrets are read as root; NULL when not set */
     const char *smtp_password;      /* NULL when not set */
+    const char *sms_token;          /* these three: NULL when not set */
+    const char *push_secret;
+    const char *team_hook;          /* an address, and a secret */
+    struct hb_notice_texts_t *notice_texts;
     struct hb_pay_keys_t *pay_keys; /* secrets of the payment providers */
     struct hb_fetch_pool_t *fetch;  /* connections to other services; NULL until hb_site_open */
     hb_log_t log;                   /* for what happens outside an op */

@@ -17,6 +17,7 @@
 #include "hb_lockout.h"
 #include "hb_mail.h"
 #include "hb_metrics.h"
+#include "hb_notice.h"
 #include "hb_password.h"
 #include "hb_role.h"
 #include "hb_session.h"
@@ -30,6 +31,8 @@
 #define TRUST_LEVEL "medium"
 
 /* The owner of an address hears at most once a day that somebody tried to register it. */
+#define DEVICES_MAX 50          /* sessions that are looked at for a device */
+
 static const hb_limit_rule_t notice_rule = { "mail.taken", 1, apr_time_from_sec(86400) };
 
 static hb_json_t *signed_in_json(hb_op_t *op, const hb_json_t *user,
@@ -332,6 +335,48 @@ typedef struct sign_in_t {
     hb_json_t *session;
 } sign_in_t;
 
+/* Has a session of the newest been on a device of that name? */
+static apr_status_t is_known_device(int *is, hb_op_t *op, const char *user_id,
+                                    const char *device)
+{
+    const hb_cond_t where[] = { { "userId", HB_IS, HB_STR(user_id) } };
+    const hb_query_t query = { .in = HB_C_SESSIONS, .where = where, .n_where = 1,
+                               .sort = { { "createdAt", 1 } }, .limit = DEVICES_MAX };
+    hb_page_t page;
+    apr_status_t rv = hb_store_find(&page, op, &query);
+    const char *other;
+    int i;
+
+    *is = 0;
+    for (i = 0; rv == APR_SUCCESS && i < page.n_items && !*is; i++) {
+        other = hb_json_string(page.items[i], "device");
+        *is = other == NULL ? device == NULL : device != NULL && strcmp(other, device) == 0;
+    }
+    return rv;
+}
+
+/* A sign-in on a device that the account does not know (NTF-01); before its session is there. */
+static apr_status_t tell_of_device(hb_op_t *op, const char *user_id, const hb_json_t *session)
+{
+    const char *device = hb_json_string(session, "device");
+    hb_json_t *values;
+    int is_known;
+    apr_status_t rv = is_known_device(&is_known, op, user_id, device);
+
+    if (rv != APR_SUCCESS || is_known) {
+        return rv;
+    }
+    values = hb_json_object_make(op->pool);
+    hb_json_set_int(values, "at", hb_time_to_msec(op->now));
+    if (device != NULL) {
+        hb_json_set_string(values, "device", device);
+    }
+    if (hb_json_string(session, "address") != NULL) {
+        hb_json_set_string(values, "address", hb_json_string(session, "address"));
+    }
+    return hb_notice_add(op, HB_N_NEW_SESSION, user_id, values);
+}
+
 static apr_status_t sign_in_in_store(hb_op_t *op, void *baton)
 {
     sign_in_t *sign_in = baton;
@@ -353,6 +398,9 @@ static apr_status_t sign_in_in_store(hb_op_t *op, void *baton)
     }
     if (sign_in->new_hash != NULL) {
         rv = hb_store_change(NULL, NULL, op, HB_C_USERS, id, NULL, 0, edits, 1);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = tell_of_device(op, id, sign_in->session);
     }
     if (rv == APR_SUCCESS) {
         rv = hb_store_insert(NULL, op, HB_C_SESSIONS, sign_in->session);
@@ -486,7 +534,6 @@ apr_status_t hb_account_login(hb_json_t **reply, hb_op_t *op, const hb_json_t *i
 typedef struct password_t {
     const hb_json_t *user;
     const char *hash;
-    hb_json_t *mail;
     apr_int64_t n_ended;
 } password_t;
 
@@ -529,7 +576,7 @@ static apr_status_t password_in_store(hb_op_t *op, void *baton)
         rv = hb_audit_add(op, id, "auth.password",
                           apr_pstrcat(op->pool, "user:", id, NULL), 1, NULL);
     }
-    return rv == APR_SUCCESS ? hb_mail_add(op, change->mail) : rv;
+    return rv == APR_SUCCESS ? hb_account_password_tell(op, id) : rv;
 }
 
 /* The account, when it may have this password. */
@@ -557,7 +604,6 @@ static apr_status_t password_replace(hb_op_t *op, const hb_json_t *user, const c
         return rv;
     }
     change.user = user;
-    change.mail = hb_account_password_mail(op, user);
     hb_session_hold_all(op, id);
     rv = hb_store_transact(op, password_in_store, &change);
     hb_session_release_all(op, id);

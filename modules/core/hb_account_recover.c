@@ -19,6 +19,7 @@
 #include "hb_lockout.h"
 #include "hb_mail.h"
 #include "hb_metrics.h"
+#include "hb_notice.h"
 #include "hb_password.h"
 #include "hb_role.h"
 #include "hb_session.h"
@@ -143,13 +144,12 @@ hb_json_t *hb_code_mail(hb_op_t *op, const hb_json_t *user, const char *purpose,
                      (int)(apr_time_sec(op->site->settings->verify_ttl) / 60)));
 }
 
-hb_json_t *hb_account_password_mail(hb_op_t *op, const hb_json_t *user)
+apr_status_t hb_account_password_tell(hb_op_t *op, const char *user_id)
 {
-    return mail(op, user, "Your password was changed",
-        apr_psprintf(op->pool, "Hello %s,\n\nthe password of your account at %s was changed, "
-                     "and other devices were signed out. If it was not you, ask for a new "
-                     "password at once.\n", hb_json_string(user, "username"),
-                     op->site->settings->public_url));
+    hb_json_t *values = hb_json_object_make(op->pool);
+
+    hb_json_set_int(values, "at", hb_time_to_msec(op->now));
+    return hb_notice_add(op, HB_N_NEW_PASSWORD, user_id, values);
 }
 
 /* --- sending a code --- */
@@ -239,7 +239,6 @@ typedef struct proof_t {
     hb_json_t *code;
     hb_json_t *user;
     const char *new_hash;       /* not NULL: a new password, and all sessions end */
-    hb_json_t *mail;            /* NULL: none */
     int makes_admin;
     apr_int64_t n_ended;
     hb_json_t *after;
@@ -362,8 +361,8 @@ static apr_status_t prove_in_store(hb_op_t *op, void *baton)
     if (rv == APR_SUCCESS && proof->makes_admin) {
         rv = hb_audit_add(op, id, "user.first_superadmin", resource, 1, NULL);
     }
-    if (rv == APR_SUCCESS) {
-        rv = hb_mail_add(op, proof->mail);
+    if (rv == APR_SUCCESS && proof->new_hash != NULL) {
+        rv = hb_account_password_tell(op, id);
     }
     return rv;
 }
@@ -409,7 +408,6 @@ apr_status_t hb_account_reset(hb_op_t *op, const char *code, const char *passwor
     }
     if (rv == APR_SUCCESS) {
         proof.makes_admin = gets_admin(op, &proof);
-        proof.mail = hb_account_password_mail(op, proof.user);
         rv = proof_run(op, &proof);
     }
     if (rv == APR_SUCCESS) {

@@ -266,6 +266,17 @@ static apr_status_t step(hb_reversal_t *reversal, hb_reversing_t *r, hb_json_t *
     return rv;
 }
 
+static apr_status_t tell_team(hb_op_t *op, const hb_order_t *order, const hb_json_t *dispute)
+{
+    hb_json_t *values = hb_json_object_make(op->pool);
+
+    hb_json_set_string(values, "item", order->title);
+    hb_json_set_string(values, "amount", hb_money_text(op->pool, figure(dispute, "amountMinor"),
+                                                       order->currency));
+    hb_json_set_string(values, "provider", order->provider);
+    return hb_notice_team(op, HB_N_DISPUTE_OPENED, values);
+}
+
 apr_status_t hb_dispute_apply(hb_reversal_t *reversal, hb_op_t *op, const hb_order_t *order,
                               const hb_pay_fact_t *fact)
 {
@@ -297,6 +308,9 @@ apr_status_t hb_dispute_apply(hb_reversal_t *reversal, hb_op_t *op, const hb_ord
         rv = is_new ? hb_store_insert(NULL, op, HB_C_DISPUTES, dispute)
                     : hb_store_replace(NULL, op, HB_C_DISPUTES, dispute);
         rv = rv == HB_E_STORE_DUPLICATE ? HB_E_STORE_CONFLICT : rv;
+        if (rv == APR_SUCCESS && is_new && is_in(dispute, "open")) {
+            rv = tell_team(op, order, dispute);
+        }
         /* Refunds may take now what a won dispute gave back. */
         if (rv == APR_SUCCESS) {
             rv = hb_reversal_settle(reversal, &r);

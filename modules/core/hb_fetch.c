@@ -356,7 +356,7 @@ static void count(const hb_op_t *op, const hb_fetch_t *fetch, int result)
 static void note_try(hb_op_t *op, const hb_fetch_t *fetch, const hb_fetch_answer_t *answer,
                      apr_interval_time_t took)
 {
-    const char *path = path_of(fetch, op->pool);
+    const char *path = fetch->is_path_secret ? "(its path is secret)" : path_of(fetch, op->pool);
     const char *id = answer->request_id != NULL ? answer->request_id : "-";
     int msec = (int)(took / 1000);
 

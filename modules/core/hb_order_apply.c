@@ -19,6 +19,7 @@
 #include "hb_ledger.h"
 #include "hb_log.h"
 #include "hb_metrics.h"
+#include "hb_notice.h"
 #include "hb_og.h"
 #include "hb_refund.h"
 #include "hb_time.h"
@@ -281,6 +282,17 @@ static apr_status_t act_on_early(apply_t *w)
     return rv;
 }
 
+/* What was bought is there. */
+static apr_status_t tell_payer(apply_t *w)
+{
+    hb_json_t *values = hb_json_object_make(w->op->pool);
+
+    hb_json_set_string(values, "item", w->order->title);
+    hb_json_set_string(values, "amount", hb_money_text(w->op->pool, w->order->amount_minor,
+                                                       w->order->currency));
+    return hb_notice_add(w->op, HB_N_ORDER_PAID, w->order->user_id, values);
+}
+
 static apr_status_t credit(apply_t *w, const hb_pay_fact_t *fact)
 {
     const hb_order_state_e was = w->order->at;
@@ -322,6 +334,7 @@ static apr_status_t credit(apply_t *w, const hb_pay_fact_t *fact)
                             hb_order_is_awaited(was) ? "" : ", late");
         move(w, HB_ORDER_PAID, note);
         end(w, HB_ORDER_APPLIED, note);
+        rv = tell_payer(w);
     }
     if (rv == APR_SUCCESS) {
         rv = unflag(w, "ambiguous", NULL, "the provider knows now");
@@ -618,6 +631,9 @@ apr_status_t hb_order_release(hb_op_t *op, hb_order_t *order, const char *why)
     }
     if (rv == APR_SUCCESS) {
         move(&w, HB_ORDER_PAID, why);
+        rv = tell_payer(&w);
+    }
+    if (rv == APR_SUCCESS) {
         rv = unflag(&w, "undeliverable", NULL, "given after all");
     }
     if (rv == APR_SUCCESS) {

@@ -17,7 +17,6 @@
 #include "hb_fraud.h"
 #include "hb_idem.h"
 #include "hb_ledger.h"
-#include "hb_mail.h"
 #include "hb_notice.h"
 #include "hb_schema.h"
 #include "hb_store.h"
@@ -118,7 +117,6 @@ struct step_t {
     step_fn *more;              /* what else belongs to it; may be NULL */
     int is_own;                 /* only the host may take it */
     const char *text;           /* reason or reference */
-    hb_json_t *mail;            /* may be NULL */
     hb_json_t *payout;          /* as the step left it */
 };
 
@@ -150,6 +148,24 @@ static void set_state(hb_op_t *op, hb_json_t *payout, hb_payout_state_e state)
     }
 }
 
+/* Of an outcome: it was paid, or the coins came back. */
+static apr_status_t tell_owner(hb_op_t *op, const step_t *step)
+{
+    const hb_json_t *payout = step->payout;
+    hb_json_t *values;
+    int is_paid = step->event == HB_PAYOUT_PAY;
+
+    if (!is_paid && step->event != HB_PAYOUT_REJECT) {
+        return APR_SUCCESS;
+    }
+    values = hb_json_object_make(op->pool);
+    hb_json_set_string(values, "amount", summary(op, payout));
+    hb_json_set_int(values, "askedAt", hb_json_int(payout, "createdAt", 0));
+    hb_json_set_string(values, is_paid ? "reference" : "reason", step->text);
+    return hb_notice_add(op, is_paid ? HB_N_PAYOUT_SENT : HB_N_PAYOUT_FAILED,
+                         hb_json_string(payout, "userId"), values);
+}
+
 static apr_status_t step_in_store(hb_op_t *op, void *baton)
 {
     step_t *step = baton;
@@ -177,7 +193,7 @@ static apr_status_t step_in_store(hb_op_t *op, void *baton)
         rv = hb_audit_add(op, NULL, apr_pstrcat(op->pool, "payout.", event_names[step->event],
                                                 NULL), step->id, 1, details);
     }
-    return rv == APR_SUCCESS ? hb_mail_add(op, step->mail) : rv;
+    return rv == APR_SUCCESS ? tell_owner(op, step) : rv;
 }
 
 static apr_status_t take(hb_json_t **view, hb_op_t *op, step_t *step)
@@ -401,31 +417,11 @@ apr_status_t hb_payout_decided(hb_op_t *op, const hb_json_t *approval, int is_ap
     return step_in_store(op, &step);
 }
 
-/* The mail of an outcome, made before the transaction: it is sealed. */
-static hb_json_t *outcome_mail(hb_op_t *op, const char *id, const char *subject,
-                               const char *outcome)
-{
-    hb_json_t *payout;
-
-    if (load(&payout, op, id) != APR_SUCCESS) {
-        hb_op_recover(op);      /* the step says so */
-        return NULL;
-    }
-    return hb_notice_mail(op, hb_json_string(payout, "userId"), subject,
-                          apr_psprintf(op->pool, "your payout of %s, asked for on %.10s, %s",
-                                       summary(op, payout),
-                                       hb_time_text(op->pool, hb_time_from_msec(
-                                           hb_json_int(payout, "createdAt", 0))), outcome));
-}
-
 apr_status_t hb_payout_reject(hb_json_t **view, hb_op_t *op, const char *id,
                               const char *reason)
 {
     step_t step = { .id = id, .event = HB_PAYOUT_REJECT, .more = give_back, .text = reason };
 
-    step.mail = outcome_mail(op, id, "Your payout was not made", apr_psprintf(op->pool,
-                             "was not made. The coins are back in your wallet. The reason: %s",
-                             reason));
     return take(view, op, &step);
 }
 
@@ -442,7 +438,5 @@ apr_status_t hb_payout_paid(hb_json_t **view, hb_op_t *op, const char *id,
 {
     step_t step = { .id = id, .event = HB_PAYOUT_PAY, .more = burn, .text = reference };
 
-    step.mail = outcome_mail(op, id, "Your payout is on its way", apr_psprintf(op->pool,
-                             "was paid. The number of the transfer: %s", reference));
     return take(view, op, &step);
 }

@@ -14,7 +14,6 @@
 #include "hb_approval.h"
 #include "hb_audit.h"
 #include "hb_idem.h"
-#include "hb_mail.h"
 #include "hb_notice.h"
 #include "hb_reversal_private.h"
 #include "hb_schema.h"
@@ -334,7 +333,6 @@ typedef struct sending_t {
     hb_pay_fact_t fact;
     hb_order_t order;
     hb_json_t *refund;
-    hb_json_t *mail;
     hb_order_effect_e effect;
 } sending_t;
 
@@ -404,6 +402,16 @@ static apr_status_t apply_to_order(hb_op_t *op, sending_t *s)
     return hb_order_apply(&s->effect, &note, op, &s->order, &s->fact, "lookup");
 }
 
+static apr_status_t tell_payer(hb_op_t *op, const sending_t *s)
+{
+    hb_json_t *values = hb_json_object_make(op->pool);
+
+    hb_json_set_string(values, "amount", amount_text(op, s->refund));
+    hb_json_set_string(values, "provider", hb_json_string(s->refund, "provider"));
+    hb_json_set_string(values, "reason", hb_json_string(s->refund, "reason"));
+    return hb_notice_add(op, HB_N_REFUND_DONE, hb_json_string(s->refund, "userId"), values);
+}
+
 static apr_status_t end_in_store(hb_op_t *op, void *baton)
 {
     sending_t *s = baton;
@@ -440,21 +448,13 @@ static apr_status_t end_in_store(hb_op_t *op, void *baton)
                           : "refund.failed", s->id, s->event == HB_REFUND_SUCCEED,
                           view_of(op, s->refund));
     }
-    return rv == APR_SUCCESS && s->event == HB_REFUND_SUCCEED ? hb_mail_add(op, s->mail) : rv;
+    return rv == APR_SUCCESS && s->event == HB_REFUND_SUCCEED ? tell_payer(op, s) : rv;
 }
 
 static apr_status_t end(hb_json_t **view, hb_op_t *op, sending_t *s)
 {
     apr_status_t rv;
 
-    if (s->event == HB_REFUND_SUCCEED) {
-        s->mail = hb_notice_mail(op, hb_json_string(s->refund, "userId"),
-                                 "Your refund is on its way",
-            apr_psprintf(op->pool, "%s go back to you by %s, for this reason: %s\n\nCoins that "
-                         "came with the payment leave your wallet in proportion.",
-                         amount_text(op, s->refund), hb_json_string(s->refund, "provider"),
-                         hb_json_string(s->refund, "reason")));
-    }
     rv = hb_store_transact(op, end_in_store, s);
     if (rv == APR_SUCCESS) {
         if (s->effect != HB_ORDER_IGNORED) {

@@ -12,7 +12,6 @@
 
 #include "hb_debt.h"
 #include "hb_ledger.h"
-#include "hb_mail.h"
 #include "hb_notice.h"
 #include "hb_og.h"
 #include "hb_store.h"
@@ -308,14 +307,14 @@ apr_status_t hb_reversal_tell(hb_reversal_t *reversal, hb_reversing_t *r)
 
 apr_status_t hb_reversal_warn(hb_reversing_t *r, apr_int64_t owed)
 {
+    hb_json_t *values = hb_json_object_make(r->op->pool);
+
     if (owed <= 0) {
         return APR_SUCCESS;
     }
-    return hb_mail_add(r->op, hb_notice_mail(r->op, r->order->user_id, "You owe coins",
-        apr_psprintf(r->op->pool, "the money you paid for \"%s\" went back, but %" APR_INT64_T_FMT
-                     " of its coins had been spent. Coins that reach you pay for them first; "
-                     "until then you cannot ask for payouts or buy OG tiers with coins.",
-                     r->order->title, owed)));
+    hb_json_set_string(values, "item", r->order->title);
+    hb_json_set_int(values, "coins", owed);
+    return hb_notice_add(r->op, HB_N_DEBT_NEW, r->order->user_id, values);
 }
 
 /* --- what a provider says of refunds --- */

@@ -11,6 +11,7 @@
 
 #include "hb_audit.h"
 #include "hb_bus.h"
+#include "hb_notice.h"
 #include "hb_role.h"
 #include "hb_schema.h"
 #include "hb_store.h"
@@ -150,6 +151,28 @@ static apr_status_t note(hb_op_t *op, const restrain_t *restrain)
                         details);
 }
 
+/* In their list, for who is not there now to hear the event. */
+static apr_status_t write_notice(hb_op_t *op, const restrain_t *restrain)
+{
+    int is_kick = is(restrain, "kick");
+    apr_int64_t until = hb_json_int(restrain->record, is_kick ? "kickedUntil" : "mutedUntil", 0);
+    hb_json_t *values = hb_json_object_make(op->pool), *host;
+    apr_status_t rv = hb_store_get(&host, op, HB_C_USERS, restrain->room.host_id);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    hb_json_set_string(values, "room", hb_json_string(host, "username"));
+    if (until < FOR_EVER_MSEC) {
+        hb_json_set_int(values, "until", until);
+    }
+    if (restrain->reason != NULL) {
+        hb_json_set_string(values, "reason", restrain->reason);
+    }
+    return hb_notice_add(op, is_kick ? HB_N_ROOM_KICKED : HB_N_ROOM_MUTED, restrain->user_id,
+                         values);
+}
+
 static void tell(hb_op_t *op, const restrain_t *restrain)
 {
     const char *field = is(restrain, "kick") ? "kickedUntil" : "mutedUntil";
@@ -182,6 +205,7 @@ static apr_status_t restrain_tx(hb_op_t *op, void *baton)
     }
     if (rv == APR_SUCCESS && !is(restrain, "shadow_mute")) {
         tell(op, restrain);     /* who is shadow muted must not notice */
+        rv = write_notice(op, restrain);
     }
     return rv;
 }

@@ -24,6 +24,7 @@
 #include "hb_keyring.h"
 #include "hb_limit.h"
 #include "hb_metrics.h"
+#include "hb_notice.h"
 #include "hb_plugin.h"
 #include "hb_pay.h"
 #include "hb_secret.h"
@@ -139,6 +140,58 @@ static apr_status_t read_keys(hb_site_t *site, const char **why, apr_pool_t *poo
     return rv;
 }
 
+/* Where notices are sent: the addresses have to be such as may be called. */
+static apr_status_t check_addresses(const hb_site_t *site, const char **why, apr_pool_t *pool)
+{
+    const struct {
+        const char *directive, *url;
+    } rows[] = {
+        { "HaloBuzzSMSURL", *site->settings->sms_account != '\0' ? site->settings->sms_url : "" },
+        { "HaloBuzzPushURL", site->settings->push_url },
+        { "HaloBuzzTeamHook", site->team_hook != NULL ? site->team_hook : "" },
+    };
+    const char *problem;
+    int i;
+
+    for (i = 0; i < (int)(sizeof(rows) / sizeof(rows[0])); i++) {
+        problem = *rows[i].url != '\0' ? hb_fetch_url_check(rows[i].url, pool) : NULL;
+        if (problem != NULL) {
+            *why = apr_psprintf(pool, "%s: %s", rows[i].directive, problem);
+            return HB_E_CONFIG;
+        }
+    }
+    return APR_SUCCESS;
+}
+
+static apr_status_t read_notices(hb_site_t *site, const char **why, apr_pool_t *pool)
+{
+    const hb_settings_t *settings = site->settings;
+    apr_status_t rv;
+
+    rv = read_secret(&site->sms_token, why, "HaloBuzzSMSToken", settings->sms_token, pool);
+    if (rv == APR_SUCCESS) {
+        rv = read_secret(&site->push_secret, why, "HaloBuzzPushSecret", settings->push_secret,
+                         pool);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = read_secret(&site->team_hook, why, "HaloBuzzTeamHook", settings->team_hook, pool);
+    }
+    if (rv == APR_SUCCESS && *settings->push_url != '\0' && site->push_secret == NULL) {
+        *why = "HaloBuzzPushURL needs HaloBuzzPushSecret: what is posted there is signed with it";
+        rv = HB_E_CONFIG;
+    }
+    if (rv == APR_SUCCESS && *settings->sms_account != '\0'
+        && (site->sms_token == NULL || *settings->sms_from == '\0')) {
+        *why = "HaloBuzzSMSAccount needs HaloBuzzSMSToken and HaloBuzzSMSFrom";
+        rv = HB_E_CONFIG;
+    }
+    if (rv == APR_SUCCESS) {
+        rv = check_addresses(site, why, pool);
+    }
+    return rv == APR_SUCCESS ? hb_notice_texts_make(&site->notice_texts, why,
+                                                    settings->notice_texts, pool) : rv;
+}
+
 apr_status_t hb_site_make(hb_site_t **made, const char **why, const hb_settings_t *settings,
                           const hb_log_t *log, apr_pool_t *pool)
 {
@@ -168,6 +221,9 @@ apr_status_t hb_site_make(hb_site_t **made, const char **why, const hb_settings_
     if (rv == APR_SUCCESS) {
         rv = read_secret(&site->smtp_password, why, "HaloBuzzSMTPPassword",
                          settings->smtp_password, pool);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = read_notices(site, why, pool);
     }
     if (rv == APR_SUCCESS) {
         rv = hb_pay_keys_make(&site->pay_keys, why, settings, pool);

@@ -13,6 +13,7 @@
 #include "hb_audit.h"
 #include "hb_chat.h"
 #include "hb_direct.h"
+#include "hb_notice.h"
 #include "hb_metrics.h"
 #include "hb_role.h"
 #include "hb_session.h"
@@ -193,6 +194,9 @@ static apr_status_t erase_traces(hb_op_t *op, const change_t *change)
         rv = hb_wordlist_drop(op, change->id);
     }
     if (rv == APR_SUCCESS) {
+        rv = hb_notice_drop_all(op, change->id);
+    }
+    if (rv == APR_SUCCESS) {
         rv = hb_store_change_all(NULL, op, &sessions, no_device, 2);
     }
     if (rv == APR_SUCCESS) {
@@ -269,6 +273,9 @@ apr_status_t hb_user_delete(hb_op_t *op, const char *password)
     }
     if (rv == APR_SUCCESS) {
         rv = hb_direct_drop_all(op, change.id);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = hb_notice_drop_all(op, change.id);
     }
     if (rv != APR_SUCCESS) {
         return rv;

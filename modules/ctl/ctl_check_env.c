@@ -27,8 +27,7 @@ static const struct {
                                "AWS_REGION AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY" },
     { "moderation and the AI engine", "OPENAI_API_KEY AI_ENGINE_URL AI_ENGINE_SECRET BACKEND_URL "
                                "ENABLE_AI ENABLE_MODERATION AI_MODERATION" },
-    { "notifications",         "SENDGRID_API_KEY TWILIO_ACCOUNT_SID TWILIO_AUTH_TOKEN "
-                               "TWILIO_PHONE_NUMBER ENABLE_NOTIFICATIONS SLACK_WEBHOOK" },
+    { "notifications",         "SENDGRID_API_KEY" },
     { "the admin panel",       "ADMIN_DASHBOARD_URL NEXT_PUBLIC_API_URL NEXT_PUBLIC_ENV" },
     { "analytics and monitoring", "ENABLE_ANALYTICS SENTRY_DSN GRAFANA_PASSWORD" },
     { "run-time switches",     "ENABLE_CACHE ENABLE_RESPONSE_CACHE ENABLE_COMPRESSION "

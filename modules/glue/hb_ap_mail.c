@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A thread in each child that gets mail out: from the outbox into the spool, from there to SMTP.
+ * A thread in each child that gets out what leaves the house: notices by SMS, push and to the team,
+ * mail from the outbox into the spool and from there to SMTP.
  * All children try; the spool's own lock lets one of them work at a time. The thread ends
  * with the child: it is told when the child starts to stop, and waited for when its pool goes.
  */
@@ -10,6 +11,7 @@
 #include <signal.h>
 
 #include "hb_mail.h"
+#include "hb_notice.h"
 
 APLOG_USE_MODULE(halobuzz);
 
@@ -21,7 +23,8 @@ static apr_thread_t *mailer;    /* NULL when this child has none */
 
 static void * APR_THREAD_FUNC work(apr_thread_t *thread, void *baton)
 {
-    hb_mail_run_t run = { 0, 0, 0 };
+    hb_notice_run_t notices = { 0, 0 };
+    hb_mail_run_t mails = { 0, 0, 0 };
     apr_allocator_t *allocator;
     apr_pool_t *pool;
 
@@ -33,11 +36,14 @@ static void * APR_THREAD_FUNC work(apr_thread_t *thread, void *baton)
         return NULL;
     }
     apr_allocator_owner_set(allocator, pool);
-    while (!hb_mail_wait(run.is_more ? 0 : EVERY_USEC)) {
+    while (!hb_mail_wait(mails.is_more || notices.is_more ? 0 : EVERY_USEC)) {
         hb_op_t *op = hb_op_make(hb_ap_state.site, pool);
 
         op->actor.is_system = 1;
-        hb_mail_run(&run, op);  /* it logs and keeps what failed */
+        /* They log and keep what failed. Notices make mails, so they come first; each has a lock of
+         * its own, so a child that waits for SMTP keeps no other one from notices. */
+        hb_notice_run(&notices, op);
+        hb_mail_run(&mails, op);
         apr_pool_clear(pool);
     }
     apr_pool_destroy(pool);
