@@ -40,7 +40,7 @@ const cases = {
     assert.ok(binary.equals(Buffer.from(answer.deep[0])));
     const big = 'y'.repeat(700000);
     assert.deepStrictEqual(await ack(socket, 'message-with-ack', big), [big]);
-    await sleep(1200);                          // heartbeats, and the upgrade is long done
+    await sleep(700);                           // a heartbeat, and the upgrade is long done
     assert.ok(socket.connected);
     assert.strictEqual(socket.io.engine.transport.name,
       transport === 'upgrade' ? 'websocket' : transport);
@@ -114,7 +114,7 @@ const cases = {
     for (let i = 0; i < 60 && got.length < 51; i++) await sleep(20);
     assert.deepStrictEqual(got.slice(0, 50), [...Array(50).keys()].map((i) => 'message ' + i));
     assert.deepStrictEqual(Buffer.from(got[50]), Buffer.from([1, 2, 3]));
-    await sleep(1100);
+    await sleep(700);
     assert.strictEqual(socket.readyState, 'open');
     assert.strictEqual(socket.transport.name, detail === 'polling' ? 'polling' : 'websocket');
     const closed = event(socket, 'close');

@@ -193,7 +193,7 @@ class Engine:
         self.port = free_port()
         self.program = os.path.join(BUILD, "halobuzz-realtimed")
         self.args = args
-        self.lines = []
+        self.lines, self.polling = [], []
 
     def start(self):
         env = {k: v for k, v in os.environ.items() if not k.startswith("HALOBUZZ_CONTROL")}
@@ -293,7 +293,9 @@ class Engine:
         """A session that polls; @return its address"""
         reply = self.get(base + "&transport=polling")
         assert reply.status == 200 and reply.text[0] == "0"
-        return base + "&transport=polling&sid=" + json.loads(reply.text[1:])["sid"]
+        path = base + "&transport=polling&sid=" + json.loads(reply.text[1:])["sid"]
+        self.polling.append(path)
+        return path
 
     def open_sio(self, nsp="/"):
         """A WebSocket that has joined."""
@@ -309,6 +311,9 @@ class Engine:
         for line in self.lines:
             line.close()
         self.lines = []
+        # They would end by a missing pong, half a second later.
+        while self.polling and self.process.poll() is None:
+            self.post(self.polling.pop(), "1")
 
 
 def sid_of(address):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stock clients: nobody has to change his app to talk to us."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -26,11 +27,18 @@ def modules():
     wanted = {"sio-" + short: "npm:socket.io-client@" + full for short, full in VERSIONS.items()}
     wanted.update({"engine.io-client": "6.6.3", "ws": "8.18.3"})
     there = os.path.join(folder, "node_modules")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "lock"), "w") as lock:       # ../halves runs two of us
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        install(folder, wanted, there)
+    return there
+
+
+def install(folder, wanted, there):
     lacking = [n for n in wanted if not os.path.isdir(os.path.join(there, n))]
     if lacking:
         if not shutil.which("npm"):
             missing("npm is missing (Debian: npm)")
-        os.makedirs(folder, exist_ok=True)
         done = subprocess.run(
             ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock",
              "--loglevel=error", "--prefix", folder]
@@ -38,7 +46,6 @@ def modules():
             cwd=folder, capture_output=True, text=True, timeout=300)
         if done.returncode != 0:
             missing("npm cannot install the clients: " + done.stderr[-300:])
-    return there
 
 
 @pytest.fixture
@@ -107,7 +114,7 @@ client.emit("message", (1, "zwei", b"\\x01\\x02", {"a": [True]}))
 assert events["back"].wait(5), got
 assert got["back"] == (1, "zwei", b"\\x01\\x02", {"a": [True]}), got
 assert client.call("message-with-ack", ("a", b"\\x03"), timeout=5) == ("a", b"\\x03")
-client.sleep(1.2)
+client.sleep(0.7)
 assert client.connected
 assert client.call("message-with-ack", "b", timeout=5) == "b"
 assert client.transport() == ("polling" if transport == "polling" else "websocket")

@@ -87,7 +87,7 @@ def test_never_reads_a_room(server):
     reader.join()
     assert [int(t.split(",")[1]) for t in got] == list(range(300))
     until = time.monotonic() + 5
-    while server.status()["sessions"] > 2 and time.monotonic() < until:
+    while server.status()["sockets"] > 2 and time.monotonic() < until:
         people[1].socket.settimeout(0.05)
         for one in people[1:]:
             one.put("3")

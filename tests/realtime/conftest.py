@@ -41,15 +41,15 @@ def log_guard(claims):
         judge(one, claims.names)
 
 
-@pytest.fixture(scope="session", params=("1 loop", "3 loops"))
+@pytest.fixture(scope="session", params=("1", "3"), ids=("one-loop", "three-loops"))
 def server(request):
     """For all cases that need nothing special: over TLS, with one loop and with several, where
     members of a room and a client that comes back are on different ones."""
     one = LiveServer(tls=True, settings={"HaloBuzzRealtimePerUser": "50",
-                                         "HaloBuzzRealtimeLoops": request.param[0]})
+                                         "HaloBuzzRealtimeLoops": request.param})
     try:
         one.start()
-        assert one.status()["loops"] == int(request.param[0])
+        assert one.status()["loops"] == int(request.param)
     except BaseException:
         one.kill()
         one.remove()
