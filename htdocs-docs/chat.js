@@ -152,6 +152,12 @@ function client(id, title) {
       add("gift", element("b", "", "@" + sender.username), " gives " + gift.quantity + " x " +
           (gift.name || gift.code || "gift"));
     },
+    "throne:claimed"({ throne }) {
+      add("gift", element("b", "", "@" + throne.user.username), " claims the throne for " +
+          throne.coins + " coins");
+    },
+    "festival:started"(festival) { add("word", festival.name + " is on until " + festival.endsAt); },
+    "festival:ended"(festival) { add("word", festival.name + " is over"); },
     "presence:update"(news) {
       find(".viewers").textContent = news.viewers;
       news.joined.forEach((user) => add("word", "@" + user.username + " came"));

@@ -20,7 +20,7 @@
 #define DAY_MSEC APR_INT64_C(86400000)
 #define ROOMS 20                /* newest */
 #define GIVERS 50               /* best of each room */
-#define GIFTS 500               /* newest that the host gave */
+#define GIFTS 500               /* newest that the host gave, and as many claims of thrones */
 #define LOOKED_AT 20            /* givers whose own standing is read */
 #define ONE_GIVER_PERCENT 80
 #define NEW_HOST_DAYS 7
@@ -99,13 +99,13 @@ static apr_status_t read_givers(look_t *look)
 
 /* --- the rules: each gives what it saw, or NULL --- */
 
-/* Whom the host gave to, among those who gave to the host. */
-static apr_status_t gift_loop(const char **saw, look_t *look)
+/* Add what the host gave, by records of one kind, to those who gave to the host. */
+static apr_status_t went_back(apr_int64_t *given, look_t *look, hb_collection_e in,
+                              const char *giver, const char *when)
 {
-    const hb_cond_t where[] = { { "senderId", HB_IS, HB_STR(look->host_id) } };
-    const hb_query_t query = { .in = HB_C_GIFTS, .where = where, .n_where = 1,
-                               .sort = { { "createdAt", 1 } }, .limit = GIFTS };
-    apr_int64_t given = 0;
+    const hb_cond_t where[] = { { giver, HB_IS, HB_STR(look->host_id) } };
+    const hb_query_t query = { .in = in, .where = where, .n_where = 1,
+                               .sort = { { when, 1 } }, .limit = GIFTS };
     hb_page_t page;
     apr_status_t rv = hb_store_find(&page, look->op, &query);
     int i;
@@ -113,13 +113,24 @@ static apr_status_t gift_loop(const char **saw, look_t *look)
     for (i = 0; rv == APR_SUCCESS && i < page.n_items; i++) {
         if (apr_hash_get(look->by_id, hb_json_string(page.items[i], "hostId"),
                          APR_HASH_KEY_STRING) != NULL) {
-            given += hb_json_int(page.items[i], "coins", 0);
+            *given += hb_json_int(page.items[i], "coins", 0);
         }
+    }
+    return rv;
+}
+
+static apr_status_t gift_loop(const char **saw, look_t *look)
+{
+    apr_int64_t given = 0;
+    apr_status_t rv = went_back(&given, look, HB_C_GIFTS, "senderId", "createdAt");
+
+    if (rv == APR_SUCCESS) {
+        rv = went_back(&given, look, HB_C_THRONE_CLAIMS, "userId", "claimedAt");
     }
     /* A rose in return is manners. */
     if (given * 10 >= look->coins && given > 0) {
-        *saw = apr_psprintf(look->op->pool, "%" APR_INT64_T_FMT " coins of gifts went back to "
-                            "those who gave", given);
+        *saw = apr_psprintf(look->op->pool, "%" APR_INT64_T_FMT " coins of gifts and thrones went "
+                            "back to those who gave", given);
     }
     return rv;
 }

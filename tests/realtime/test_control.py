@@ -49,6 +49,22 @@ def test_a_throne_is_claimed_over_http(server, live, users, rich):
     assert late["throne"] == news["throne"]
 
 
+def test_a_festival_is_told_everywhere(server, live, users):
+    boss = users.make()
+    ctl(server, "user", "role", boss.username, "admin")
+    boss.login()
+    inside, outside = Socket(server, users.make().token, join=live.id), Socket(server, boss.token)
+    made = boss.post("/api/v1/admin/festivals", json={
+        "name": "Tihar", "zone": "UTC", "from": "2020-01-01T00:00", "to": "2100-01-01T00:00"})
+    assert made.status_code == 201, made.text
+    path = "/api/v1/admin/festivals/%s" % made.json()["id"]
+    for socket in (inside, outside):
+        assert socket.wait("festival:started")["id"] == made.json()["id"]
+    assert boss.delete(path).status_code == 204
+    for socket in (inside, outside):
+        assert socket.wait("festival:ended")["name"] == "Tihar"
+
+
 def test_a_shadow_is_heard_by_its_author_alone(server, live, users):
     author = users.make()
     one, two = (Socket(server, author.token, join=live.id) for _ in range(2))

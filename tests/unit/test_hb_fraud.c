@@ -16,6 +16,7 @@
 #include "hb_stream.h"
 #include "hb_test.h"
 #include "hb_test_people.h"
+#include "hb_throne.h"
 #include "hb_time.h"
 
 static hb_test_site_t *ts;
@@ -214,6 +215,39 @@ START_TEST(coins_that_go_round)
 }
 END_TEST
 
+static void throne(const hb_test_person_t *from, const hb_test_person_t *to, apr_int64_t coins)
+{
+    hb_json_t *stream, *reply, *input = hb_json_object_make(hb_test_pool);
+
+    ck_assert_int_eq(hb_store_transact(hb_test_site_op(ts), coins_tx, (void *)from),
+                     APR_SUCCESS);
+    ck_assert_int_eq(hb_stream_create(&stream, as(to), hb_test_input("title", "Songs", NULL)),
+                     APR_SUCCESS);
+    ck_assert_int_eq(hb_stream_start(&stream, as(to), hb_json_string(stream, "_id")),
+                     APR_SUCCESS);
+    hb_json_set_int(input, "coins", coins);
+    ck_assert_int_eq(hb_throne_claim(&reply, as(from), hb_json_string(stream, "_id"), input),
+                     APR_SUCCESS);
+    ck_assert_int_eq(hb_stream_end(&stream, as(to), hb_json_string(stream, "_id")),
+                     APR_SUCCESS);
+}
+
+START_TEST(thrones_that_go_round)
+{
+    hb_test_person_t *host, *friend;
+    hb_json_t *view;
+
+    open_site("HaloBuzzFraud hold\nHaloBuzzFraudScore 60\nHaloBuzzPayoutHold 0\n");
+    host = hb_test_person(ts, "host");
+    friend = hb_test_person(ts, "friend");
+    ts->now += apr_time_from_sec(8 * 86400);
+    throne(friend, host, 24000);
+    gift(hb_test_person(ts, "viewer"), host, 1200);     /* so that not all is one giver's */
+    throne(host, friend, 5000);
+    ck_assert_int_eq(hb_payout_review(&view, as(finn), payout_of(host)), HB_E_FRAUD_HELD);
+}
+END_TEST
+
 START_TEST(undoing_a_payout)
 {
     hb_test_person_t *host, *friend;
@@ -286,7 +320,7 @@ int main(void)
 {
     const TTest *const cases[] = {
         many_orders_of_one_user, an_address_alone_holds_nothing, large_and_new, watch_and_off,
-        coins_that_go_round, undoing_a_payout, a_decent_host_passes,
+        coins_that_go_round, thrones_that_go_round, undoing_a_payout, a_decent_host_passes,
         the_report_of_large_entries, NULL
     };
 
