@@ -7,7 +7,7 @@ in turn, A B A B ..., and the median of the pairwise ratios is printed with its 
 
     bench.py --build DIR [--rounds 5] [--seconds 3] [--json FILE] [CASE ...]
 
-CASE: me limiter streams register ledger hooks million storm start tunnel hold joined rooms realtime.
+CASE: me limiter streams register ledger hooks million storm start backup tunnel hold joined rooms realtime.
 Needs wrk.
 Loopback only.
 """
@@ -28,6 +28,7 @@ import time
 import urllib.error
 import urllib.request
 
+import bench_backup
 import bench_realtime
 import bench_rooms
 import bench_tunnel
@@ -588,6 +589,7 @@ def case_start(f, o):
 
 CASES = {"me": case_me, "limiter": case_limiter, "streams": case_streams, "register": case_register,
          "ledger": case_ledger, "gift": case_gift, "hooks": case_hooks, "million": case_million, "storm": case_storm, "start": case_start,
+         "backup": bench_backup.case_backup,
          "tunnel": bench_tunnel.case_tunnel, "hold": bench_tunnel.case_hold,
          "joined": bench_tunnel.case_joined,
          "rooms": bench_rooms.case_rooms,
