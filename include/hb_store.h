@@ -115,7 +115,7 @@ apr_status_t hb_store_count(apr_int64_t *n, hb_op_t *op, const hb_query_t *query
 /**
  * Documents as compact JSON text, without "_id", upwards by a field, from the first one above a
  * value: for walks over all of a large collection. Parses nothing and keeps nothing; what is
- * written meanwhile may or may not be met. Without a transaction no connection is held for long.
+ * written meanwhile may or may not be met.
  * @param field  "_id", or one with a unique index of its own whose values are integers
  * @param above  a string or an integer; NULL starts at the first
  * @param fn     must not call the store, and returns not 0 to stop; text ends with a 0 byte
@@ -212,8 +212,9 @@ typedef int hb_store_report_fn(void *baton, const char *what, apr_int64_t done,
                                apr_int64_t total);
 
 /**
- * Consistent copy of a live store into path, which must not exist and is not there when it
- * fails. HB_E_UNAVAILABLE (the problem says why), APR_EINTR when report stopped it.
+ * Consistent copy of a live store into path, an SQLite file, which must not exist and is not there
+ * when it fails. HB_E_UNAVAILABLE (the problem says why), APR_EINTR when report stopped it. Back into
+ * a MongoDB it goes by hb_store_copy().
  */
 apr_status_t hb_store_backup(hb_op_t *op, const char *path, hb_store_report_fn *report,
                              void *baton);
@@ -243,6 +244,19 @@ apr_status_t hb_store_verify(apr_int64_t *findings, hb_op_t *op, hb_store_report
 /** {driver, version, schema, bytes, collections:{name:{records}}, counters...} */
 apr_status_t hb_store_stats(hb_json_t **stats, hb_op_t *op);
 
+/**
+ * [{collection, index, fields, unique, partial, state}]: "good", "missing", "different" of those that
+ * hb_schema.def wants, "extra" of others that are there.
+ */
+apr_status_t hb_store_indexes(hb_json_t **list, hb_op_t *op);
+
+/**
+ * Make the indexes that are missing and make the different ones anew. APR_EINTR when report
+ * stopped it between two; HB_E_STORE_DUPLICATE (the problem says where) when records break one.
+ * @param all  make the good ones anew, too; unique ones of MongoDB are left as they are
+ */
+apr_status_t hb_store_reindex(hb_op_t *op, int all, hb_store_report_fn *report, void *baton);
+
 /** A new record id: 4 bytes seconds, 5 bytes random per process, 3 bytes counter. */
 const char *hb_id_make(hb_op_t *op);
 /** 24 lower-case hex digits? */
@@ -262,11 +276,14 @@ apr_status_t hb_store_open(hb_store_t **store, hb_site_t *site, const char *url,
 /* --- for backends: store_*.c exports one of these; hb_store.c lists it --- */
 
 struct hb_store_tx_t;           /* hb_store_backend.h */
+struct hb_store_raw_t;
 
 typedef struct hb_store_driver_t {
     const char *scheme;         /* "sqlite" */
     const char *accepts;        /* "sqlite:FILE", for messages */
-    apr_status_t (*open)(void **self, hb_site_t *site, const char *url, apr_pool_t *pool);
+    /* is_to_copy: for the target of a copy, that may be an unfinished one; else such is refused. */
+    apr_status_t (*open)(void **self, hb_site_t *site, const char *url, int is_to_copy,
+                         apr_pool_t *pool);
     /* Is self of no more use (its file was replaced or is damaged)? Then the front opens
      * another and lets this one go with its last call. Does not wait. */
     int (*is_lost)(void *self);
@@ -298,6 +315,7 @@ typedef struct hb_store_driver_t {
                                const hb_query_t *query);
     apr_status_t (*transact)(void *self, hb_op_t *op, hb_store_tx_fn *fn, void *baton);
     apr_status_t (*ping)(void *self, hb_op_t *op);
+    /* NULL: the front copies record by record, by freeze and walk. */
     apr_status_t (*backup)(void *self, hb_op_t *op, const char *path,
                            hb_store_report_fn *report, void *baton);
     apr_status_t (*verify)(void *self, apr_int64_t *findings, hb_op_t *op,
@@ -307,6 +325,15 @@ typedef struct hb_store_driver_t {
     apr_status_t (*is_used)(int *is_used, hb_op_t *op, const char *url);
     apr_status_t (*put)(const char **aside, hb_op_t *op, const char *url, const char *file,
                         int is_used);
+    apr_status_t (*indexes)(void *self, hb_json_t **list, hb_op_t *op);
+    apr_status_t (*reindex)(void *self, hb_op_t *op, int all, hb_store_report_fn *report,
+                            void *baton);
+    /* For copies (hb_store_backend.h, hb_store_copy.h). */
+    apr_status_t (*freeze)(void *self, hb_op_t *op, hb_store_tx_fn *fn, void *baton);
+    apr_status_t (*clear)(void *self, hb_op_t *op);
+    apr_status_t (*load)(void *self, hb_op_t *op, hb_collection_e in,
+                         const struct hb_store_raw_t *docs, int n, const char *note);
+    apr_status_t (*note)(void *self, const char **note, hb_op_t *op);
 } hb_store_driver_t;
 
 #endif /* HB_STORE_H */

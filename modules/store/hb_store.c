@@ -4,7 +4,7 @@
  * it was lost, checks arguments, counts and times each call. What a record is and where it
  * lies is the backend's business (store_*.c).
  */
-#include "hb_store_backend.h"
+#include "hb_store_front.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -14,10 +14,11 @@
 
 #include "hb_bus.h"
 #include "hb_cache.h"
-#include "hb_metrics.h"
 #include "hb_plugin.h"
+#include "hb_store_copy.h"
 
 extern const hb_store_driver_t store_sqlite_driver;
+const char *store_sqlite_path(const hb_site_t *site, const char *url, apr_pool_t *pool);
 
 /* Backends by scheme. One that is a file of its own names it, and the package it is built with. */
 typedef struct backend_t {
@@ -42,7 +43,7 @@ static const backend_t backends[] = {
 #define RETRY_AFTER_SEC 2
 
 /* One opened backend. Calls hold it by `users`, so that a lost one goes with its last call. */
-typedef struct instance_t {
+typedef struct hb_store_instance_t {
     void *self;
     apr_pool_t *pool;
     int users;
@@ -54,6 +55,7 @@ struct hb_store_t {
     const hb_store_driver_t *driver;    /* NULL while its file cannot be opened */
     hb_site_t *site;
     const char *url;
+    int is_to_copy;                 /* an unfinished copy is welcome */
     pthread_mutex_t lock;           /* of all below */
     pthread_cond_t changed;
     instance_t *instance;           /* NULL while records cannot be reached */
@@ -63,18 +65,6 @@ struct hb_store_t {
     apr_int64_t retry_at;           /* hb_store_clock */
     apr_interval_time_t backoff;
 };
-
-/* One call on its way through the front. */
-typedef struct call_t {
-    hb_op_t *op;
-    hb_store_t *store;
-    instance_t *instance;           /* NULL inside a transaction, which holds it already */
-    void *self;
-    const char *what;
-    hb_collection_e in;
-    apr_int64_t started;
-    int is_long;                    /* by nature, so it is never called slow */
-} call_t;
 
 static const backend_t *backend_of(const char *url)
 {
@@ -144,7 +134,8 @@ static void open_instance(hb_store_t *store)
     /* Not below any other pool: at exit no pool must take it from a thread that still uses it. */
     if (instance != NULL && store->driver != NULL
         && apr_pool_create_unmanaged_ex(&instance->pool, NULL, NULL) == APR_SUCCESS) {
-        rv = store->driver->open(&instance->self, store->site, store->url, instance->pool);
+        rv = store->driver->open(&instance->self, store->site, store->url,
+                                 store->is_to_copy, instance->pool);
         if (rv != APR_SUCCESS) {
             apr_pool_destroy(instance->pool);
         }
@@ -236,8 +227,8 @@ static int give_instance(hb_store_t *store, instance_t *instance)
     return is_new;
 }
 
-static apr_status_t begin(call_t *call, hb_op_t *op, const char *what, hb_collection_e in,
-                          hb_metric_e metric)
+apr_status_t hb_store_begin(hb_store_call_t *call, hb_op_t *op, const char *what,
+                            hb_collection_e in, hb_metric_e metric)
 {
     memset(call, 0, sizeof(*call));
     call->op = op;
@@ -248,6 +239,7 @@ static apr_status_t begin(call_t *call, hb_op_t *op, const char *what, hb_collec
     hb_metric_add(op->site->metrics, metric, 1);
     if (op->tx != NULL) {
         call->self = op->tx->self;
+        call->driver = call->store->driver;
         return APR_SUCCESS;
     }
     if (call->store != NULL) {
@@ -259,6 +251,7 @@ static apr_status_t begin(call_t *call, hb_op_t *op, const char *what, hb_collec
                              "records cannot be reached just now");
     }
     call->self = call->instance->self;
+    call->driver = call->store->driver;
     return APR_SUCCESS;
 }
 
@@ -289,7 +282,7 @@ static const char *query_text(hb_op_t *op, const hb_query_t *query)
     return text;
 }
 
-static apr_status_t end(call_t *call, apr_status_t rv, const hb_query_t *query)
+apr_status_t hb_store_end(hb_store_call_t *call, apr_status_t rv, const hb_query_t *query)
 {
     hb_op_t *op = call->op;
     apr_interval_time_t slow = op->site->settings->store_slow;
@@ -355,7 +348,7 @@ apr_status_t hb_store_list(hb_json_t **list, hb_op_t *op, const hb_query_t *quer
 apr_status_t hb_store_get(hb_json_t **doc, hb_op_t *op, hb_collection_e in, const char *id)
 {
     apr_status_t rv = hb_store_check_collection(op, "get", in);
-    call_t call;
+    hb_store_call_t call;
 
     *doc = NULL;
     if (rv != APR_SUCCESS) {
@@ -364,27 +357,27 @@ apr_status_t hb_store_get(hb_json_t **doc, hb_op_t *op, hb_collection_e in, cons
     if (!hb_store_id_is_usable(id)) {
         return HB_E_STORE_MISSING;      /* ids come from outside: nobody has such a one */
     }
-    rv = begin(&call, op, "get", in, HB_M_STORE_READS);
+    rv = hb_store_begin(&call, op, "get", in, HB_M_STORE_READS);
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    return end(&call, call.store->driver->get(call.self, doc, op, in, id), NULL);
+    return hb_store_end(&call, call.driver->get(call.self, doc, op, in, id), NULL);
 }
 
 apr_status_t hb_store_find(hb_page_t *page, hb_op_t *op, const hb_query_t *query)
 {
     hb_query_t q = tidy(query);
     apr_status_t rv = hb_store_check_query(op, "find", &q);
-    call_t call;
+    hb_store_call_t call;
 
     memset(page, 0, sizeof(*page));
     if (rv == APR_SUCCESS) {
-        rv = begin(&call, op, "find", q.in, HB_M_STORE_READS);
+        rv = hb_store_begin(&call, op, "find", q.in, HB_M_STORE_READS);
     }
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    return end(&call, call.store->driver->find(call.self, page, op, &q), &q);
+    return hb_store_end(&call, call.driver->find(call.self, page, op, &q), &q);
 }
 
 apr_status_t hb_store_find_one(hb_json_t **doc, hb_op_t *op, const hb_query_t *query)
@@ -410,16 +403,16 @@ apr_status_t hb_store_count(apr_int64_t *n, hb_op_t *op, const hb_query_t *query
 {
     hb_query_t q = tidy(query);
     apr_status_t rv = hb_store_check_query(op, "count", &q);
-    call_t call;
+    hb_store_call_t call;
 
     *n = 0;
     if (rv == APR_SUCCESS) {
-        rv = begin(&call, op, "count", q.in, HB_M_STORE_READS);
+        rv = hb_store_begin(&call, op, "count", q.in, HB_M_STORE_READS);
     }
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    return end(&call, call.store->driver->count(call.self, n, op, &q), &q);
+    return hb_store_end(&call, call.driver->count(call.self, n, op, &q), &q);
 }
 
 apr_status_t hb_store_insert(const char **index, hb_op_t *op, hb_collection_e in,
@@ -427,7 +420,7 @@ apr_status_t hb_store_insert(const char **index, hb_op_t *op, hb_collection_e in
 {
     apr_status_t rv = hb_store_check_collection(op, "insert", in);
     const char *dropped;
-    call_t call;
+    hb_store_call_t call;
 
     index = index != NULL ? index : &dropped;
     *index = NULL;
@@ -435,12 +428,12 @@ apr_status_t hb_store_insert(const char **index, hb_op_t *op, hb_collection_e in
         rv = hb_store_check_doc(op, "insert", in, doc);
     }
     if (rv == APR_SUCCESS) {
-        rv = begin(&call, op, "insert", in, HB_M_STORE_WRITES);
+        rv = hb_store_begin(&call, op, "insert", in, HB_M_STORE_WRITES);
     }
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    return end(&call, call.store->driver->insert(call.self, index, op, in, doc), NULL);
+    return hb_store_end(&call, call.driver->insert(call.self, index, op, in, doc), NULL);
 }
 
 apr_status_t hb_store_change(hb_json_t **after, const char **index, hb_op_t *op,
@@ -451,7 +444,7 @@ apr_status_t hb_store_change(hb_json_t **after, const char **index, hb_op_t *op,
     apr_status_t rv = hb_store_check_collection(op, "change", in);
     const char *dropped;
     hb_json_t *unseen;
-    call_t call;
+    hb_store_call_t call;
 
     after = after != NULL ? after : &unseen;
     *after = NULL;
@@ -467,12 +460,12 @@ apr_status_t hb_store_change(hb_json_t **after, const char **index, hb_op_t *op,
         rv = HB_E_STORE_MISSING;
     }
     if (rv == APR_SUCCESS) {
-        rv = begin(&call, op, "change", in, HB_M_STORE_WRITES);
+        rv = hb_store_begin(&call, op, "change", in, HB_M_STORE_WRITES);
     }
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    return end(&call, call.store->driver->change(call.self, after, index, op, in, id,
+    return hb_store_end(&call, call.driver->change(call.self, after, index, op, in, id,
                                                  guards, n_guards, edits, n_edits), NULL);
 }
 
@@ -481,7 +474,7 @@ apr_status_t hb_store_replace(const char **index, hb_op_t *op, hb_collection_e i
 {
     apr_status_t rv = hb_store_check_collection(op, "replace", in);
     const char *dropped;
-    call_t call;
+    hb_store_call_t call;
 
     index = index != NULL ? index : &dropped;
     *index = NULL;
@@ -492,12 +485,12 @@ apr_status_t hb_store_replace(const char **index, hb_op_t *op, hb_collection_e i
         return hb_store_mistake(op, "replace", in, "it needs a transaction, and the document its id");
     }
     if (rv == APR_SUCCESS) {
-        rv = begin(&call, op, "replace", in, HB_M_STORE_WRITES);
+        rv = hb_store_begin(&call, op, "replace", in, HB_M_STORE_WRITES);
     }
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    return end(&call, call.store->driver->replace(call.self, index, op, in, doc), NULL);
+    return hb_store_end(&call, call.driver->replace(call.self, index, op, in, doc), NULL);
 }
 
 apr_status_t hb_store_walk(hb_op_t *op, hb_collection_e in, const char *field,
@@ -506,7 +499,7 @@ apr_status_t hb_store_walk(hb_op_t *op, hb_collection_e in, const char *field,
     hb_value_t first = HB_NIL;
     hb_query_t query = { in, NULL, 0, { { field, 0 } } };
     const hb_cond_t cond = { field, HB_ABOVE, above != NULL ? *above : first };
-    call_t call;
+    hb_store_call_t call;
     apr_status_t rv;
 
     if (above != NULL) {
@@ -515,13 +508,13 @@ apr_status_t hb_store_walk(hb_op_t *op, hb_collection_e in, const char *field,
     }
     rv = hb_store_check_query(op, "walk", &query);
     if (rv == APR_SUCCESS) {
-        rv = begin(&call, op, "walk", in, HB_M_STORE_READS);
+        rv = hb_store_begin(&call, op, "walk", in, HB_M_STORE_READS);
     }
     if (rv != APR_SUCCESS) {
         return rv;
     }
     call.is_long = 1;
-    return end(&call, call.store->driver->walk(call.self, op, in, field, above, fn, baton),
+    return hb_store_end(&call, call.driver->walk(call.self, op, in, field, above, fn, baton),
                NULL);
 }
 
@@ -529,19 +522,19 @@ apr_status_t hb_store_values(hb_op_t *op, const hb_query_t *query, const char *f
                              hb_store_value_fn *fn, void *baton)
 {
     apr_status_t rv = hb_store_check_query(op, "values", query);
-    call_t call;
+    hb_store_call_t call;
 
     if (rv == APR_SUCCESS) {
         rv = hb_store_check_field(op, "values", query->in, field, HB_STORE_TEXT);
     }
     if (rv == APR_SUCCESS) {
-        rv = begin(&call, op, "values", query->in, HB_M_STORE_READS);
+        rv = hb_store_begin(&call, op, "values", query->in, HB_M_STORE_READS);
     }
     if (rv != APR_SUCCESS) {
         return rv;
     }
     call.is_long = 1;
-    return end(&call, call.store->driver->values(call.self, op, query, field, fn, baton),
+    return hb_store_end(&call, call.driver->values(call.self, op, query, field, fn, baton),
                query);
 }
 
@@ -550,7 +543,7 @@ apr_status_t hb_store_groups(hb_group_t **groups, int *n, hb_op_t *op, const hb_
 {
     apr_status_t rv;
     hb_query_t q = *query;
-    call_t call;
+    hb_store_call_t call;
     int i;
 
     *groups = NULL;
@@ -566,13 +559,13 @@ apr_status_t hb_store_groups(hb_group_t **groups, int *n, hb_op_t *op, const hb_
         rv = hb_store_check_field(op, "groups", q.in, sum, HB_STORE_INTEGER);
     }
     if (rv == APR_SUCCESS) {
-        rv = begin(&call, op, "groups", q.in, HB_M_STORE_READS);
+        rv = hb_store_begin(&call, op, "groups", q.in, HB_M_STORE_READS);
     }
     if (rv != APR_SUCCESS) {
         return rv;
     }
     call.is_long = 1;
-    return end(&call, call.store->driver->groups(call.self, groups, n, op, &q, by, sum), &q);
+    return hb_store_end(&call, call.driver->groups(call.self, groups, n, op, &q, by, sum), &q);
 }
 
 apr_status_t hb_store_change_all(apr_int64_t *n, hb_op_t *op, const hb_query_t *query,
@@ -580,7 +573,7 @@ apr_status_t hb_store_change_all(apr_int64_t *n, hb_op_t *op, const hb_query_t *
 {
     apr_status_t rv = hb_store_check_query(op, "change_all", query);
     apr_int64_t uncounted;
-    call_t call;
+    hb_store_call_t call;
 
     n = n != NULL ? n : &uncounted;
     *n = 0;
@@ -588,12 +581,12 @@ apr_status_t hb_store_change_all(apr_int64_t *n, hb_op_t *op, const hb_query_t *
         rv = hb_store_check_edits(op, "change_all", query->in, edits, n_edits);
     }
     if (rv == APR_SUCCESS) {
-        rv = begin(&call, op, "change_all", query->in, HB_M_STORE_WRITES);
+        rv = hb_store_begin(&call, op, "change_all", query->in, HB_M_STORE_WRITES);
     }
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    return end(&call, call.store->driver->change_all(call.self, n, op, query, edits, n_edits),
+    return hb_store_end(&call, call.driver->change_all(call.self, n, op, query, edits, n_edits),
                query);
 }
 
@@ -601,7 +594,7 @@ apr_status_t hb_store_remove(hb_op_t *op, hb_collection_e in, const char *id,
                              const hb_cond_t *guards, int n_guards)
 {
     apr_status_t rv = hb_store_check_collection(op, "remove", in);
-    call_t call;
+    hb_store_call_t call;
 
     if (rv == APR_SUCCESS) {
         rv = hb_store_check_conds(op, "remove", in, guards, n_guards);
@@ -610,12 +603,12 @@ apr_status_t hb_store_remove(hb_op_t *op, hb_collection_e in, const char *id,
         rv = HB_E_STORE_MISSING;
     }
     if (rv == APR_SUCCESS) {
-        rv = begin(&call, op, "remove", in, HB_M_STORE_WRITES);
+        rv = hb_store_begin(&call, op, "remove", in, HB_M_STORE_WRITES);
     }
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    return end(&call, call.store->driver->remove(call.self, op, in, id, guards, n_guards),
+    return hb_store_end(&call, call.driver->remove(call.self, op, in, id, guards, n_guards),
                NULL);
 }
 
@@ -623,17 +616,17 @@ apr_status_t hb_store_remove_all(apr_int64_t *n, hb_op_t *op, const hb_query_t *
 {
     apr_status_t rv = hb_store_check_query(op, "remove_all", query);
     apr_int64_t uncounted;
-    call_t call;
+    hb_store_call_t call;
 
     n = n != NULL ? n : &uncounted;
     *n = 0;
     if (rv == APR_SUCCESS) {
-        rv = begin(&call, op, "remove_all", query->in, HB_M_STORE_WRITES);
+        rv = hb_store_begin(&call, op, "remove_all", query->in, HB_M_STORE_WRITES);
     }
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    return end(&call, call.store->driver->remove_all(call.self, n, op, query), query);
+    return hb_store_end(&call, call.driver->remove_all(call.self, n, op, query), query);
 }
 
 /* A caller's work, and the events that were kept when it began. */
@@ -655,13 +648,13 @@ static apr_status_t run_work(hb_op_t *op, void *baton)
 apr_status_t hb_store_transact(hb_op_t *op, hb_store_tx_fn *fn, void *baton)
 {
     work_t work = { fn, baton, hb_bus_kept(op) };
-    call_t call;
-    apr_status_t rv = begin(&call, op, "transact", HB_SHAPE_NONE, HB_M_STORE_WRITES);
+    hb_store_call_t call;
+    apr_status_t rv = hb_store_begin(&call, op, "transact", HB_SHAPE_NONE, HB_M_STORE_WRITES);
 
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    rv = end(&call, call.store->driver->transact(call.self, op, run_work, &work), NULL);
+    rv = hb_store_end(&call, call.driver->transact(call.self, op, run_work, &work), NULL);
     if (rv != APR_SUCCESS) {
         hb_bus_forget(op, work.n_kept);
     }
@@ -669,57 +662,6 @@ apr_status_t hb_store_transact(hb_op_t *op, hb_store_tx_fn *fn, void *baton)
         hb_bus_tell(op);        /* the outermost one: all of it is committed */
     }
     return rv;
-}
-
-apr_status_t hb_store_ping(hb_op_t *op)
-{
-    call_t call;
-    apr_status_t rv = begin(&call, op, "ping", HB_SHAPE_NONE, HB_M_STORE_READS);
-
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    return end(&call, call.store->driver->ping(call.self, op), NULL);
-}
-
-apr_status_t hb_store_backup(hb_op_t *op, const char *path, hb_store_report_fn *report,
-                             void *baton)
-{
-    call_t call;
-    apr_status_t rv = begin(&call, op, "backup", HB_SHAPE_NONE, HB_M_STORE_READS);
-
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    call.is_long = 1;
-    return end(&call, call.store->driver->backup(call.self, op, path, report, baton), NULL);
-}
-
-apr_status_t hb_store_verify(apr_int64_t *findings, hb_op_t *op, hb_store_report_fn *report,
-                             void *baton)
-{
-    call_t call;
-    apr_status_t rv = begin(&call, op, "verify", HB_SHAPE_NONE, HB_M_STORE_READS);
-
-    *findings = 0;
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    call.is_long = 1;
-    return end(&call, call.store->driver->verify(call.self, findings, op, report, baton),
-               NULL);
-}
-
-apr_status_t hb_store_stats(hb_json_t **stats, hb_op_t *op)
-{
-    call_t call;
-    apr_status_t rv = begin(&call, op, "stats", HB_SHAPE_NONE, HB_M_STORE_READS);
-
-    *stats = NULL;
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    return end(&call, call.store->driver->stats(call.self, stats, op), NULL);
 }
 
 /* The driver, for what is done to a file that nobody has open. */
@@ -784,8 +726,8 @@ static apr_status_t close_store(void *data)
     return APR_SUCCESS;
 }
 
-apr_status_t hb_store_open(hb_store_t **store, hb_site_t *site, const char *url,
-                           apr_pool_t *pool)
+static apr_status_t open_store(hb_store_t **store, hb_site_t *site, const char *url,
+                               int is_to_copy, apr_pool_t *pool)
 {
     const char *why = hb_store_url_check(url, pool);
     pthread_condattr_t attr;
@@ -804,6 +746,7 @@ apr_status_t hb_store_open(hb_store_t **store, hb_site_t *site, const char *url,
     s->backend = backend_of(url);
     s->site = site;
     s->url = apr_pstrdup(pool, url);
+    s->is_to_copy = is_to_copy;
     pthread_mutex_init(&s->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -817,4 +760,36 @@ apr_status_t hb_store_open(hb_store_t **store, hb_site_t *site, const char *url,
     pthread_mutex_unlock(&s->lock);
     *store = s;
     return APR_SUCCESS;
+}
+
+apr_status_t hb_store_open(hb_store_t **store, hb_site_t *site, const char *url,
+                           apr_pool_t *pool)
+{
+    return open_store(store, site, url, 0, pool);
+}
+
+apr_status_t hb_store_open_to_copy(hb_store_t **store, hb_site_t *site, const char *url,
+                                   apr_pool_t *pool)
+{
+    apr_status_t rv = open_store(store, site, url, 1, pool);
+
+    return rv == APR_SUCCESS && (*store)->instance == NULL ? HB_E_STORE_DOWN : rv;
+}
+
+int hb_store_is_in_use(const char **what, hb_op_t *op, const char *url)
+{
+    const backend_t *backend = backend_of(url);
+    const char *hosts, *at;
+    int is_used;
+
+    if (backend != NULL && backend->driver != NULL && backend->driver->is_used != NULL) {
+        *what = apr_pstrcat(op->pool, backend->scheme, ":",
+                            store_sqlite_path(op->site, url, op->pool), NULL);
+        return backend->driver->is_used(&is_used, op, url) == APR_SUCCESS ? is_used : -1;
+    }
+    hosts = apr_pstrmemdup(op->pool, url, strcspn(url, "?"));
+    at = strrchr(hosts, '@');
+    at = at != NULL ? at + 1 : strstr(hosts, "://") != NULL ? strstr(hosts, "://") + 3 : hosts;
+    *what = apr_pstrcat(op->pool, "mongodb://", at, NULL);
+    return -1;
 }

@@ -84,4 +84,33 @@ apr_status_t hb_store_check_field(hb_op_t *op, const char *what, hb_collection_e
 apr_status_t hb_store_check_doc(hb_op_t *op, const char *what, hb_collection_e in,
                                 const hb_json_t *doc);
 
+/* --- hb_store_keep.c: what a copy asks of its target, opened by hb_store_open_to_copy() --- */
+
+/** A document on its way: the same one three times. */
+typedef struct hb_store_raw_t {
+    const char *id;
+    const char *text;           /* compact, without "_id"; a 0 byte behind it */
+    apr_size_t len;
+    hb_json_t *json;            /* without "_id" */
+} hb_store_raw_t;
+
+/** Throw all records and all indexes away. A server that opens it now would make the indexes. */
+apr_status_t hb_store_clear(hb_op_t *op);
+
+/**
+ * Add documents, then keep a note in place of the one before; both or none where the backend can, else
+ * a document of that id that is there already is passed over. Durable when it returns.
+ * @param note  while there is one, only hb_store_open_to_copy() opens this store; NULL takes it away
+ */
+apr_status_t hb_store_load(hb_op_t *op, hb_collection_e in, const hb_store_raw_t *docs, int n,
+                          const char *note);
+
+/** The note, in op->pool; NULL when there is none. */
+apr_status_t hb_store_note(const char **note, hb_op_t *op);
+
+/* --- hb_store_backup.c --- */
+
+/** Give a finished file its name, durably, but never somebody else's: EEXIST. */
+apr_status_t hb_store_publish(const char *part, const char *path, apr_pool_t *pool);
+
 #endif /* HB_STORE_BACKEND_H */

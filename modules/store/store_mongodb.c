@@ -10,7 +10,7 @@
 
 #include <apr_strings.h>
 
-#define WALK_PAGE 1000
+#define WALK_BATCH 1000         /* documents of a walk that one answer brings */
 #define DOCS_PER_POOL 128       /* of a walk, made and dropped together */
 
 /* --- reading --- */
@@ -148,91 +148,68 @@ static apr_status_t mongo_count(void *self, apr_int64_t *n, hb_op_t *op,
     return rv;
 }
 
-/* One page of a walk; *at is where the next one starts, in pool. Sets *n to the records it met, 0 to stop. */
-static apr_status_t walk_page(int *n, hb_value_t *at, const mongo_call_t *call,
-                              const hb_query_t *query, hb_store_walk_fn *fn, void *baton,
-                              apr_pool_t *pool)
+/* Give fn what a cursor has, without keeping it. */
+static apr_status_t walk_cursor(mongoc_cursor_t *cursor, const mongo_call_t *call,
+                                hb_store_walk_fn *fn, void *baton)
 {
-    const char *field = query->sort[0].field;
-    mongoc_collection_t *collection = mongo_collection(call, query->in);
-    mongoc_cursor_t *cursor;
-    bson_t filter, sort, opts;
+    apr_pool_t *scratch;
     const bson_t *doc;
     bson_error_t error;
-    apr_pool_t *scratch;
     apr_status_t rv = APR_SUCCESS;
-    int stop = 0;
+    int n, stop = 0;
 
-    apr_pool_create(&scratch, pool);
-    bson_init(&filter);
-    bson_init(&sort);
-    mongo_filter(&filter, query, NULL);
-    mongo_sort(&sort, query);
-    bson_copy_to(call->opts, &opts);
-    bson_append_document(&opts, "sort", -1, &sort);
-    bson_append_int64(&opts, "limit", -1, WALK_PAGE);
-    cursor = mongoc_collection_find_with_opts(collection, &filter, &opts, NULL);
-    for (*n = 0; !stop && mongoc_cursor_next(cursor, &doc); ++*n) {
+    apr_pool_create(&scratch, call->op->pool);
+    for (n = 1; !stop && mongoc_cursor_next(cursor, &doc); n++) {
         hb_json_t *json = mongo_doc_json(doc, scratch);
         const char *id = apr_pstrdup(scratch, hb_json_string(json, "_id"));
         const char *text;
         apr_size_t len;
 
-        if (*n == WALK_PAGE - 1) {
-            *at = strcmp(field, "_id") == 0
-                ? (hb_value_t){ HB_VALUE_STRING, apr_pstrdup(pool, id), 0, NULL }
-                : (hb_value_t){ HB_VALUE_INT, NULL,
-                                hb_json_int_value(hb_json_at(json, field), 0), NULL };
-        }
-        hb_json_remove(json, "_id");
-        text = hb_json_text(json, scratch, &len);
+        text = hb_json_text_without(json, "_id", scratch, &len);
         stop = fn(baton, id, text, len);
-        if (*n % DOCS_PER_POOL == DOCS_PER_POOL - 1) {
+        if (n % DOCS_PER_POOL == 0) {
             apr_pool_clear(scratch);
         }
     }
     if (mongoc_cursor_error(cursor, &error)) {
         rv = mongo_fail(call->self, call->op, "walk", &error, NULL);
     }
-    if (stop) {
-        *n = 0;
+    apr_pool_destroy(scratch);
+    return rv;
+}
+
+/* One cursor for all of it: a server that has to look for each page anew may take long over each. */
+static apr_status_t mongo_walk(void *self, hb_op_t *op, hb_collection_e in, const char *field,
+                               const hb_value_t *above, hb_store_walk_fn *fn, void *baton)
+{
+    const hb_value_t first = HB_NIL;
+    const hb_cond_t cond = { field, HB_ABOVE, above != NULL ? *above : first };
+    const hb_query_t query = { in, &cond, above != NULL, { { field, 0 } } };
+    mongoc_collection_t *collection;
+    mongoc_cursor_t *cursor;
+    bson_t filter, sort, opts;
+    mongo_call_t call;
+    apr_status_t rv = mongo_take(&call, self, op);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
     }
+    bson_init(&filter);
+    bson_init(&sort);
+    mongo_filter(&filter, &query, NULL);
+    mongo_sort(&sort, &query);
+    bson_copy_to(call.opts, &opts);
+    bson_append_document(&opts, "sort", -1, &sort);
+    bson_append_int64(&opts, "batchSize", -1, WALK_BATCH);
+    collection = mongo_collection(&call, in);
+    cursor = mongoc_collection_find_with_opts(collection, &filter, &opts, NULL);
+    rv = walk_cursor(cursor, &call, fn, baton);
     mongoc_cursor_destroy(cursor);
     mongoc_collection_destroy(collection);
     bson_destroy(&filter);
     bson_destroy(&sort);
     bson_destroy(&opts);
-    apr_pool_destroy(scratch);
-    return rv;
-}
-
-static apr_status_t mongo_walk(void *self, hb_op_t *op, hb_collection_e in, const char *field,
-                               const hb_value_t *above, hb_store_walk_fn *fn, void *baton)
-{
-    hb_cond_t cond = { field, HB_ABOVE, HB_NIL };
-    hb_query_t query = { in, &cond, above != NULL, { { field, 0 } } };
-    apr_status_t rv = APR_SUCCESS;
-    apr_pool_t *pool, *next, *page;
-    mongo_call_t call;
-    int n = WALK_PAGE;
-
-    if (above != NULL) {
-        cond.value = *above;
-    }
-    apr_pool_create(&pool, op->pool);
-    apr_pool_create(&next, op->pool);
-    while (n == WALK_PAGE && rv == APR_SUCCESS
-           && (rv = mongo_take(&call, self, op)) == APR_SUCCESS) {
-        apr_pool_clear(next);
-        rv = walk_page(&n, &cond.value, &call, &query, fn, baton, next);
-        mongo_give(&call, rv != HB_E_STORE_DOWN);
-        query.n_where = 1;
-        page = pool;            /* the value to go on from lies in the other pool */
-        pool = next;
-        next = page;
-    }
-    apr_pool_destroy(pool);
-    apr_pool_destroy(next);
+    mongo_give(&call, rv != HB_E_STORE_DOWN);
     return rv;
 }
 
@@ -773,7 +750,12 @@ const hb_store_driver_t hb_store_plugin = {
     .remove_all = mongo_remove_all,
     .transact = store_mongodb_transact,
     .ping = store_mongodb_ping,
-    .backup = store_mongodb_backup,
     .verify = store_mongodb_verify,
     .stats = store_mongodb_stats,
+    .indexes = store_mongodb_indexes,
+    .reindex = store_mongodb_reindex,
+    .freeze = store_mongodb_freeze,
+    .clear = store_mongodb_clear,
+    .load = store_mongodb_load,
+    .note = store_mongodb_note,
 };

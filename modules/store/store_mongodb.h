@@ -11,6 +11,8 @@
  *   store_mongodb_open.c    the server: URL, pool, what it has to have
  *   store_mongodb_gate.c    who is let through to it, and what happens while it does not answer
  *   store_mongodb_layout.c  collections, indexes, views
+ *   store_mongodb_copy.c    what a copy asks of its source and target
+ *   store_mongodb_index.c   indexes: which are there, making them anew
  *   store_mongodb_keep.c    ping, verify, stats, errors
  *
  * A record is a document of the same members; _id is the id as a string, a TIME is a BSON date,
@@ -37,6 +39,7 @@ typedef struct mongo_t {
     mongoc_client_pool_t *pool;
     const char *db;             /* name of the database */
     const char *where;          /* hosts and database for log lines; no password */
+    int is_to_copy;             /* opened for a copy into it */
     pid_t pid;                  /* a pool does not survive a fork */
 
     pthread_mutex_t lock;       /* of all below */
@@ -63,6 +66,7 @@ typedef struct mongo_tx_t {
     bson_t opts;                /* with the session's id */
     int is_lost;                /* the server gave it up: run it again */
     int is_down;                /* because it did not answer */
+    int is_moment;              /* of hb_store_freeze: only reads, and nobody runs it again */
     int depth;                  /* of nested transactions */
     struct mongo_undo_t *undo;  /* newest first; kept while depth > 0 */
     apr_hash_t *seen;           /* "collection/id" -> unique values as read here, or MISSING */
@@ -70,7 +74,7 @@ typedef struct mongo_tx_t {
 
 /* --- store_mongodb_open.c --- */
 
-apr_status_t store_mongodb_open(void **self, hb_site_t *site, const char *url,
+apr_status_t store_mongodb_open(void **self, hb_site_t *site, const char *url, int is_to_copy,
                                 apr_pool_t *pool);
 int store_mongodb_is_lost(void *self);
 
@@ -113,21 +117,53 @@ apr_status_t store_mongodb_ping(void *self, hb_op_t *op);
 apr_status_t store_mongodb_verify(void *self, apr_int64_t *findings, hb_op_t *op,
                                   hb_store_report_fn *report, void *baton);
 apr_status_t store_mongodb_stats(void *self, hb_json_t **stats, hb_op_t *op);
-apr_status_t store_mongodb_backup(void *self, hb_op_t *op, const char *path,
-                                  hb_store_report_fn *report, void *baton);
 
 /* --- store_mongodb_layout.c --- */
 
 /** Collections, indexes and views as hb_schema.def wants them; quick when nothing is to be done. */
 apr_status_t mongo_layout(mongo_t *self, mongoc_client_t *client, apr_pool_t *pool);
+/** Forget that it is as wanted (or say that it is): a later start looks, and makes what is missing. */
+apr_status_t mongo_layout_mark(mongo_t *self, mongoc_client_t *client, int is_good,
+                               apr_pool_t *pool);
+/** Make a collection without indexes, unless it is there. */
+apr_status_t mongo_layout_collection(mongo_t *self, mongoc_client_t *client, const char *name);
+/** Make indexes of one collection; which[i] says whether its row i is wanted. */
+bool mongo_layout_indexes(mongo_t *self, mongoc_client_t *client, const hb_shape_row_t *shape,
+                          const char *which, apr_pool_t *pool, bson_error_t *error);
+/** A client that waits an hour for an answer: making an index takes its time. Destroy it. */
+mongoc_client_t *mongo_layout_client(mongo_t *self);
+/** What createIndexes is told of one. */
+void mongo_layout_append_index(bson_t *to, const hb_index_row_t *row, apr_pool_t *pool);
+
+#define MONGO_NOTE "copy"       /* in MONGO_META: hb_store_load()'s note */
+
+/** The text of a note in MONGO_META, in pool; NULL when there is none. */
+apr_status_t mongo_note(const char **text, mongo_t *self, mongoc_client_t *client,
+                        apr_pool_t *pool, bson_error_t *error);
+
+/* --- store_mongodb_index.c --- */
+
 /** Compare each index with the schema; fn gets a sentence for each difference. */
-void mongo_layout_check(mongo_t *self, mongoc_client_t *client, apr_pool_t *pool,
-                        void (*fn)(void *baton, const char *finding), void *baton);
+void mongo_index_check(mongo_t *self, mongoc_client_t *client, apr_pool_t *pool,
+                       void (*fn)(void *baton, const char *finding), void *baton);
+apr_status_t store_mongodb_indexes(void *self, hb_json_t **list, hb_op_t *op);
+apr_status_t store_mongodb_reindex(void *self, hb_op_t *op, int all, hb_store_report_fn *report,
+                                   void *baton);
+
+/* --- store_mongodb_copy.c --- */
+
+apr_status_t store_mongodb_freeze(void *self, hb_op_t *op, hb_store_tx_fn *fn, void *baton);
+apr_status_t store_mongodb_clear(void *self, hb_op_t *op);
+apr_status_t store_mongodb_load(void *self, hb_op_t *op, hb_collection_e in,
+                               const hb_store_raw_t *docs, int n, const char *note);
+apr_status_t store_mongodb_note(void *self, const char **note, hb_op_t *op);
 
 /* --- store_mongodb_bson.c; none of it waits --- */
 
 /** A document, "_id" first. Destroy it with bson_destroy. */
 bson_t *mongo_doc_bson(hb_collection_e in, const hb_json_t *doc);
+/** The same of one whose id stands beside it. */
+bson_t *mongo_raw_bson(hb_collection_e in, const char *id, const hb_json_t *doc);
 /** What the server gave, in pool. */
 hb_json_t *mongo_doc_json(const bson_t *bson, apr_pool_t *pool);
 /** {field: value} as the field is stored. */

@@ -118,17 +118,22 @@ static void append_json(bson_t *to, const char *key, const hb_json_t *json, plac
     }
 }
 
-bson_t *mongo_doc_bson(hb_collection_e in, const hb_json_t *doc)
+bson_t *mongo_raw_bson(hb_collection_e in, const char *id, const hb_json_t *doc)
 {
     bson_t *bson = bson_new();
     place_t place = { .in = in };
     members_t m = { bson, &place };
 
-    if (hb_json_has(doc, "_id")) {
-        bson_append_utf8(bson, "_id", -1, hb_json_string(doc, "_id"), -1);
+    if (id != NULL) {
+        bson_append_utf8(bson, "_id", -1, id, -1);
     }
     hb_json_each(doc, append_member, &m);
     return bson;
+}
+
+bson_t *mongo_doc_bson(hb_collection_e in, const hb_json_t *doc)
+{
+    return mongo_raw_bson(in, hb_json_string(doc, "_id"), doc);
 }
 
 static hb_json_t *object_json(bson_iter_t *iter, apr_pool_t *pool, int depth);

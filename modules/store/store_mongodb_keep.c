@@ -57,6 +57,7 @@ static const struct {
     { 9001, HB_E_STORE_DOWN }, { 10107, HB_E_STORE_DOWN }, { 11600, HB_E_STORE_DOWN },
     { 11602, HB_E_STORE_DOWN }, { 13435, HB_E_STORE_DOWN }, { 13436, HB_E_STORE_DOWN },
     { 13, HB_E_STORE_DOWN }, { 18, HB_E_STORE_DOWN },                             /* not allowed */
+    { 239, HB_E_UNAVAILABLE }, { 246, HB_E_UNAVAILABLE },                         /* moment is gone */
     { 112, HB_E_STORE_CONFLICT }, { 24, HB_E_STORE_CONFLICT }, { 251, HB_E_STORE_CONFLICT },
     { 14031, HB_E_STORE_READONLY },                                               /* disk full */
     { 10334, HB_E_INPUT_INVALID }, { 17280, HB_E_INPUT_INVALID },                 /* too large */
@@ -106,7 +107,9 @@ apr_status_t mongo_fail(mongo_t *self, hb_op_t *op, const char *what,
                            && mongoc_error_has_label(reply, "TransientTransactionError")))) {
         tx->is_lost = 1;        /* the whole runs again, so nobody is told yet */
         tx->is_down |= rv == HB_E_STORE_DOWN;
-        return HB_E_STORE_CONFLICT;
+        if (!tx->is_moment) {
+            return HB_E_STORE_CONFLICT;
+        }
     }
     if (may_complain(self, rv)) {
         hb_log(op, rv == HB_E_STORE_CONFLICT ? HB_LOG_WARNING : HB_LOG_ERR, 0,
@@ -143,20 +146,6 @@ apr_status_t store_mongodb_ping(void *baton, hb_op_t *op)
     default:
         return mongo_fail(self, op, "ping", &error, NULL);
     }
-}
-
-/* --- backup --- */
-
-apr_status_t store_mongodb_backup(void *baton, hb_op_t *op, const char *path,
-                                  hb_store_report_fn *report, void *report_baton)
-{
-    const mongo_t *self = baton;
-
-    (void)report;
-    (void)report_baton;
-    return hb_fail(op, HB_E_UNAVAILABLE, "backup into %s: records are in MongoDB at %s, which "
-                   "has its own ways to copy them at one moment: mongodump --oplog, a snapshot "
-                   "of the volume, or the provider's backups", path, self->where);
 }
 
 /* --- verify --- */
@@ -239,7 +228,7 @@ apr_status_t store_mongodb_verify(void *self, apr_int64_t *findings, hb_op_t *op
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    mongo_layout_check(self, call.client, op->pool, found, &in);
+    mongo_index_check(self, call.client, op->pool, found, &in);
     for (s = HB_SHAPE_NONE + 1; s < HB_SHAPE_COUNT && rv == APR_SUCCESS && !in.stopped; s++) {
         if (hb_shape(s)->role == HB_IS_COLLECTION) {
             rv = check_documents(&in, &call, hb_shape(s));

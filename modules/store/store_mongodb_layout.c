@@ -69,7 +69,7 @@ static void append_partial(bson_t *to, const hb_index_row_t *row, apr_pool_t *po
     bson_append_document_end(to, &filter);
 }
 
-static void append_index(bson_t *to, const hb_index_row_t *row, apr_pool_t *pool)
+void mongo_layout_append_index(bson_t *to, const hb_index_row_t *row, apr_pool_t *pool)
 {
     bson_t keys;
 
@@ -130,24 +130,30 @@ static int exists(const bson_error_t *error)
     return error->code == 48;   /* NamespaceExists */
 }
 
-static apr_status_t make_collection(mongo_t *self, mongoc_client_t *client,
-                                    const hb_shape_row_t *shape, apr_pool_t *pool)
+apr_status_t mongo_layout_collection(mongo_t *self, mongoc_client_t *client, const char *name)
 {
-    bson_t *create = BCON_NEW("create", BCON_UTF8(shape->name));
-    bson_t command, list, item, reply;
+    bson_t *create = BCON_NEW("create", BCON_UTF8(name));
+    bson_t reply;
     bson_error_t error;
     apr_status_t rv = APR_SUCCESS;
-    int i;
 
     if (!mongoc_client_command_simple(client, self->db, create, NULL, &reply, &error)
         && !exists(&error)) {
-        rv = complain(self, apr_pstrcat(pool, "collection ", shape->name, NULL), &error);
+        rv = complain(self, name, &error);
     }
     bson_destroy(&reply);
     bson_destroy(create);
-    if (rv != APR_SUCCESS || shape->n_indexes == 0) {
-        return rv;
-    }
+    return rv;
+}
+
+bool mongo_layout_indexes(mongo_t *self, mongoc_client_t *client, const hb_shape_row_t *shape,
+                          const char *which, apr_pool_t *pool, bson_error_t *error)
+{
+    bson_t command, list, item, reply;
+    uint32_t n = 0;
+    bool good;
+    int i;
+
     bson_init(&command);
     bson_append_utf8(&command, "createIndexes", -1, shape->name, -1);
     bson_append_array_begin(&command, "indexes", -1, &list);
@@ -155,17 +161,32 @@ static apr_status_t make_collection(mongo_t *self, mongoc_client_t *client,
         char text[16];
         const char *index;
 
-        bson_uint32_to_string((uint32_t)i, &index, text, sizeof(text));
-        bson_append_document_begin(&list, index, -1, &item);
-        append_index(&item, &shape->indexes[i], pool);
-        bson_append_document_end(&list, &item);
+        if (which[i]) {
+            bson_uint32_to_string(n++, &index, text, sizeof(text));
+            bson_append_document_begin(&list, index, -1, &item);
+            mongo_layout_append_index(&item, &shape->indexes[i], pool);
+            bson_append_document_end(&list, &item);
+        }
     }
     bson_append_array_end(&command, &list);
-    if (!mongoc_client_command_simple(client, self->db, &command, NULL, &reply, &error)) {
-        rv = complain(self, apr_pstrcat(pool, "indexes of ", shape->name, NULL), &error);
-    }
+    good = mongoc_client_command_simple(client, self->db, &command, NULL, &reply, error);
     bson_destroy(&reply);
     bson_destroy(&command);
+    return good;
+}
+
+static apr_status_t make_collection(mongo_t *self, mongoc_client_t *client,
+                                    const hb_shape_row_t *shape, apr_pool_t *pool)
+{
+    char *all = apr_palloc(pool, (apr_size_t)shape->n_indexes + 1);
+    apr_status_t rv = mongo_layout_collection(self, client, shape->name);
+    bson_error_t error;
+
+    memset(all, 1, (apr_size_t)shape->n_indexes);
+    if (rv == APR_SUCCESS && shape->n_indexes > 0
+        && !mongo_layout_indexes(self, client, shape, all, pool, &error)) {
+        rv = complain(self, apr_pstrcat(pool, "indexes of ", shape->name, NULL), &error);
+    }
     return rv;
 }
 
@@ -218,12 +239,13 @@ static apr_status_t read_meta(apr_int64_t *version, const char **hash, mongo_t *
     return rv;
 }
 
-static apr_status_t write_meta(mongo_t *self, mongoc_client_t *client, const char *hash)
+apr_status_t mongo_layout_mark(mongo_t *self, mongoc_client_t *client, int is_good,
+                               apr_pool_t *pool)
 {
     mongoc_collection_t *collection = mongoc_client_get_collection(client, self->db, MONGO_META);
     bson_t *filter = BCON_NEW("_id", BCON_UTF8(LAYOUT_ID));
     bson_t *doc = BCON_NEW("_id", BCON_UTF8(LAYOUT_ID), "schema", BCON_INT64(HB_SCHEMA_VERSION),
-                           "hash", BCON_UTF8(hash));
+                           "hash", BCON_UTF8(is_good ? hash_of_table(pool) : ""));
     bson_t *opts = BCON_NEW("upsert", BCON_BOOL(true));
     bson_error_t error;
     apr_status_t rv = APR_SUCCESS;
@@ -239,11 +261,47 @@ static apr_status_t write_meta(mongo_t *self, mongoc_client_t *client, const cha
     return rv;
 }
 
+apr_status_t mongo_note(const char **text, mongo_t *self, mongoc_client_t *client,
+                        apr_pool_t *pool, bson_error_t *error)
+{
+    mongoc_collection_t *collection = mongoc_client_get_collection(client, self->db, MONGO_META);
+    bson_t *filter = BCON_NEW("_id", BCON_UTF8(MONGO_NOTE));
+    mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(collection, filter, NULL, NULL);
+    apr_status_t rv = APR_SUCCESS;
+    const bson_t *doc;
+    bson_iter_t iter;
+
+    *text = NULL;
+    if (mongoc_cursor_next(cursor, &doc) && bson_iter_init_find(&iter, doc, "text")
+        && BSON_ITER_HOLDS_UTF8(&iter)) {
+        *text = apr_pstrdup(pool, bson_iter_utf8(&iter, NULL));
+    }
+    if (mongoc_cursor_error(cursor, error)) {
+        rv = HB_E_STORE_DOWN;
+    }
+    mongoc_cursor_destroy(cursor);
+    bson_destroy(filter);
+    mongoc_collection_destroy(collection);
+    return rv;
+}
+
+mongoc_client_t *mongo_layout_client(mongo_t *self)
+{
+    mongoc_uri_t *uri = mongoc_uri_copy(self->uri);
+    mongoc_client_t *client;
+
+    mongoc_uri_set_option_as_int32(uri, MONGOC_URI_SOCKETTIMEOUTMS, BUILD_INDEX_MSEC);
+    client = mongoc_client_new_from_uri(uri);
+    mongoc_client_set_error_api(client, MONGOC_ERROR_API_VERSION_2);
+    mongoc_uri_destroy(uri);
+    return client;
+}
+
 apr_status_t mongo_layout(mongo_t *self, mongoc_client_t *client, apr_pool_t *pool)
 {
-    const char *wanted = hash_of_table(pool), *hash;
+    const char *wanted = hash_of_table(pool), *hash, *note;
     mongoc_client_t *patient;
-    mongoc_uri_t *uri;
+    bson_error_t error;
     apr_int64_t version;
     apr_status_t rv = read_meta(&version, &hash, self, client, pool);
     int s, i;
@@ -257,10 +315,19 @@ apr_status_t mongo_layout(mongo_t *self, mongoc_client_t *client, apr_pool_t *po
                   "this host", self->where, version, HB_SCHEMA_VERSION);
         return HB_E_STORE_DOWN;
     }
-    uri = mongoc_uri_copy(self->uri);
-    mongoc_uri_set_option_as_int32(uri, MONGOC_URI_SOCKETTIMEOUTMS, BUILD_INDEX_MSEC);
-    patient = mongoc_client_new_from_uri(uri);
-    mongoc_uri_destroy(uri);
+    if (self->is_to_copy) {     /* a copy clears it anyway, or leaves all as it is */
+        return APR_SUCCESS;
+    }
+    rv = mongo_note(&note, self, client, pool, &error);
+    if (rv != APR_SUCCESS) {
+        return complain(self, "layout", &error);
+    }
+    if (note != NULL) {
+        bson_set_error(&error, MONGOC_ERROR_CLIENT, 0, "they are a copy that is not finished: give "
+                       "the same `halobuzzctl store copy` again");
+        return complain(self, "records", &error);
+    }
+    patient = mongo_layout_client(self);
     for (s = HB_SHAPE_NONE + 1; s < HB_SHAPE_COUNT && rv == APR_SUCCESS; s++) {
         if (hb_shape(s)->role == HB_IS_COLLECTION) {
             rv = make_collection(self, patient, hb_shape(s), pool);
@@ -270,81 +337,8 @@ apr_status_t mongo_layout(mongo_t *self, mongoc_client_t *client, apr_pool_t *po
         make_view(self, patient, i);
     }
     if (rv == APR_SUCCESS) {
-        rv = write_meta(self, patient, wanted);
+        rv = mongo_layout_mark(self, patient, 1, pool);
     }
     mongoc_client_destroy(patient);
     return rv;
-}
-
-/* --- looking whether it is so --- */
-
-/* Does the server's index have our keys, and is it unique as ours is? */
-static int is_as_wanted(const bson_t *has, const hb_index_row_t *row, apr_pool_t *pool)
-{
-    bson_t wanted = BSON_INITIALIZER;
-    bson_iter_t a, b, iter;
-    int good, unique;
-
-    append_keys(&wanted, row, pool);
-    good = bson_iter_init_find(&iter, has, "key") && BSON_ITER_HOLDS_DOCUMENT(&iter)
-        && bson_iter_recurse(&iter, &a) && bson_iter_init(&b, &wanted);
-    while (good && bson_iter_next(&b)) {
-        good = bson_iter_next(&a) && strcmp(bson_iter_key(&a), bson_iter_key(&b)) == 0
-            && bson_iter_as_int64(&a) == bson_iter_as_int64(&b);
-    }
-    good = good && !bson_iter_next(&a);
-    unique = bson_iter_init_find(&iter, has, "unique") && bson_iter_as_bool(&iter);
-    bson_destroy(&wanted);
-    return good && unique == ((row->flags & HB_INDEX_UNIQUE) != 0);
-}
-
-static void check_collection(mongo_t *self, mongoc_client_t *client,
-                             const hb_shape_row_t *shape, apr_pool_t *pool,
-                             void (*fn)(void *baton, const char *finding), void *baton)
-{
-    mongoc_collection_t *collection = mongoc_client_get_collection(client, self->db,
-                                                                   shape->name);
-    char *found = apr_pcalloc(pool, (apr_size_t)shape->n_indexes + 1);
-    mongoc_cursor_t *cursor = mongoc_collection_find_indexes_with_opts(collection, NULL);
-    const bson_t *doc;
-    bson_error_t error;
-    bson_iter_t iter;
-    int i;
-
-    while (mongoc_cursor_next(cursor, &doc)) {
-        const char *name = bson_iter_init_find(&iter, doc, "name") && BSON_ITER_HOLDS_UTF8(&iter)
-            ? bson_iter_utf8(&iter, NULL) : "";
-
-        for (i = 0; i < shape->n_indexes; i++) {
-            if (strcmp(shape->indexes[i].name, name) == 0) {
-                found[i] = is_as_wanted(doc, &shape->indexes[i], pool) ? 2 : 1;
-            }
-        }
-    }
-    if (mongoc_cursor_error(cursor, &error)) {
-        fn(baton, apr_psprintf(pool, "layout: indexes of %s: %s", shape->name, error.message));
-    }
-    else {
-        for (i = 0; i < shape->n_indexes; i++) {
-            if (found[i] != 2) {
-                fn(baton, apr_psprintf(pool, "layout: index %s of %s is %s", shape->indexes[i].name,
-                                       shape->name, found[i] == 0 ? "missing"
-                                       : "not as this program wants it"));
-            }
-        }
-    }
-    mongoc_cursor_destroy(cursor);
-    mongoc_collection_destroy(collection);
-}
-
-void mongo_layout_check(mongo_t *self, mongoc_client_t *client, apr_pool_t *pool,
-                        void (*fn)(void *baton, const char *finding), void *baton)
-{
-    int s;
-
-    for (s = HB_SHAPE_NONE + 1; s < HB_SHAPE_COUNT; s++) {
-        if (hb_shape(s)->role == HB_IS_COLLECTION && hb_shape(s)->n_indexes > 0) {
-            check_collection(self, client, hb_shape(s), pool, fn, baton);
-        }
-    }
 }

@@ -166,7 +166,8 @@ static apr_status_t check_server(mongo_t *self, mongoc_client_t *client)
     return rv;
 }
 
-apr_status_t store_mongodb_open(void **out, hb_site_t *site, const char *url, apr_pool_t *pool)
+apr_status_t store_mongodb_open(void **out, hb_site_t *site, const char *url, int is_to_copy,
+                                apr_pool_t *pool)
 {
     mongo_t *self = apr_pcalloc(pool, sizeof(*self));
     mongoc_apm_callbacks_t *callbacks;
@@ -178,6 +179,7 @@ apr_status_t store_mongodb_open(void **out, hb_site_t *site, const char *url, ap
     mongoc_log_set_handler(on_line, site);
     self->site = site;
     self->pid = getpid();
+    self->is_to_copy = is_to_copy;
     pthread_mutex_init(&self->lock, NULL);
     pthread_mutex_init(&self->turn, NULL);
     pthread_mutex_init(&self->looking, NULL);

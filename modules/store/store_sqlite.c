@@ -752,4 +752,10 @@ const hb_store_driver_t store_sqlite_driver = {
     .put = store_sqlite_put,
     .verify = store_sqlite_verify,
     .stats = store_sqlite_stats,
+    .indexes = store_sqlite_indexes,
+    .reindex = store_sqlite_reindex,
+    .freeze = store_sqlite_freeze,
+    .clear = store_sqlite_clear,
+    .load = store_sqlite_load,
+    .note = store_sqlite_note,
 };

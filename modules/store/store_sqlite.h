@@ -11,6 +11,8 @@
  *   store_sqlite_lock.c    the lock that writers of all processes queue on
  *   store_sqlite_group.c   writers of this process share commits
  *   store_sqlite_groups.c  single fields and sums of many records
+ *   store_sqlite_copy.c    what a copy asks of its source and target
+ *   store_sqlite_index.c   indexes: which are there, making them anew
  *   store_sqlite_keep.c    ping, backup, verify, stats
  *   store_sqlite_put.c     another file in the place of this one
  *
@@ -56,6 +58,7 @@ typedef struct store_sqlite_t {
     hb_site_t *site;
     const char *path;           /* absolute */
     const char *lock_path;
+    int is_to_copy;             /* opened for a copy into it */
     pid_t pid;                  /* connections do not survive a fork */
     dev_t dev;                  /* which file path was when it was opened */
     ino_t ino;
@@ -95,7 +98,7 @@ typedef struct store_tx_t {
 
 /** Where the file of a URL lies, absolute when the state directory is. */
 const char *store_sqlite_path(const hb_site_t *site, const char *url, apr_pool_t *pool);
-apr_status_t store_sqlite_open(void **self, hb_site_t *site, const char *url,
+apr_status_t store_sqlite_open(void **self, hb_site_t *site, const char *url, int is_to_copy,
                                apr_pool_t *pool);
 /**
  * Is the file at path still the one that was opened? Sets is_lost when not.
@@ -104,6 +107,17 @@ apr_status_t store_sqlite_open(void **self, hb_site_t *site, const char *url,
 int store_sqlite_is_same_file(store_sqlite_t *self, int look_now);
 /** Every index that hb_schema.def wants, as name and SQL; for verify. Ends with NULL. */
 const char *const *store_sqlite_layout(apr_pool_t *pool);
+/** What the table meta says; NULL when it says nothing. */
+const char *store_meta(store_conn_t *conn, const char *key, apr_pool_t *pool);
+/** Let meta say it, nothing more when value is NULL. SQLite's code. */
+int store_set_meta(store_conn_t *conn, const char *key, const char *value);
+/** The SQL that made a table or an index; NULL when there is none of this name. */
+const char *store_sql_of(store_conn_t *conn, const char *name, apr_pool_t *pool);
+/** That tables and indexes are (or are not) known to be as store_sqlite_layout() has them. */
+int store_set_layout_mark(store_conn_t *conn, int is_good, apr_pool_t *pool);
+
+/* Keys of meta. */
+#define STORE_META_COPY "copy"          /* hb_store_load()'s note */
 
 /* --- store_sqlite_conn.c --- */
 
@@ -254,5 +268,19 @@ apr_status_t store_sqlite_stats(void *self, hb_json_t **stats, hb_op_t *op);
 apr_status_t store_sqlite_is_used(int *is_used, hb_op_t *op, const char *url);
 apr_status_t store_sqlite_put(const char **aside, hb_op_t *op, const char *url,
                               const char *file, int is_used);
+
+/* --- store_sqlite_index.c --- */
+
+apr_status_t store_sqlite_indexes(void *self, hb_json_t **list, hb_op_t *op);
+apr_status_t store_sqlite_reindex(void *self, hb_op_t *op, int all, hb_store_report_fn *report,
+                                  void *baton);
+
+/* --- store_sqlite_copy.c --- */
+
+apr_status_t store_sqlite_freeze(void *self, hb_op_t *op, hb_store_tx_fn *fn, void *baton);
+apr_status_t store_sqlite_clear(void *self, hb_op_t *op);
+apr_status_t store_sqlite_load(void *self, hb_op_t *op, hb_collection_e in,
+                               const hb_store_raw_t *docs, int n, const char *note);
+apr_status_t store_sqlite_note(void *self, const char **note, hb_op_t *op);
 
 #endif /* STORE_SQLITE_H */

@@ -96,41 +96,6 @@ static int copy_pages(store_conn_t *from, sqlite3 *to, int *stopped,
     return rc == SQLITE_DONE || *stopped ? SQLITE_OK : rc;
 }
 
-static apr_status_t sync_path(const char *path, int flags)
-{
-    int fd = open(path, flags | O_CLOEXEC);
-    apr_status_t rv = APR_SUCCESS;
-
-    if (fd < 0) {
-        return errno;
-    }
-    if (fsync(fd) != 0) {
-        rv = errno;
-    }
-    close(fd);
-    return rv;
-}
-
-/* Give the finished copy its name, but never somebody else's. */
-static apr_status_t publish(const char *part, const char *path, apr_pool_t *pool)
-{
-    apr_status_t rv = sync_path(part, O_RDWR);
-    char *dir = apr_pstrdup(pool, path);
-    char *slash = strrchr(dir, '/');
-
-    if (rv == APR_SUCCESS && link(part, path) != 0) {
-        rv = errno;
-    }
-    if (rv == APR_SUCCESS) {
-        unlink(part);
-        if (slash != NULL) {
-            slash[slash == dir] = '\0';
-        }
-        rv = sync_path(slash != NULL ? dir : ".", O_RDONLY | O_DIRECTORY);
-    }
-    return rv;
-}
-
 static apr_status_t copy_failed(hb_op_t *op, const char *path, const char *why,
                                 apr_status_t rv)
 {
@@ -181,7 +146,7 @@ apr_status_t store_sqlite_backup(void *baton, hb_op_t *op, const char *path,
         store_conn_close(from);
     }
     if (rc == SQLITE_OK && !stopped) {
-        rv = publish(part, path, op->pool);
+        rv = hb_store_publish(part, path, op->pool);
     }
     if (rc != SQLITE_OK || rv != APR_SUCCESS || stopped) {
         unlink(part);

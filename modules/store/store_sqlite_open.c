@@ -138,7 +138,7 @@ static const char *one_text(store_conn_t *conn, const char *sql, apr_pool_t *poo
  * one that cannot be read. */
 static int version_of(store_conn_t *conn, apr_pool_t *pool)
 {
-    const char *version = one_text(conn, "SELECT value FROM meta WHERE key='schema'", pool);
+    const char *version = store_meta(conn, "schema", pool);
     const char *tables;
 
     if (one_text(conn, FOREIGN_SQL, pool) != NULL) {
@@ -154,10 +154,20 @@ static int version_of(store_conn_t *conn, apr_pool_t *pool)
     return strcmp(tables, "0") == 0 ? 0 : -1;
 }
 
-static int set_meta(store_conn_t *conn, const char *key, const char *value)
+const char *store_meta(store_conn_t *conn, const char *key, apr_pool_t *pool)
 {
-    char *sql = sqlite3_mprintf("INSERT INTO meta VALUES (%Q,%Q) ON CONFLICT (key) "
-                                "DO UPDATE SET value=excluded.value", key, value);
+    char *sql = sqlite3_mprintf("SELECT value FROM meta WHERE key=%Q", key);
+    const char *value = sql != NULL ? one_text(conn, sql, pool) : NULL;
+
+    sqlite3_free(sql);
+    return value;
+}
+
+int store_set_meta(store_conn_t *conn, const char *key, const char *value)
+{
+    char *sql = value == NULL ? sqlite3_mprintf("DELETE FROM meta WHERE key=%Q", key)
+        : sqlite3_mprintf("INSERT INTO meta VALUES (%Q,%Q) ON CONFLICT (key) "
+                          "DO UPDATE SET value=excluded.value", key, value);
     int rc = sql != NULL ? store_exec(conn, sql) : SQLITE_NOMEM;
 
     sqlite3_free(sql);
@@ -174,8 +184,7 @@ static int wants(const char *const *layout, const char *name, const char *sql)
     return 0;
 }
 
-/* The SQL that made a table or an index; NULL when there is none of this name. */
-static const char *sql_of(store_conn_t *conn, const char *name, apr_pool_t *pool)
+const char *store_sql_of(store_conn_t *conn, const char *name, apr_pool_t *pool)
 {
     char *sql = sqlite3_mprintf("SELECT sql FROM sqlite_schema WHERE name=%Q", name);
     const char *text = sql != NULL ? one_text(conn, sql, pool) : NULL;
@@ -267,7 +276,7 @@ static int bring_forward(store_conn_t *conn, int version, const char *const *lay
     }
     for (i = 0; layout[i] != NULL && rc == SQLITE_OK; i += 2) {
         const hb_shape_row_t *shape = hb_shape_by_name(layout[i]);
-        const char *before = sql_of(conn, layout[i], pool);
+        const char *before = store_sql_of(conn, layout[i], pool);
 
         if (shape != NULL) {
             rc = bring_table(conn, shape, before, layout[i + 1], pool);
@@ -277,17 +286,23 @@ static int bring_forward(store_conn_t *conn, int version, const char *const *lay
         }
     }
     if (rc == SQLITE_OK) {
-        rc = set_meta(conn, "schema", apr_itoa(pool, HB_SCHEMA_VERSION));
+        rc = store_set_meta(conn, "schema", apr_itoa(pool, HB_SCHEMA_VERSION));
     }
     if (rc == SQLITE_OK) {
-        rc = set_meta(conn, "layout", layout_mark(layout, pool));
+        rc = store_set_meta(conn, "layout", layout_mark(layout, pool));
     }
     return rc;
 }
 
+int store_set_layout_mark(store_conn_t *conn, int is_good, apr_pool_t *pool)
+{
+    return store_set_meta(conn, "layout", is_good
+                          ? layout_mark(store_sqlite_layout(pool), pool) : "");
+}
+
 static int is_current(store_conn_t *conn, const char *const *layout, apr_pool_t *pool)
 {
-    const char *mark = one_text(conn, "SELECT value FROM meta WHERE key='layout'", pool);
+    const char *mark = store_meta(conn, "layout", pool);
     const char *journal = one_text(conn, "PRAGMA journal_mode", pool);
 
     return mark != NULL && strcmp(mark, layout_mark(layout, pool)) == 0
@@ -325,6 +340,12 @@ static apr_status_t check_version(store_sqlite_t *self, store_conn_t *conn, int 
                       self->path, version, HB_SCHEMA_VERSION);
     }
     return APR_SUCCESS;
+}
+
+/* Is a copy into this file unfinished? Its layout is the copy's business. */
+static int has_copy(store_sqlite_t *self, apr_pool_t *pool)
+{
+    return store_meta(self->writer, STORE_META_COPY, pool) != NULL;
 }
 
 /* With the writers' lock. */
@@ -369,6 +390,13 @@ static apr_status_t migrate(store_sqlite_t *self, store_conn_t *conn, apr_pool_t
     return rv;
 }
 
+static apr_status_t copy_found(store_sqlite_t *self)
+{
+    return self->is_to_copy ? APR_SUCCESS
+        : refuse(self, 0, "%s is a copy that is not finished: give the same `halobuzzctl store "
+                 "copy` again", self->path);
+}
+
 static apr_status_t check_layout(store_sqlite_t *self, apr_pool_t *pool)
 {
     int version = version_of(self->writer, pool);
@@ -381,6 +409,9 @@ static apr_status_t check_layout(store_sqlite_t *self, apr_pool_t *pool)
         if (rv != APR_SUCCESS || is_current(self->writer, store_sqlite_layout(pool), pool)) {
             return rv;
         }
+        if (has_copy(self, pool)) {
+            return copy_found(self);
+        }
     }
     rv = store_lock_take(self->lock, hb_store_clock() + self->site->settings->store_wait,
                          &died);
@@ -391,7 +422,7 @@ static apr_status_t check_layout(store_sqlite_t *self, apr_pool_t *pool)
     /* Nobody is making it now; and what is not ours is left as it is. */
     rv = check_version(self, self->writer, version_of(self->writer, pool));
     if (rv == APR_SUCCESS) {
-        rv = migrate(self, self->writer, pool);
+        rv = has_copy(self, pool) ? copy_found(self) : migrate(self, self->writer, pool);
     }
     store_lock_give(self->lock);
     return rv;
@@ -544,13 +575,15 @@ static store_sqlite_t *make(hb_site_t *site, const char *url, apr_pool_t *pool)
     return self;
 }
 
-apr_status_t store_sqlite_open(void **out, hb_site_t *site, const char *url,
+apr_status_t store_sqlite_open(void **out, hb_site_t *site, const char *url, int is_to_copy,
                                apr_pool_t *pool)
 {
     store_sqlite_t *self = make(site, url, pool);
     const char *why;
     apr_status_t rv;
     int rc;
+
+    self->is_to_copy = is_to_copy;
 
     if (sqlite3_threadsafe() == 0) {
         return refuse(self, 0, "this SQLite was built for one thread");

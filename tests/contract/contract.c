@@ -19,10 +19,9 @@ static const struct {
     const char *name;
     const char *url;
     const char *env;            /* wins over url; "" for none */
-    int has_backup;             /* hb_store_backup() works; else it says what does */
 } backends[] = {
-    { "sqlite", "sqlite:records.db", "", 1 },
-    { "mongodb", NULL, "HALOBUZZ_TEST_MONGODB_URI", 0 },
+    { "sqlite", "sqlite:records.db", "" },
+    { "mongodb", NULL, "HALOBUZZ_TEST_MONGODB_URI" },
 };
 
 #define N_BACKENDS ((int)(sizeof(backends) / sizeof(backends[0])))
@@ -72,7 +71,6 @@ contract_t *contract_make(int i, const char *settings)
     contract_t *c = apr_pcalloc(hb_test_pool, sizeof(*c));
 
     c->backend = backends[i].name;
-    c->has_backup = backends[i].has_backup;
     c->url = url_for_case(i);
     c->ts = hb_test_site_make_with(settings, hb_test_pool);
     c->sink = c->ts->site->log;

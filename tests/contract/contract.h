@@ -23,7 +23,6 @@
 typedef struct contract_t {
     hb_test_site_t *ts;
     const char *backend;        /* "sqlite" */
-    int has_backup;             /* hb_store_backup() works */
     const char *url;
     hb_log_t sink;              /* the site's own */
     apr_pool_t *pool;           /* while the store is open */
