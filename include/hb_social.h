@@ -29,6 +29,15 @@ apr_status_t hb_following_list(hb_json_t **list, hb_op_t *op, const char *id, in
 /** Block: also ends both follows. HB_E_USER_UNKNOWN, HB_E_USER_SELF. */
 apr_status_t hb_block_set(hb_op_t *op, const char *id);
 apr_status_t hb_block_clear(hb_op_t *op, const char *id);
+/**
+ * Call fn for everybody between whom and the actor is a block.
+ * @param max      at most so many of each direction, at most 1000: the actor's newest, and any of
+ *                 others
+ * @param is_mine  the actor blocks; else the actor is blocked
+ */
+apr_status_t hb_block_each(hb_op_t *op, int max,
+                           void (*fn)(void *baton, const char *user_id, int is_mine),
+                           void *baton);
 /** Whom the actor blocks, newest first: {items, next} of "users:all". */
 apr_status_t hb_block_list(hb_json_t **list, hb_op_t *op, int limit, const char *after);
 

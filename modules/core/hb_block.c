@@ -9,6 +9,7 @@
 
 #include <apr_strings.h>
 
+#include "hb_bus.h"
 #include "hb_store.h"
 #include "hb_time.h"
 #include "hb_user.h"
@@ -92,6 +93,22 @@ apr_status_t hb_block_mark(int *is_blocked, hb_op_t *op, const char *const *ids,
     return APR_SUCCESS;
 }
 
+/* Both hear of it, so that open connections act on it. */
+static void tell_changed(hb_op_t *op, const char *blocker, const char *blocked, int is_blocked)
+{
+    const char *const ids[] = { blocker, blocked };
+    int i;
+
+    for (i = 0; i < 2; i++) {
+        hb_json_t *news = hb_json_object_make(op->pool);
+
+        hb_json_set_string(news, "userId", ids[1 - i]);
+        hb_json_set_bool(news, "isMine", i == 0);
+        hb_json_set_bool(news, "isBlocked", is_blocked);
+        hb_bus_publish(op, HB_EV_BLOCK_CHANGED, ids[i], news);
+    }
+}
+
 static apr_status_t block_in_store(hb_op_t *op, void *baton)
 {
     const char *id = baton;
@@ -118,6 +135,9 @@ static apr_status_t block_in_store(hb_op_t *op, void *baton)
     }
     if (rv == APR_SUCCESS) {
         rv = hb_follow_drop(&n, op, id, me);
+    }
+    if (rv == APR_SUCCESS) {
+        tell_changed(op, me, id, 1);
     }
     return rv;
 }
@@ -153,7 +173,39 @@ apr_status_t hb_block_clear(hb_op_t *op, const char *id)
         hb_op_recover(op);
         return APR_SUCCESS;
     }
+    if (rv == APR_SUCCESS) {
+        tell_changed(op, op->actor.user_id, id, 0);
+    }
     return rv;
+}
+
+static apr_status_t each_of(hb_op_t *op, int is_mine, int max,
+                            void (*fn)(void *baton, const char *user_id, int is_mine), void *baton)
+{
+    const hb_cond_t where[] = { { is_mine ? "blockerId" : "blockedId", HB_IS,
+                                  HB_STR(op->actor.user_id) } };
+    hb_query_t query = { .in = HB_C_BLOCKS, .where = where, .n_where = 1, .limit = max };
+    hb_page_t page;
+    apr_status_t rv;
+    int i;
+
+    if (is_mine) {
+        query.sort[0] = (hb_sort_t){ "createdAt", 1 };
+    }
+    rv = hb_store_find(&page, op, &query);
+    for (i = 0; rv == APR_SUCCESS && i < page.n_items; i++) {
+        fn(baton, hb_json_string(page.items[i], is_mine ? "blockedId" : "blockerId"), is_mine);
+    }
+    return rv;
+}
+
+apr_status_t hb_block_each(hb_op_t *op, int max,
+                           void (*fn)(void *baton, const char *user_id, int is_mine),
+                           void *baton)
+{
+    apr_status_t rv = each_of(op, 1, max, fn, baton);
+
+    return rv == APR_SUCCESS ? each_of(op, 0, max, fn, baton) : rv;
 }
 
 /* Not hb_user_views(): that leaves out exactly these. */

@@ -39,7 +39,6 @@ static void join_begin(rt_call_t *call)
     }
     call->is_again = rt_peer_watch(peer, call->stream_id) != NULL;
     call->is_full = !call->is_again && peer->n_watches >= RT_WATCH_MAX;
-    /* Held from here on: what is said while the core is asked is in its history. */
     call->room = rt_room_hold(peer->hub->rooms, rt_room_name_of("stream", call->stream_id,
                                                                 call->task.op->pool));
     call->since = peer->hub->seq;
@@ -124,32 +123,53 @@ static int was_in_list(const rt_call_t *call, const rt_news_t *news)
     return 0;
 }
 
+/* What happened in the room after a number, as far as this loop has told it. */
+static void look_back(rt_missed_t *missed, const rt_call_t *call, apr_uint64_t after,
+                      apr_size_t bytes_max)
+{
+    const rt_hub_t *hub = call->peer->hub;
+    const rt_since_t since = { rt_room_name(call->room), after, hub->seq };
+
+    rt_history_missed(missed, hub->house->history, &since, 1, bytes_max);
+}
+
 /* What happened while the core was asked, without messages that the answer holds already. */
 static void tell_meanwhile(const rt_call_t *call)
 {
     rt_peer_t *peer = call->peer;
-    rt_past_t *past = rt_chain_after(rt_room_chain(call->room), call->since);
+    rt_missed_t missed;
+    int i;
 
-    for (; past != NULL && peer->socket != NULL; past = rt_past_next(past)) {
-        if (!was_in_list(call, rt_past_news(past))) {
-            rt_feed_emit(peer, rt_past_news(past));
+    look_back(&missed, call, call->since, (apr_size_t)-1);
+    for (i = 0; i < missed.n && peer->socket != NULL; i++) {
+        if (!was_in_list(call, missed.news[i])) {
+            rt_feed_emit(peer, missed.news[i]);
         }
     }
+    rt_missed_free(&missed);
 }
 
 /* A client that was in the room before and says up to where it saw everything. */
-static int is_known_after(const rt_call_t *call, apr_uint64_t *after)
+static int is_known_after(rt_missed_t *missed, const rt_call_t *call, apr_uint64_t *after)
 {
+    apr_uint64_t offset;
     char *end;
 
     if (call->offset == NULL || call->old_epoch == NULL
         || strcmp(call->old_epoch, call->epoch) != 0) {
         return 0;
     }
-    *after = (apr_uint64_t)apr_strtoi64(call->offset, &end, 10);
-    return *end == '\0' && *after <= call->since
-        && rt_chain_covers(rt_room_chain(call->room), *after)
-        && rt_chain_bytes(rt_room_chain(call->room), *after) <= rt_replay_max(call->peer->hub->house);
+    offset = (apr_uint64_t)apr_strtoi64(call->offset, &end, 10);
+    if (*end != '\0' || offset > call->since) {
+        return 0;
+    }
+    look_back(missed, call, offset, rt_replay_max(call->peer->hub->house));
+    if (!missed->is_complete) {
+        rt_missed_free(missed);
+        return 0;
+    }
+    *after = offset;
+    return 1;
 }
 
 static void join_done(rt_call_t *call)
@@ -157,6 +177,7 @@ static void join_done(rt_call_t *call)
     rt_peer_t *peer = call->peer;
     rt_hub_t *hub = peer->hub;
     int is_in = call->task.rv == APR_SUCCESS && call->room != NULL, is_recovered;
+    rt_missed_t missed;
     apr_uint64_t after;
 
     if (call->did_join && (!is_in || peer->socket == NULL)) {
@@ -169,14 +190,14 @@ static void join_done(rt_call_t *call)
     }
     after = call->since;
     if (is_in && !call->is_again) {
-        is_recovered = is_known_after(call, &after);
+        is_recovered = is_known_after(&missed, call, &after);
         rt_room_enter(call->room, &peer->member);
         rt_peer_watch_add(peer, call->stream_id, after);
         rt_feed_not_before(hub, after);
         rt_call_answer_with(call, is_recovered ? ",\"recovered\":true"
                                                : ",\"recovered\":false");
         if (is_recovered) {
-            rt_feed_replay(peer, &call->room, &after, 1);
+            rt_feed_replay(peer, &missed);
         } else {
             tell_meanwhile(call);
         }

@@ -40,6 +40,7 @@ typedef struct enter_t {
     int is_in[RT_RECOVER_ROOMS];        /* that stream was entered again */
     int may_all;                /* no stream refused but those that ended */
     const char *new_pid, *new_sid;
+    rt_blocks_t *blocks;
 } enter_t;
 
 static void enter(rt_peer_t *peer);
@@ -93,6 +94,9 @@ static void enter_run(rt_task_t *base)
     }
     if (base->rv == APR_SUCCESS) {
         task->newest = rt_feed_newest(op->site, task->epoch, task->newest);
+    }
+    if (base->rv == APR_SUCCESS) {
+        base->rv = rt_blocks_read(&task->blocks, op);
     }
     if (base->rv == APR_SUCCESS && task->stream_id != NULL) {
         base->rv = rt_viewers_join(&stream, task->peer->hub->house->viewers, op,
@@ -189,32 +193,15 @@ static int read_offset(apr_uint64_t *offset, const char *text)
     return *end == '\0';
 }
 
-typedef struct recovery_t {
-    rt_room_t *rooms[RT_RECOVER_ROOMS + 3];
-    apr_uint64_t after[RT_RECOVER_ROOMS + 3];
-    apr_size_t bytes;
-    int n;
-} recovery_t;
-
-static int add_room(recovery_t *recovery, rt_hub_t *hub, const char *name, apr_uint64_t after)
+/* Is everything after the client's offset known, in each of its rooms? */
+static int find_missed(rt_missed_t *missed, apr_uint64_t *after_all, const enter_t *task)
 {
-    rt_room_t *room = rt_room_hold(hub->rooms, name);
-
-    recovery->rooms[recovery->n] = room;
-    recovery->after[recovery->n++] = after;
-    recovery->bytes += rt_chain_bytes(rt_room_chain(room), after);
-    return rt_chain_covers(rt_room_chain(room), after);
-}
-
-/* Is everything after the client's offset known, in each of its rooms? The rooms are held. */
-static int find_missed(recovery_t *recovery, apr_uint64_t *after_all, const enter_t *task)
-{
-    rt_peer_t *peer = task->peer;
-    rt_hub_t *hub = peer->hub;
+    const rt_peer_t *peer = task->peer;
+    const rt_hub_t *hub = peer->hub;
     apr_pool_t *pool = task->task.op->pool;
+    rt_since_t rooms[RT_RECOVER_ROOMS + 3];
     apr_uint64_t after = task->kept.since;
-    int is_complete = task->may_all;
-    apr_uint32_t i;
+    apr_uint32_t i, n = 0;
 
     if (peer->wish->offset != NULL && !read_offset(&after, peer->wish->offset)) {
         return 0;
@@ -223,17 +210,20 @@ static int find_missed(recovery_t *recovery, apr_uint64_t *after_all, const ente
         return 0;               /* not of this log */
     }
     *after_all = after;
-    is_complete &= add_room(recovery, hub, rt_room_name_of("user", peer->user_id, pool), after);
-    is_complete &= add_room(recovery, hub, rt_room_name_of("session", peer->session_id, pool),
-                            after);
-    is_complete &= add_room(recovery, hub, "all", after);
+    rooms[n++] = (rt_since_t){ rt_room_name_of("user", peer->user_id, pool), after, hub->seq };
+    rooms[n++] = (rt_since_t){ rt_room_name_of("session", peer->session_id, pool), after,
+                               hub->seq };
+    rooms[n++] = (rt_since_t){ "all", after, hub->seq };
     for (i = 0; i < task->kept.n_rooms; i++) {
         const rt_kept_room_t *room = &task->kept.rooms[i];
 
-        is_complete &= add_room(recovery, hub, rt_room_name_of("stream", room->stream_id, pool),
-                                room->since > after ? room->since : after);
+        /* Where it is not let in any more it hears the last words now or never. */
+        rooms[n++] = (rt_since_t){ rt_room_name_of("stream", room->stream_id, pool),
+                                   room->since > after ? room->since : after,
+                                   task->is_in[i] ? hub->seq : (apr_uint64_t)-1 };
     }
-    return is_complete && recovery->bytes <= rt_replay_max(hub->house);
+    rt_history_missed(missed, hub->house->history, rooms, (int)n, rt_replay_max(hub->house));
+    return task->may_all && missed->is_complete;
 }
 
 static void sit_down(rt_peer_t *peer, apr_pool_t *pool)
@@ -296,18 +286,21 @@ static void let_in(rt_peer_t *peer, enter_t *task)
 {
     rt_hub_t *hub = peer->hub;
     const hb_op_t *op = task->task.op;
-    recovery_t recovery = { .n = 0 };
+    rt_missed_t missed = { NULL, 0, 0, 0 };
     const char *sid = task->new_sid, *pid = task->new_pid;
     apr_uint64_t after;
-    int is_recovered, i;
+    int is_recovered;
 
     if (strcmp(task->epoch, hub->epoch) != 0) {
         task->newest = hub->seq;        /* that was another log */
     }
     apr_cpystrn(peer->user_id, op->actor.user_id, sizeof(peer->user_id));
     apr_cpystrn(peer->session_id, op->actor.session_id, sizeof(peer->session_id));
-    is_recovered = task->found == RT_FOUND_CUT && find_missed(&recovery, &after, task);
+    is_recovered = task->found == RT_FOUND_CUT && find_missed(&missed, &after, task);
     peer->since = is_recovered ? after : task->newest;
+    rt_blocks_free(peer->blocks);
+    peer->blocks = task->blocks;
+    task->blocks = NULL;
     rt_feed_not_before(hub, task->newest);
     if (is_recovered) {
         resume(peer, task);
@@ -335,10 +328,11 @@ static void let_in(rt_peer_t *peer, enter_t *task)
         rt_plain_ready(peer, sid, peer->place < 0 ? NULL : pid, is_recovered);
     }
     if (is_recovered) {
-        rt_feed_replay(peer, recovery.rooms, recovery.after, recovery.n);
+        rt_feed_replay(peer, &missed);
     }
-    for (i = 0; i < recovery.n; i++) {
-        rt_room_release(recovery.rooms[i]);
+    rt_missed_free(&missed);
+    if (hub->n_block_changes != peer->wish->blocks_before) {
+        rt_blocks_again(peer);
     }
     rt_peer_wish_free(peer);
 }
@@ -429,6 +423,7 @@ static void enter_done(rt_task_t *base)
     else {
         let_in(peer, task);
     }
+    rt_blocks_free(task->blocks);
     rt_peer_release(peer);
 }
 
@@ -452,6 +447,7 @@ static void enter(rt_peer_t *peer)
     peer->state = RT_PEER_ENTERING;
     peer->wish->tries++;
     peer->wish->revoked_before = peer->hub->n_revoked;
+    peer->wish->blocks_before = peer->hub->n_block_changes;
     rt_peer_hold(peer);
     rt_task_start(&task->task, &peer->line);
 }

@@ -6,7 +6,8 @@
  * oldest entry of all goes first. A chain knows from where on it is complete, so that a
  * gap is told and never passed over.
  *
- * One loop's memory: no locks, nothing here waits.
+ * One for all loops: a lock is held while a chain is looked at or an entry added, for
+ * microseconds. Nothing here waits for anything else.
  */
 #ifndef RT_HISTORY_H
 #define RT_HISTORY_H
@@ -16,45 +17,47 @@
 #include "rt_news.h"
 
 typedef struct rt_history_t rt_history_t;
-typedef struct rt_past_t rt_past_t;
-
-/** One room's chain; lives in the room. */
-typedef struct rt_chain_t {
-    rt_past_t *oldest, *newest;
-    int n;
-    apr_uint64_t known_after;   /* everything numbered higher that the room saw is here */
-} rt_chain_t;
 
 /**
  * @param chain_max  entries of one chain
  * @param bytes_max  of all chains together, what the texts take
- * @param on_empty   called when a chain lost its last entry to those bounds; may drop the chain
  */
-rt_history_t *rt_history_make(int chain_max, apr_size_t bytes_max,
-                              void (*on_empty)(rt_chain_t *chain));
+rt_history_t *rt_history_make(int chain_max, apr_size_t bytes_max);
 void rt_history_free(rt_history_t *history);
 
-/** Begin a chain in a room that has seen nothing before known_after. */
-void rt_chain_begin(rt_chain_t *chain, apr_uint64_t known_after);
+/** What happened up to here is not known: at the start, and when events were lost. */
+void rt_history_forget(rt_history_t *history, apr_uint64_t seq);
 
-/** Add what just happened; takes a hold of its own on news. Numbers only ever rise. */
-void rt_history_keep(rt_history_t *history, rt_chain_t *chain, rt_news_t *news);
+/** Add what just happened in its room; takes a hold of its own. Numbers only ever rise. */
+void rt_history_keep(rt_history_t *history, rt_news_t *news);
 
-/** The room goes: so does its chain. */
-void rt_history_drop(rt_history_t *history, rt_chain_t *chain);
+/**
+ * A room, and after which number everything is asked for, up to another: what the caller's loop
+ * has not told yet comes by itself to who is in the room.
+ */
+typedef struct rt_since_t {
+    const char *room;
+    apr_uint64_t after, upto;
+} rt_since_t;
 
-/** Is everything after this number here? */
-int rt_chain_covers(const rt_chain_t *chain, apr_uint64_t after);
+/** What somebody missed, in the order it happened; with a hold of each. */
+typedef struct rt_missed_t {
+    rt_news_t **news;
+    int n;
+    apr_size_t bytes;
+    int is_complete;            /* that is all there was; otherwise it is what there is left */
+} rt_missed_t;
 
-/** The first entry numbered higher than after, NULL when there is none. */
-rt_past_t *rt_chain_after(const rt_chain_t *chain, apr_uint64_t after);
-rt_past_t *rt_past_next(const rt_past_t *past);
-rt_news_t *rt_past_news(const rt_past_t *past);
-
-/** What the entries numbered higher than after take. */
-apr_size_t rt_chain_bytes(const rt_chain_t *chain, apr_uint64_t after);
+/**
+ * Collect what happened in some rooms.
+ * @param bytes_max  more than that is not collected, and not complete
+ */
+void rt_history_missed(rt_missed_t *missed, rt_history_t *history, const rt_since_t *rooms,
+                       int n_rooms, apr_size_t bytes_max);
+/** Let go of what was collected. */
+void rt_missed_free(rt_missed_t *missed);
 
 /** Of all chains. */
-apr_size_t rt_history_bytes(const rt_history_t *history);
+apr_size_t rt_history_bytes(rt_history_t *history);
 
 #endif /* RT_HISTORY_H */

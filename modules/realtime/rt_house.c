@@ -87,6 +87,8 @@ apr_status_t rt_house_make(rt_house_t **house, hb_site_t *site, apr_pool_t *pool
     }
     rt_work_threads((int)settings->realtime_threads);
     made->viewers = rt_viewers_make((apr_uint64_t)apr_time_as_msec(settings->realtime_viewer_grace));
+    made->history = rt_history_make((int)settings->realtime_history,
+                                    (apr_size_t)settings->realtime_history_size);
     made->by_user = rt_tally_make((int)settings->realtime_per_user);
     made->sockets = apr_pcalloc(pool, sizeof(*made->sockets)
                                 * (apr_size_t)settings->realtime_remembered);
@@ -99,6 +101,7 @@ apr_status_t rt_house_make(rt_house_t **house, hb_site_t *site, apr_pool_t *pool
 void rt_house_free(rt_house_t *house)
 {
     rt_viewers_free(house->viewers);
+    rt_history_free(house->history);
     rt_tally_free(house->by_user);
 }
 
@@ -122,7 +125,6 @@ static void end_session(rt_due_entry_t *entry)
 static void loop_start(void *app, rt_loop_t *loop)
 {
     rt_house_t *house = app;
-    const hb_settings_t *settings = house->site->settings;
     rt_hub_t *hub = rt_need(sizeof(*hub));
 
     hub->house = house;
@@ -131,15 +133,14 @@ static void loop_start(void *app, rt_loop_t *loop)
         || apr_pool_create_unmanaged(&hub->scratch) != APR_SUCCESS) {
         abort();
     }
-    hub->rooms = rt_rooms_make((int)settings->realtime_history,
-                               (apr_size_t)settings->realtime_history_size, hub->pool);
+    hub->rooms = rt_rooms_make(hub->pool);
     rt_rooms_on_gone(hub->rooms, rt_beat_free);
     hub->works = rt_works_make(rt_loop_uv(loop), house->site, TASKS_WAITING_MAX);
     hub->due = rt_due_make(rt_house_now(house));
     hub->endings = rt_due_make(hb_limit_now());
     hub->strangers = rt_due_make(hb_limit_now());
     rt_loop_set_data(loop, hub);
-    rt_feed_start(hub);
+    rt_reader_start(hub);
 }
 
 static void free_hub(void *baton)
@@ -170,7 +171,7 @@ static void feed_has_stopped(rt_hub_t *hub)
 static void loop_stop(void *app, rt_loop_t *loop)
 {
     (void)app;
-    rt_feed_stop(rt_loop_data(loop), feed_has_stopped);
+    rt_reader_stop(rt_loop_data(loop), feed_has_stopped);
 }
 
 typedef struct settle_t {
@@ -216,7 +217,8 @@ static void tick(void *app, rt_loop_t *loop)
     if (hub == NULL) {
         return;                 /* the loop is ending */
     }
-    rt_feed_read(hub);
+    rt_reader_read(hub);
+    rt_feed_beat(hub);
     if (now >= hub->second_at) {
         hub->second_at = now + 1000;
         rt_due_run(hub->due, rt_house_now(hub->house), expire_peer);
@@ -342,6 +344,7 @@ void rt_peer_release(rt_peer_t *peer)
     if (--peer->holds == 0) {
         rt_due_clear(&peer->due);
         rt_peer_wish_free(peer);
+        rt_blocks_free(peer->blocks);
         free(peer->token);
         free(peer->watches);
         free(peer);

@@ -7,7 +7,9 @@
  *     rt_house.c   life of house, hubs and peers
  *     rt_enter.c   who may come in, and taking up an earlier connection
  *     rt_call.c    what clients ask for: the table of calls, each a call of the core
- *     rt_feed.c    what the bus tells: to rooms, and what has to be obeyed (signed out, banned)
+ *     rt_reader.c  reading the log, for all loops
+ *     rt_feed.c    what it tells, to rooms
+ *     rt_obey.c    what of it has to be obeyed (signed out, banned, blocked)
  *     rt_plain.c   WebSockets without Socket.IO, and event streams
  */
 #ifndef RT_HOUSE_H
@@ -20,7 +22,9 @@
 #include "hb_op.h"
 #include "rt_app.h"
 #include "rt_beat.h"
+#include "rt_blocks.h"
 #include "rt_due.h"
+#include "rt_history.h"
 #include "rt_node.h"
 #include "rt_recover.h"
 #include "rt_room.h"
@@ -55,6 +59,7 @@ struct rt_house_t {
     hb_site_t *site;
     apr_pool_t *pool;
     rt_recover_t *recover;
+    rt_history_t *history;
     rt_viewers_t *viewers;
     rt_node_t *node;
     rt_tally_t *by_user;
@@ -73,12 +78,14 @@ struct rt_hub_t {
     rt_works_t *works;
     rt_due_t *due;              /* tokens, by the wall clock */
     rt_due_t *endings, *strangers;      /* by the steady one */
-    hb_bus_reader_t *reader;
+    hb_bus_reader_t *reader;    /* loop 0 has one */
+    rt_news_t **parcel;         /* events of this turn for the other loops; NULL without those */
+    int n_parcel;
     uv_poll_t poll;
     int is_polling;
     void (*feed_stopped)(rt_hub_t *hub);        /* not NULL once the loop is ending */
     int is_reading;             /* more of the log waits for the next turn */
-    apr_uint64_t seq;           /* of the newest event that was read */
+    apr_uint64_t seq;           /* of the newest event that this loop has told */
     apr_uint64_t late_until;    /* events up to here may be older than some who get them */
     char epoch[17];
     int n_plain, n_stream;      /* peers behind those doors: which forms frames need */
@@ -88,13 +95,14 @@ struct rt_hub_t {
     /* Who was signed out lately: a check that was under way meanwhile is made again. */
     char revoked[RT_REVOKED_KEPT][32];
     apr_uint64_t n_revoked;
+    apr_uint64_t n_block_changes;       /* in the same way, of blocks */
 };
 
 /** What a client that connects wants; until it is in. */
 typedef struct rt_wish_t {
     char *pid, *offset;         /* as the client sent them; NULL when it did not */
     int tries;
-    apr_uint64_t revoked_before;
+    apr_uint64_t revoked_before, blocks_before;
 } rt_wish_t;
 
 typedef enum rt_peer_state_e {
@@ -116,6 +124,8 @@ struct rt_peer_t {
     char user_id[RT_STREAM_ID_MAX + 1];
     char session_id[RT_STREAM_ID_MAX + 1];
     char *token;
+    rt_blocks_t *blocks;        /* whose words it is not shown; NULL for most */
+    apr_uint64_t n_block_changes;       /* told to it so far */
     rt_wish_t *wish;
     int place;                  /* in recover, or -1 */
     apr_uint64_t since;         /* what is not newer than this event is not for it */
@@ -190,15 +200,36 @@ void rt_call(rt_peer_t *peer, const char *name, apr_size_t name_len, rt_bytes_t 
 apr_uint64_t rt_feed_newest(hb_site_t *site, const char *epoch, apr_uint64_t seq);
 /** From now on some peer wants nothing up to this event. */
 void rt_feed_not_before(rt_hub_t *hub, apr_uint64_t since);
-void rt_feed_start(rt_hub_t *hub);
-void rt_feed_read(rt_hub_t *hub);
-/** stopped is called when nothing watches the bus any more; it may free the hub. */
-void rt_feed_stop(rt_hub_t *hub, void (*stopped)(rt_hub_t *hub));
-/** Emit what a room's chain holds after a number, in order over all rooms of the peer. */
-void rt_feed_replay(rt_peer_t *peer, rt_room_t *const *rooms, const apr_uint64_t *after, int n);
+/** Tell an event to who is in its room. */
+void rt_feed_take(rt_hub_t *hub, const rt_news_t *news);
+/** The log begins here. @param is_lost  not for the first time: who is connected missed something */
+void rt_feed_begin(rt_hub_t *hub, const char *epoch, apr_uint64_t seq, int is_lost);
+/** Somebody came or went. */
+void rt_feed_moved(rt_hub_t *hub, rt_room_t *room, const rt_news_t *news);
+/** Tell what rooms tell once a beat, when it is time. */
+void rt_feed_beat(rt_hub_t *hub);
+/** Emit what somebody missed, and let go of it. */
+void rt_feed_replay(rt_peer_t *peer, rt_missed_t *missed);
 /** Emit one of them, if this peer may see it. */
 void rt_feed_emit(rt_peer_t *peer, const rt_news_t *news);
 unsigned int rt_hub_forms(const rt_hub_t *hub);
+
+/* rt_reader.c */
+void rt_reader_start(rt_hub_t *hub);
+void rt_reader_read(rt_hub_t *hub);
+/** stopped is called when nothing watches the bus any more; it may free the hub. */
+void rt_reader_stop(rt_hub_t *hub, void (*stopped)(rt_hub_t *hub));
+
+/* rt_obey.c */
+void rt_obey(rt_hub_t *hub, rt_room_t *room, const rt_news_t *news);
+/** The stream has ended: everybody leaves. */
+void rt_room_empty(rt_room_t *room);
+/** Pairs read for one person, of each direction. */
+#define RT_BLOCKS_READ 1000
+/** Read the blocks of the op's actor. Waits: for a thread. */
+apr_status_t rt_blocks_read(rt_blocks_t **blocks, hb_op_t *op);
+/** Those that were read may be old already: read them again. */
+void rt_blocks_again(rt_peer_t *peer);
 
 /* rt_plain.c */
 /** A message of a plain WebSocket. */

@@ -5,7 +5,8 @@
  * history or somebody else holds it. The frame that goes out is made from it when it is
  * needed, so that history is not kept in three forms.
  *
- * One loop's memory: no locks, nothing here waits.
+ * Loops share it: it does not change once made, and holds are counted over all threads. Nothing
+ * here waits.
  */
 #ifndef RT_NEWS_H
 #define RT_NEWS_H
@@ -15,15 +16,26 @@
 
 typedef struct rt_news_t rt_news_t;
 
-/** A copy of what the bus gave; with one hold, the caller's. */
-rt_news_t *rt_news_make(const hb_event_t *event);
+/**
+ * A copy of what the bus gave; with one hold, the caller's.
+ * @param room    name of the room it goes to
+ * @param author  whose words it carries, NULL for nobody's: not shown to who blocks them
+ */
+rt_news_t *rt_news_make(const hb_event_t *event, const char *room, const char *author);
 void rt_news_hold(rt_news_t *news);
 void rt_news_drop(rt_news_t *news);
 
 apr_uint64_t rt_news_seq(const rt_news_t *news);
+/** When it was published. */
+apr_time_t rt_news_at(const rt_news_t *news);
 hb_event_e rt_news_event(const rt_news_t *news);
 /** The only user who may see it, NULL for everybody. */
 const char *rt_news_only_user(const rt_news_t *news);
+const char *rt_news_room(const rt_news_t *news);
+/** Of the stream, user or session; "" when it is for all. */
+const char *rt_news_id(const rt_news_t *news);
+/** NULL when they are nobody's words. */
+const char *rt_news_author(const rt_news_t *news);
 /** JSON text with a 0 behind. */
 const char *rt_news_payload(const rt_news_t *news);
 apr_size_t rt_news_payload_bytes(const rt_news_t *news);

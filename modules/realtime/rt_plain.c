@@ -139,16 +139,22 @@ void rt_stream_enter(rt_peer_t *peer)
     const rt_guest_t *guest = rt_session_data(rt_socket_session(peer->socket));
     rt_hub_t *hub = peer->hub;
     char name[64], text[300];
+    rt_since_t since = { name, 0, hub->seq };
+    rt_missed_t missed = { NULL, 0, 0, 0 };
     apr_uint64_t after;
     rt_room_t *room;
     int is_recovered, n;
 
     snprintf(name, sizeof(name), "stream:%s", guest->stream_id);
     room = rt_room_hold(hub->rooms, name);
-    is_recovered = read_last_id(&after, hub, peer->since, guest->last_id)
-        && rt_chain_covers(rt_room_chain(room), after)
-        && rt_chain_bytes(rt_room_chain(room), after) <= rt_replay_max(hub->house);
+    is_recovered = read_last_id(&after, hub, peer->since, guest->last_id);
+    if (is_recovered) {
+        since.after = after;
+        rt_history_missed(&missed, hub->house->history, &since, 1, rt_replay_max(hub->house));
+        is_recovered = missed.is_complete;
+    }
     if (!is_recovered) {
+        rt_missed_free(&missed);
         after = peer->since;
     }
     rt_room_enter(room, &peer->member);
@@ -158,6 +164,6 @@ void rt_stream_enter(rt_peer_t *peer)
                  "\"recovered\":%s}\n\n", hub->epoch, after, guest->stream_id, hub->epoch,
                  after, is_recovered ? "true" : "false");
     emit_to(peer, NULL, 0, text, (apr_size_t)n);
-    rt_feed_replay(peer, &room, &after, 1);
+    rt_feed_replay(peer, &missed);
     rt_room_release(room);
 }

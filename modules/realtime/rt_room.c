@@ -6,7 +6,6 @@
  */
 #include "rt_room.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,9 +17,6 @@
 
 struct rt_rooms_t {
     apr_hash_t *by_name;
-    rt_history_t *history;
-    apr_uint64_t floor;         /* rooms that are not here saw nothing after this number */
-    apr_uint64_t n_seats;
     void (*on_gone)(void *tag);
 };
 
@@ -30,11 +26,9 @@ struct rt_room_t {
     apr_uint32_t n, size, n_gaps;
     int walks;                  /* walks under way */
     int holds;
-    rt_chain_t chain;
     void *tag;
     char name[1];
 };
-
 
 rt_room_t *rt_room_find(const rt_rooms_t *rooms, const char *name)
 {
@@ -47,7 +41,6 @@ static rt_room_t *make(rt_rooms_t *rooms, const char *name)
 
     strcpy(room->name, name);
     room->rooms = rooms;
-    rt_chain_begin(&room->chain, rooms->floor);
     apr_hash_set(rooms->by_name, room->name, APR_HASH_KEY_STRING, room);
     return room;
 }
@@ -57,10 +50,6 @@ static void destroy(rt_room_t *room)
     rt_rooms_t *rooms = room->rooms;
 
     apr_hash_set(rooms->by_name, room->name, APR_HASH_KEY_STRING, NULL);
-    rt_history_drop(rooms->history, &room->chain);
-    if (room->chain.known_after > rooms->floor) {
-        rooms->floor = room->chain.known_after;
-    }
     if (room->tag != NULL && rooms->on_gone != NULL) {
         rooms->on_gone(room->tag);
     }
@@ -70,44 +59,22 @@ static void destroy(rt_room_t *room)
 
 static void settle(rt_room_t *room)
 {
-    if (room->holds == 0 && room->n == room->n_gaps && room->walks == 0
-        && room->chain.oldest == NULL) {
+    if (room->holds == 0 && room->n == room->n_gaps && room->walks == 0) {
         destroy(room);
     }
 }
 
-static void chain_is_empty(rt_chain_t *chain)
-{
-    settle((rt_room_t *)((char *)chain - offsetof(rt_room_t, chain)));
-}
-
-rt_rooms_t *rt_rooms_make(int chain_max, apr_size_t bytes_max, apr_pool_t *pool)
+rt_rooms_t *rt_rooms_make(apr_pool_t *pool)
 {
     rt_rooms_t *rooms = rt_need(sizeof(*rooms));
 
     rooms->by_name = apr_hash_make(pool);
-    rooms->history = rt_history_make(chain_max, bytes_max, chain_is_empty);
     return rooms;
 }
 
 void rt_rooms_on_gone(rt_rooms_t *rooms, void (*fn)(void *tag))
 {
     rooms->on_gone = fn;
-}
-
-void rt_rooms_forget(rt_rooms_t *rooms, apr_uint64_t seq)
-{
-    apr_hash_index_t *at = apr_hash_first(NULL, rooms->by_name);
-
-    rooms->floor = seq;
-    while (at != NULL) {
-        rt_room_t *room = apr_hash_this_val(at);
-
-        at = apr_hash_next(at);         /* the room may go */
-        rt_history_drop(rooms->history, &room->chain);
-        rt_chain_begin(&room->chain, seq);
-        settle(room);
-    }
 }
 
 void rt_rooms_free(rt_rooms_t *rooms)
@@ -126,7 +93,6 @@ void rt_rooms_free(rt_rooms_t *rooms)
         }
         destroy(room);
     }
-    rt_history_free(rooms->history);
     free(rooms);
 }
 
@@ -183,7 +149,6 @@ void rt_room_enter(rt_room_t *room, rt_member_t *member)
     member->seats[member->n_seats].room = room;
     member->seats[member->n_seats++].at = room->n;
     room->members[room->n++] = member;
-    room->rooms->n_seats++;
 }
 
 /* Fill the place with the last member. */
@@ -204,7 +169,6 @@ static void stand_up(rt_room_t *room, rt_member_t *member, rt_seat_t *seat)
     apr_uint32_t at = seat->at;
 
     *seat = member->seats[--member->n_seats];
-    room->rooms->n_seats--;
     if (room->walks > 0) {
         room->members[at] = NULL;
         room->n_gaps++;
@@ -276,26 +240,7 @@ int rt_room_members(const rt_room_t *room)
     return (int)(room->n - room->n_gaps);
 }
 
-rt_chain_t *rt_room_chain(rt_room_t *room)
-{
-    return &room->chain;
-}
-
 void **rt_room_tag(rt_room_t *room)
 {
     return &room->tag;
-}
-
-void rt_room_keep(rt_room_t *room, rt_news_t *news)
-{
-    room->holds++;              /* the bounds may take this very entry again */
-    rt_history_keep(room->rooms->history, &room->chain, news);
-    rt_room_release(room);
-}
-
-void rt_rooms_stats(rt_rooms_stats_t *stats, const rt_rooms_t *rooms)
-{
-    stats->rooms = apr_hash_count(rooms->by_name);
-    stats->seats = rooms->n_seats;
-    stats->history_bytes = rt_history_bytes(rooms->history);
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file rt_room.h
- * Rooms of one loop by name ("stream:<id>", "user:<id>", "session:<id>", "all"), who is
- * in them, and what was said there (rt_history.h). A room is there as long as it has members,
- * a history or somebody who holds it, so that who comes back a little later finds what he
- * missed also where nobody was in between.
+ * Rooms of one loop by name ("stream:<id>", "user:<id>", "session:<id>", "all") and who is in
+ * them. A room is there as long as it has members or somebody who holds it; what was said in it
+ * outlives it (rt_history.h).
  *
  * One loop's memory: no locks, nothing here waits.
  */
@@ -12,8 +11,6 @@
 #define RT_ROOM_H
 
 #include <apr_pools.h>
-
-#include "rt_history.h"
 
 typedef struct rt_rooms_t rt_rooms_t;
 typedef struct rt_room_t rt_room_t;
@@ -30,15 +27,9 @@ typedef struct rt_member_t {
     unsigned short n_seats, seats_size;
 } rt_member_t;
 
-/**
- * @param chain_max, bytes_max  bounds of rt_history.h
- * @param pool                  for the table of names; lives as long as the rooms
- */
-rt_rooms_t *rt_rooms_make(int chain_max, apr_size_t bytes_max, apr_pool_t *pool);
+/** @param pool  for the table of names; lives as long as the rooms */
+rt_rooms_t *rt_rooms_make(apr_pool_t *pool);
 void rt_rooms_free(rt_rooms_t *rooms);
-
-/** What happened up to here is not known: at the start, and when events were lost. */
-void rt_rooms_forget(rt_rooms_t *rooms, apr_uint64_t seq);
 
 /** NULL when nobody is in it nor holds it. */
 rt_room_t *rt_room_find(const rt_rooms_t *rooms, const char *name);
@@ -58,23 +49,14 @@ const char *rt_room_name(const rt_room_t *room);
 /** The id behind "stream:", NULL for other rooms. */
 const char *rt_room_stream(const rt_room_t *room);
 int rt_room_members(const rt_room_t *room);
-rt_chain_t *rt_room_chain(rt_room_t *room);
 
 /**
  * Call fn for each member. fn may make anybody leave; who comes in meanwhile is not called.
  */
 void rt_room_each(rt_room_t *room, void (*fn)(void *baton, rt_member_t *member), void *baton);
 
-/** Keep what was said in the room, for who comes back. */
-void rt_room_keep(rt_room_t *room, rt_news_t *news);
-
 /** What the owner of the rooms hangs on one (rt_presence.h); freed by him when it goes. */
 void **rt_room_tag(rt_room_t *room);
 void rt_rooms_on_gone(rt_rooms_t *rooms, void (*fn)(void *tag));
-
-typedef struct rt_rooms_stats_t {
-    apr_uint64_t rooms, seats, history_bytes;
-} rt_rooms_stats_t;
-void rt_rooms_stats(rt_rooms_stats_t *stats, const rt_rooms_t *rooms);
 
 #endif /* RT_ROOM_H */

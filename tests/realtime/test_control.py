@@ -65,6 +65,50 @@ def test_a_festival_is_told_everywhere(server, live, users):
         assert socket.wait("festival:ended")["name"] == "Tihar"
 
 
+def test_words_that_are_not_taken(server, live, users):
+    a, b = (Socket(server, users.make().token, join=live.id) for _ in range(2))
+    path = STREAMS + "/%s/words" % live.id
+    assert live.host.put(path, json={"word": "spoiler"}).status_code == 200
+    assert live.host.put(path, json={"word": "muji", "language": "ne", "action": "mask"}).status_code == 200
+    refused = a.call("chat:new", {"streamId": live.id, "text": "S.P.O.I.L.E.R"})
+    assert (refused["error"]["code"], refused["error"]["status"]) == ("room.words", 403)
+    assert a.say(live.id, "oh moojee")["text"] == "oh ******"
+    b.wait_text("oh ******")
+
+
+def test_a_block_acts_at_once(server, live, users):
+    anna, ben, carl = (users.make() for _ in range(3))
+    a, b, c = (Socket(server, who.token, join=live.id) for who in (anna, ben, carl))
+    path = "/api/v1/users/%s/block" % ben.id
+    b.say(live.id, "before")
+    a.wait_text("before")
+    assert anna.put(path).status_code == 204
+    b.say(live.id, "not for anna")
+    a.say(live.id, "not for ben")
+    c.say(live.id, "for both")
+    for socket in (a, b, c):
+        socket.wait_text("for both")
+    assert a.texts() == ["before", "not for ben", "for both"]
+    assert b.texts() == ["before", "not for anna", "for both"]
+    assert c.texts() == ["before", "not for anna", "not for ben", "for both"]
+    # Nor who comes back, nor who comes anew, nor by what is pinned.
+    a.cut()
+    message = b.say(live.id, "while away")
+    assert live.host.put(STREAMS + "/%s/pin" % live.id, json={"messageId": message["id"]}).status_code == 200
+    c.say(live.id, "end")
+    back = Socket(server, anna.token, pid=a.pid, offset=a.offset)
+    anew = Socket(server, anna.token, join=live.id)
+    back.wait_text("end")
+    b.say(live.id, "still")
+    assert anna.delete(path).status_code == 204
+    b.say(live.id, "friends again")
+    for socket in (back, anew):
+        socket.wait_text("friends again")
+        assert not set(socket.texts()) & {"while away", "still"}
+        assert socket.events("chat:pinned") == []
+    c.wait("chat:pinned")
+
+
 def test_a_shadow_is_heard_by_its_author_alone(server, live, users):
     author = users.make()
     one, two = (Socket(server, author.token, join=live.id) for _ in range(2))

@@ -193,3 +193,25 @@ def test_stream_ends_with_the_session(server, live, users, listen):
     user.post("/api/v1/auth/logout")
     assert events.wait("connection:closing")[1]["code"] == 4001
     assert time.monotonic() - started < 2
+
+
+# --- blocks
+
+def test_blocks_through_each_door(server, live, users, listen):
+    anna, ben = users.make(), users.make()
+    plain = Plain(server, anna.token)
+    plain.wait("ready")
+    assert plain.call("stream:join", {"streamId": live.id})["ok"]
+    events = listen(live.id, anna.token)
+    events.wait("ready")
+    b, host = (Socket(server, who.token, join=live.id) for who in (ben, live.host))
+    assert ben.put("/api/v1/users/%s/block" % anna.id).status_code == 204
+    b.say(live.id, "unheard")
+    host.say(live.id, "heard")
+    assert plain.wait("chat:new")["data"]["text"] == "heard"
+    _, data, last = events.wait("chat:new")
+    assert data["text"] == "heard"
+    events.stop()
+    b.say(live.id, "unheard again")
+    host.say(live.id, "heard again")
+    assert listen(live.id, anna.token, last).wait("chat:new")[1]["text"] == "heard again"

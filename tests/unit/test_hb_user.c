@@ -252,6 +252,29 @@ START_TEST(whom_one_cannot_follow)
 }
 END_TEST
 
+static void note_block(void *baton, const char *user_id, int is_mine)
+{
+    const hb_test_person_t *const people[] = { maya, noor, ravi };
+    const char **text = baton;
+    int i;
+
+    for (i = 0; i < 3; i++) {
+        if (strcmp(people[i]->id, user_id) == 0) {
+            *text = apr_pstrcat(hb_test_pool, *text, is_mine ? "" : "by ", people[i]->name, " ",
+                                NULL);
+        }
+    }
+}
+
+/* "noor by ravi ": whom somebody blocks, and by whom they are blocked. */
+static const char *blocks_of(const hb_test_person_t *person)
+{
+    const char *text = "";
+
+    ck_assert_int_eq(hb_block_each(as(person), 100, note_block, &text), APR_SUCCESS);
+    return text;
+}
+
 START_TEST(a_block_works_both_ways)
 {
     hb_json_t *view, *list;
@@ -282,6 +305,11 @@ START_TEST(a_block_works_both_ways)
     ck_assert_str_eq(names(list), "noor");
     ck_assert_int_eq(hb_block_list(&list, as(noor), 20, NULL), APR_SUCCESS);
     ck_assert_str_eq(names(list), "");
+    ck_assert_int_eq(hb_block_set(as(ravi), noor->id), APR_SUCCESS);
+    ck_assert_str_eq(blocks_of(maya), "noor ");
+    ck_assert_str_eq(blocks_of(noor), "by maya by ravi ");
+    ck_assert_int_eq(hb_block_clear(as(ravi), noor->id), APR_SUCCESS);
+    ck_assert_str_eq(blocks_of(ravi), "");
     /* Lifting it brings no follow back. */
     ck_assert_int_eq(hb_block_clear(as(maya), noor->id), APR_SUCCESS);
     ck_assert_int_eq(hb_block_clear(as(maya), noor->id), APR_SUCCESS);

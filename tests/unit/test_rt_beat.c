@@ -50,7 +50,7 @@ static hb_json_t *flush(told_t *told, rt_beat_t *beat)
 
 static rt_beat_t *make_beat(rt_rooms_t **rooms, rt_room_t **room)
 {
-    *rooms = rt_rooms_make(10, 10000, hb_test_pool);
+    *rooms = rt_rooms_make(hb_test_pool);
     rt_rooms_on_gone(*rooms, rt_beat_free);
     *room = rt_room_hold(*rooms, "stream:cccccccccccccccccccccccc");
     return rt_beat_of(*room);
