@@ -47,7 +47,7 @@ ctl_run_fn ctl_check, ctl_health, ctl_status, ctl_seed, ctl_routes, ctl_smoke, c
 ctl_run_fn ctl_user_create, ctl_user_role, ctl_user_list, ctl_user_show, ctl_user_disable,
            ctl_user_enable, ctl_user_password;
 ctl_run_fn ctl_demo, ctl_og_bonus, ctl_refunds_resume;
-ctl_run_fn ctl_providers_check;
+ctl_run_fn ctl_notice_test, ctl_providers_check;
 ctl_run_fn ctl_reconcile;
 ctl_run_fn ctl_ledger_verify, ctl_ledger_balance, ctl_ledger_statement, ctl_ledger_circulation;
 ctl_run_fn ctl_events_list, ctl_events_show, ctl_events_replay, ctl_webhook_send;

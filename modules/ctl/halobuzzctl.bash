@@ -15,7 +15,7 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "$roles" -- "$cur") ); return ;;
     esac
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=( $(compgen -W "check health status routes smoke seed demo og providers user ledger events webhook reconcile bus refunds backup restore store version help" -- "$cur") )
+        COMPREPLY=( $(compgen -W "check health status routes smoke seed demo og providers notice user ledger events webhook reconcile bus refunds backup restore store version help" -- "$cur") )
         return
     fi
     case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
@@ -71,6 +71,10 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "backup verify stats" -- "$cur") ) ;;
     "og bonus")
         COMPREPLY=( $(compgen -W "--date $common" -- "$cur") ) ;;
+    "notice test")
+        COMPREPLY=( $(compgen -W "sms push team $common" -- "$cur") ) ;;
+    "notice "*)
+        COMPREPLY=( $(compgen -W "test" -- "$cur") ) ;;
     "providers check")
         COMPREPLY=( $(compgen -W "stripe esewa khalti sandbox $common" -- "$cur") ) ;;
     "providers "*)
@@ -86,7 +90,7 @@ _halobuzzctl()
     "seed "*)
         COMPREPLY=( $(compgen -W "--demo --gifts --og-tiers --prices $common" -- "$cur") ) ;;
     "help "*)
-        COMPREPLY=( $(compgen -W "check health status routes smoke seed demo og providers user ledger events webhook reconcile bus refunds store version" -- "$cur") ) ;;
+        COMPREPLY=( $(compgen -W "check health status routes smoke seed demo og providers notice user ledger events webhook reconcile bus refunds store version" -- "$cur") ) ;;
     *)
         COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
     esac

@@ -37,6 +37,7 @@ static const ctl_command_t commands[] = {
   { "demo",          "[--gifts N]",                                                           ctl_demo,          "fill a site with people, payments in play money and gifts, and prove its ledger" },
   { "og bonus",      "--date YYYY-MM-DD [--json]",                                            ctl_og_bonus,      "pay the daily OG bonus of a date to whom it was not paid yet" },
   { "providers check", "[PROVIDER] [--json]",                                                 ctl_providers_check, "ask each configured payment provider whether it answers and takes our keys" },
+  { "notice test",   "sms NUMBER | push USERID | team [--json]",                              ctl_notice_test,   "send a test notice now, and tell what the service answered" },
   { "user create",   "--email ADDRESS --username NAME [--role ROLE,...] [--verified] [--password-file FILE]", ctl_user_create, "make an account" },
   { "user role",     "USER ROLE[,ROLE...]|none",                                              ctl_user_role,     "set the roles beyond user" },
   { "user list",     "[--staff] [--limit N] [--after CURSOR] [--json]",                       ctl_user_list,     "accounts, newest first" },

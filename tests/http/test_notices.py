@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import http.server
 import json
+import os
 import threading
 import time
 import urllib.parse
@@ -15,7 +16,7 @@ import pytest
 
 from hb_client import assert_problem
 from hb_finance import bank_with, boss_of, ctl
-from hb_users import Mails, Users
+from hb_users import Users
 
 NOTICES = "/api/v1/notifications"
 PLANS = NOTICES + "/maintenance"
@@ -74,8 +75,6 @@ def sink():
 @pytest.fixture(scope="module")
 def house(sink):
     """A server that sends everything to the sink, and its superadmin."""
-    import os
-
     def secret(server, name, text):
         path = os.path.join(server.root, name)
         with open(path, "w", encoding="ascii") as f:
@@ -235,3 +234,11 @@ def test_maintenance_is_told_to_all(house, sink, anna):
     assert_problem(again, 409, "maintenance.state")
     assert_problem(house.boss.post(PLANS + "/%s/cancel" % NOBODY), 404, "maintenance.unknown")
     assert house.boss.get(PLANS).json()["items"][0]["state"] == "cancelled"
+
+
+def test_the_operator_tries_the_ways(house, sink):
+    assert "sms answered 201" in ctl(house, "notice", "test", "sms", "+9779812345678")
+    assert "push answered 201" in ctl(house, "notice", "test", "push", NOBODY)
+    assert "team answered 201" in ctl(house, "notice", "test", "team")
+    assert json.loads(sink.wait("/push", NOBODY)[0][2])["kind"] == "test"
+    assert b"This is a test of " in sink.wait("/services/", "Nothing has happened")[0][2]
