@@ -28,7 +28,8 @@ apr_int64_t hb_throne_price_over(apr_int64_t coins);
 
 /**
  * Claim the throne of a live stream's room: coins, records, counts in one transaction; repeated
- * with its Idempotency-Key it gives the first answer (hb_idem.h). The room is told throne:claimed.
+ * with its Idempotency-Key it gives the first answer (hb_idem.h). The room is told throne:claimed, and
+ * who had it until now gets a notice.
  * @param reply  HB_R_THRONE_CLAIMED
  * @param input  fits HB_F_THRONE_CLAIM
  * @return HB_E_STREAM_UNKNOWN, HB_E_STREAM_STATE, HB_E_STREAM_ENDED, HB_E_USER_SELF,

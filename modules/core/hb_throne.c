@@ -155,6 +155,9 @@ static apr_status_t take_seat(claim_t *claim, hb_op_t *op)
     int is_new = doc == NULL;
     apr_status_t rv = is_new ? APR_SUCCESS : hb_seat_end_claim(op, doc, "outbid");
 
+    if (rv == APR_SUCCESS && claim->previous != NULL) {
+        rv = hb_seat_tell_holder(op, &claim->seat, claim->host_id, claim->coins, NULL);
+    }
     if (rv == APR_SUCCESS) {
         rv = keep_claim(claim, op, expires);
     }

@@ -26,4 +26,12 @@ hb_json_t *hb_seat_json(hb_op_t *op, const hb_seat_t *seat, const char *stream_i
  */
 apr_status_t hb_seat_end_claim(hb_op_t *op, const hb_json_t *doc, const char *reason);
 
+/**
+ * Inside the same transaction: tell who sat there until now that they do not any more.
+ * @param coins   what the new claim paid; 0: nobody claimed it, a moderator took it
+ * @param reason  why, or NULL
+ */
+apr_status_t hb_seat_tell_holder(hb_op_t *op, const hb_seat_t *seat, const char *host_id,
+                                 apr_int64_t coins, const char *reason);
+
 #endif /* HB_THRONE_PRIVATE_H */

@@ -13,6 +13,7 @@
 
 #include "hb_audit.h"
 #include "hb_bus.h"
+#include "hb_notice.h"
 #include "hb_role.h"
 #include "hb_schema.h"
 #include "hb_store.h"
@@ -222,6 +223,26 @@ apr_status_t hb_seat_end_claim(hb_op_t *op, const hb_json_t *doc, const char *re
                            NULL, 0, edits, 2);
 }
 
+apr_status_t hb_seat_tell_holder(hb_op_t *op, const hb_seat_t *seat, const char *host_id,
+                                 apr_int64_t coins, const char *reason)
+{
+    hb_json_t *values = hb_json_object_make(op->pool), *host;
+    apr_status_t rv = hb_store_get(&host, op, HB_C_USERS, host_id);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    hb_json_set_string(values, "room", hb_json_string(host, "username"));
+    if (coins > 0) {
+        hb_json_set_int(values, "coins", coins);
+    }
+    if (reason != NULL) {
+        hb_json_set_string(values, "reason", reason);
+    }
+    return hb_notice_add(op, coins > 0 ? HB_N_THRONE_OUTBID : HB_N_THRONE_VACATED,
+                         hb_user_id(seat->holder), values);
+}
+
 static apr_status_t leave_seat(hb_op_t *op, const char *host_id)
 {
     static const hb_edit_t edits[] = {
@@ -259,6 +280,9 @@ static apr_status_t vacate_tx(hb_op_t *op, void *baton)
     rv = hb_seat_end_claim(op, seat.doc, "vacated");
     if (rv == APR_SUCCESS) {
         rv = leave_seat(op, host_id);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = hb_seat_tell_holder(op, &seat, host_id, 0, vacate->reason);
     }
     if (rv == APR_SUCCESS) {
         rv = hb_audit_add(op, NULL, "throne.vacate",

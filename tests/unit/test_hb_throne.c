@@ -7,8 +7,10 @@
 #include <apr_strings.h>
 #include <apr_thread_proc.h>
 
+#include "hb_job_run.h"
 #include "hb_leaderboard.h"
 #include "hb_ledger.h"
+#include "hb_notice.h"
 #include "hb_role.h"
 #include "hb_room.h"
 #include "hb_schema.h"
@@ -478,6 +480,83 @@ START_TEST(a_moderator_may_empty_it)
 }
 END_TEST
 
+START_TEST(who_loses_it_gets_a_notice)
+{
+    hb_json_t *list, *item;
+    hb_op_t *op;
+
+    open_site();
+    ck_assert_int_eq(claim(ANNA, 101), APR_SUCCESS);
+    ck_assert_int_eq(claim(BIM, 120), APR_SUCCESS);
+    ck_assert_int_eq(hb_notice_list(&list, as(ANNA), 10, NULL), APR_SUCCESS);
+    ck_assert_int_eq(hb_json_length(hb_json_get(list, "items")), 1);
+    item = hb_json_item(hb_json_get(list, "items"), 0);
+    ck_assert_str_eq(hb_json_string(item, "kind"), "throne.outbid");
+    ck_assert_ptr_nonnull(strstr(hb_json_string(item, "text"), "for 120 coins"));
+    op = as(HOST);
+    op->actor.roles = HB_ROLE_MODERATOR;
+    op->actor.has_totp = 1;
+    ck_assert_int_eq(hb_throne_vacate(op, room, "a rude name"), APR_SUCCESS);
+    ck_assert_int_eq(hb_notice_list(&list, as(BIM), 10, NULL), APR_SUCCESS);
+    item = hb_json_item(hb_json_get(list, "items"), 0);
+    ck_assert_ptr_nonnull(strstr(hb_json_string(item, "text"), "a rude name"));
+    /* Nobody lost a throne whose time was up. */
+    ck_assert_int_eq(claim(ANNA, 101), APR_SUCCESS);
+    ts->now += 25 * HOUR;
+    ck_assert_int_eq(claim(BIM, 101), APR_SUCCESS);
+    ck_assert_int_eq(hb_notice_list(&list, as(ANNA), 10, NULL), APR_SUCCESS);
+    ck_assert_int_eq(hb_json_length(hb_json_get(list, "items")), 1);
+}
+END_TEST
+
+/* --- the clock --- */
+
+/* What halobuzz-crond does when it looks at one of its jobs. Gives how often it ran. */
+static int look_at_job(const char *name)
+{
+    const hb_job_t *job = hb_job_named(name);
+    hb_op_t *op = hb_test_site_op(ts);
+    hb_job_schedule_t schedule;
+    hb_job_claim_t taken;
+    apr_time_t next;
+    int n = 0;
+
+    op->actor.is_system = 1;
+    ck_assert_ptr_null(hb_job_schedule(&schedule, ts->site->settings, job, op->pool));
+    ck_assert_int_eq(hb_job_plan(&next, op, job, &schedule), APR_SUCCESS);
+    while (hb_job_claim(&taken, op, "here", NULL) == APR_SUCCESS) {
+        ck_assert_int_eq(hb_job_do(op, &taken), APR_SUCCESS);
+        n++;
+    }
+    hb_op_recover(op);
+    return n;
+}
+
+/* Two days, looked at every half hour: it is gone for everybody after one, and tidied up at 02:00. */
+START_TEST(time_passes)
+{
+    apr_time_t claimed, is_tidy = 0;
+    int n_runs = 0, i;
+
+    open_site();                        /* 19:30 in Sydney */
+    look_at_job("throne-expiry");
+    ck_assert_int_eq(claim(ANNA, 101), APR_SUCCESS);
+    claimed = ts->now;
+    for (i = 0; i < 96; i++) {
+        ts->now += HOUR / 2;
+        n_runs += look_at_job("throne-expiry");
+        ck_assert_str_eq(shown(), ts->now < claimed + 24 * HOUR ? "b1 101 112 1" : "- 0 101 1");
+        if (is_tidy == 0 && !is_held()) {
+            is_tidy = ts->now;
+        }
+    }
+    ck_assert_int_eq(n_runs, 2);
+    ck_assert_str_eq(reigns(), "b1 expired");
+    /* 02:00 of the day after next, and up to a minute and the next look later. */
+    ck_assert(is_tidy >= claimed + 30 * HOUR + HOUR / 2 && is_tidy <= claimed + 31 * HOUR);
+}
+END_TEST
+
 /* --- races --- */
 
 typedef struct racer_t {
@@ -540,7 +619,7 @@ int main(void)
         who_pays_too_little_hears_the_price, bonus_coins_buy_no_throne, a_key_claims_once,
         not_everybody_may_sit_there, the_seat_is_the_rooms, time_is_up_without_a_job,
         the_job_tidies_up_and_no_more, how_long_is_a_setting, who_is_gone_sits_nowhere,
-        a_moderator_may_empty_it, of_two_at_one_price_one_has_it, NULL
+        a_moderator_may_empty_it, who_loses_it_gets_a_notice, time_passes, of_two_at_one_price_one_has_it, NULL
     };
 
     return hb_test_main("hb_throne", cases);
