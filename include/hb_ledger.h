@@ -83,6 +83,36 @@ const char *hb_account_held(hb_op_t *op, const char *account);      /* "<account
  */
 apr_status_t hb_ledger_post(const char **id, hb_op_t *op, const hb_entry_t *entry);
 
+/* --- many entries in one transaction (hb_ledger_run.c): a job pays everybody --- */
+
+typedef struct hb_ledger_run_t hb_ledger_run_t;
+
+/**
+ * Begin, inside hb_store_transact. What the entries touch is read once and written once, by
+ * hb_ledger_run_end(); until then nothing else in the transaction may look at these records
+ * or write them. Kept in op->pool, which is that of all calls of a run. Does not wait.
+ */
+hb_ledger_run_t *hb_ledger_run_begin(hb_op_t *op);
+
+/** Read at once what entries will touch: HB_C_ACCOUNTS by name, HB_C_USERS by id; 1000 at most. */
+apr_status_t hb_ledger_run_load(hb_ledger_run_t *run, hb_op_t *op, hb_collection_e in,
+                                const char *const *ids, int n);
+/** A record that was loaded, as the run has it now; NULL when there is none. Does not wait. */
+const hb_json_t *hb_ledger_run_doc(const hb_ledger_run_t *run, hb_collection_e in, const char *id);
+
+/** Look at once which keys were used before; 1000 at most. The texts have to live as long as the run. */
+apr_status_t hb_ledger_run_keys(hb_ledger_run_t *run, hb_op_t *op, const char *const *keys,
+                                int n);
+/** Was a key of these used before? Does not wait. */
+int hb_ledger_run_has_key(const hb_ledger_run_t *run, const char *key);
+
+/** As hb_ledger_post(), whose promises hold when hb_ledger_run_end() succeeds. */
+apr_status_t hb_ledger_run_post(hb_ledger_run_t *run, const char **id, hb_op_t *op,
+                                const hb_entry_t *entry);
+
+/** Write what the entries changed. Its failure has to be returned from the transaction. */
+apr_status_t hb_ledger_run_end(hb_ledger_run_t *run, hb_op_t *op);
+
 /**
  * Undo an entry as a whole: postings negated, type "reversal:<kind>", key "reverse:<id>". Inside
  * hb_store_transact. HB_E_LEDGER_REPEATED the second time, HB_E_ENTRY_UNKNOWN, HB_E_LEDGER_KIND for a

@@ -30,6 +30,7 @@ typedef struct touch_t {
 } touch_t;
 
 typedef struct work_t {
+    hb_ledger_run_t *run;       /* what it is one of; NULL by itself */
     const hb_entry_t *entry;
     const hb_ledger_kind_t *kind;
     touch_t touches[HB_POSTINGS_MAX];
@@ -219,13 +220,20 @@ static apr_status_t check_postings(work_t *w, hb_op_t *op)
 
 /* --- reading what is there --- */
 
-static apr_status_t find_key(const char **id, hb_op_t *op, const char *key)
+static apr_status_t find_key(const char **id, hb_op_t *op, const hb_ledger_run_t *run,
+                             const char *key)
 {
     const hb_cond_t where[] = { { "key", HB_IS, HB_STR(key) } };
     hb_query_t query = { HB_C_TRANSACTIONS, where, 1 };
+    const char *known = run != NULL ? hb_run_key(run, key) : NULL;
     hb_json_t *entry;
-    apr_status_t rv = hb_store_find_one(&entry, op, &query);
+    apr_status_t rv;
 
+    if (known != NULL) {
+        *id = *known != '\0' ? known : NULL;
+        return *id != NULL ? HB_E_LEDGER_REPEATED : APR_SUCCESS;
+    }
+    rv = hb_store_find_one(&entry, op, &query);
     if (rv == APR_SUCCESS) {
         *id = hb_json_string(entry, "_id");
         return HB_E_LEDGER_REPEATED;
@@ -235,7 +243,7 @@ static apr_status_t find_key(const char **id, hb_op_t *op, const char *key)
 
 static apr_status_t read_head(work_t *w, hb_op_t *op)
 {
-    apr_status_t rv = hb_store_get(&w->head, op, HB_C_LEDGER, HB_LEDGER_HEAD);
+    apr_status_t rv = hb_run_get(&w->head, op, w->run, HB_C_LEDGER, HB_LEDGER_HEAD);
     apr_int64_t last;
 
     w->posted_at = hb_time_to_msec(op->now);
@@ -266,10 +274,10 @@ static apr_status_t is_short(hb_op_t *op, const touch_t *touch, apr_int64_t bala
     return hb_fail(op, HB_E_WALLET_SHORT, NULL);
 }
 
-static apr_status_t read_account(touch_t *touch, hb_op_t *op)
+static apr_status_t read_account(touch_t *touch, hb_op_t *op, hb_ledger_run_t *run)
 {
     const char *name = touch->posting->account;
-    apr_status_t rv = hb_store_get(&touch->doc, op, HB_C_ACCOUNTS, name);
+    apr_status_t rv = hb_run_get(&touch->doc, op, run, HB_C_ACCOUNTS, name);
     apr_int64_t before = 0;
     const char *prev;
 
@@ -394,24 +402,13 @@ static apr_status_t insert_entry(work_t *w, hb_op_t *op, apr_int64_t amount)
     return rv == HB_E_STORE_DUPLICATE ? HB_E_STORE_CONFLICT : rv;
 }
 
-static apr_status_t write_back(hb_op_t *op, hb_collection_e in, hb_json_t *doc, int is_new)
-{
-    apr_status_t rv;
-
-    if (!is_new) {
-        return hb_store_replace(NULL, op, in, doc);
-    }
-    rv = hb_store_insert(NULL, op, in, doc);
-    return rv == HB_E_STORE_DUPLICATE ? HB_E_STORE_CONFLICT : rv;
-}
-
 static apr_status_t write_head(work_t *w, hb_op_t *op)
 {
     hb_json_set_int(w->head, "seq", w->seq);
     hb_json_set_string(w->head, "hash", w->hash);
     hb_json_set_string(w->head, "lastEntry", w->id);
     hb_json_set_int(w->head, "postedAt", w->posted_at);
-    return write_back(op, HB_C_LEDGER, w->head, w->is_first);
+    return hb_run_put(op, w->run, HB_C_LEDGER, w->head, w->is_first);
 }
 
 static apr_status_t write_account(const work_t *w, const touch_t *touch, hb_op_t *op)
@@ -420,7 +417,7 @@ static apr_status_t write_account(const work_t *w, const touch_t *touch, hb_op_t
     hb_json_set_string(touch->doc, "lastEntry", w->id);
     hb_json_set_int(touch->doc, "entries", hb_json_int(touch->doc, "entries", 0) + 1);
     hb_json_set_int(touch->doc, "updatedAt", w->posted_at);
-    return write_back(op, HB_C_ACCOUNTS, touch->doc, touch->is_new);
+    return hb_run_put(op, w->run, HB_C_ACCOUNTS, touch->doc, touch->is_new);
 }
 
 /* What left the mint, or came back to it, by this kind so far. */
@@ -432,7 +429,7 @@ static apr_status_t write_total(const work_t *w, const touch_t *touch, hb_op_t *
     apr_int64_t coins = touch->posting->coins < 0 ? -touch->posting->coins
                                                   : touch->posting->coins;
     hb_json_t *total;
-    apr_status_t rv = hb_store_get(&total, op, HB_C_LEDGER, id);
+    apr_status_t rv = hb_run_get(&total, op, w->run, HB_C_LEDGER, id);
     int is_new = rv == HB_E_STORE_MISSING;
 
     if (is_new) {
@@ -451,9 +448,38 @@ static apr_status_t write_total(const work_t *w, const touch_t *touch, hb_op_t *
     if (rv == APR_SUCCESS) {
         hb_json_set_int(total, field, coins);
         hb_json_set_int(total, "entries", hb_json_int(total, "entries", 0) + 1);
-        rv = write_back(op, HB_C_LEDGER, total, is_new);
+        rv = hb_run_put(op, w->run, HB_C_LEDGER, total, is_new);
     }
     return rv;
+}
+
+/* The same edits on a record that is kept; all are of "coins". */
+static apr_status_t edit_kept_user(const work_t *w, hb_op_t *op, const char *id,
+                                   const hb_edit_t *edits, int n)
+{
+    hb_json_t *user, *coins;
+    apr_status_t rv = hb_run_get(&user, op, w->run, HB_C_USERS, id);
+    int i;
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    coins = hb_json_get(user, "coins");
+    if (hb_json_type(coins) != HB_JSON_OBJECT) {
+        coins = hb_json_object_make(op->pool);
+        hb_json_set(user, "coins", coins);
+    }
+    for (i = 0; i < n; i++) {
+        const char *field = edits[i].field + sizeof("coins.") - 1;
+        apr_int64_t value = edits[i].value.integer;
+
+        if (edits[i].how == HB_INC
+            && __builtin_add_overflow(value, hb_json_int(coins, field, 0), &value)) {
+            return too_much(op);
+        }
+        hb_json_set_int(coins, field, value);
+    }
+    return hb_run_put(op, w->run, HB_C_USERS, user, 0);
 }
 
 /* One change of a user's record for all the touches that show there. */
@@ -491,8 +517,9 @@ static apr_status_t write_user(const work_t *w, int first, hb_op_t *op)
     if (n == 0) {
         return APR_SUCCESS;
     }
-    rv = hb_store_change(NULL, NULL, op, HB_C_USERS,
-                         apr_pstrndup(op->pool, owner, HB_ID_LENGTH), NULL, 0, edits, n);
+    owner = apr_pstrndup(op->pool, owner, HB_ID_LENGTH);
+    rv = w->run != NULL ? edit_kept_user(w, op, owner, edits, n)
+        : hb_store_change(NULL, NULL, op, HB_C_USERS, owner, NULL, 0, edits, n);
     return rv == HB_E_STORE_MISSING ? hb_fail(op, HB_E_USER_UNKNOWN, NULL) : rv;
 }
 
@@ -543,7 +570,13 @@ static apr_status_t write_all(work_t *w, hb_op_t *op)
 
 apr_status_t hb_ledger_post(const char **id, hb_op_t *op, const hb_entry_t *entry)
 {
-    work_t w = { .entry = entry };
+    return hb_ledger_run_post(NULL, id, op, entry);
+}
+
+apr_status_t hb_ledger_run_post(hb_ledger_run_t *run, const char **id, hb_op_t *op,
+                                const hb_entry_t *entry)
+{
+    work_t w = { .run = run, .entry = entry };
     const char *dropped;
     apr_status_t rv;
     int i;
@@ -558,19 +591,22 @@ apr_status_t hb_ledger_post(const char **id, hb_op_t *op, const hb_entry_t *entr
         rv = check_postings(&w, op);
     }
     if (rv == APR_SUCCESS) {
-        rv = find_key(id, op, entry->key);
+        rv = find_key(id, op, run, entry->key);
     }
     if (rv == APR_SUCCESS) {
         rv = read_head(&w, op);
     }
     for (i = 0; i < w.n && rv == APR_SUCCESS; i++) {
-        rv = read_account(&w.touches[i], op);
+        rv = read_account(&w.touches[i], op, run);
     }
     if (rv == APR_SUCCESS) {
         rv = write_all(&w, op);
     }
     if (rv == APR_SUCCESS) {
         *id = w.id;
+        if (run != NULL) {
+            hb_run_key_used(run, entry->key, w.id);
+        }
     }
     return rv;
 }

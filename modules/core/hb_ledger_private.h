@@ -2,7 +2,7 @@
 /**
  * @file hb_ledger_private.h
  * What the files of the ledger share: hb_ledger_kinds.c (who may touch what), hb_ledger.c
- * (writing), hb_ledger_text.c (an entry's bytes), hb_ledger_list.c (reading), hb_ledger_verify.c
+ * (writing), hb_ledger_run.c (many at once), hb_ledger_text.c (an entry's bytes), hb_ledger_list.c (reading), hb_ledger_verify.c
  * (proving), hb_hold.c.
  */
 #ifndef HB_LEDGER_PRIVATE_H
@@ -104,6 +104,17 @@ const char *hb_entry_read(hb_entry_text_t *entry, const char *id, const char *te
 /** Slice of a string; NULL gives an absent one. */
 hb_slice_t hb_slice(const char *text);
 int hb_slice_is(hb_slice_t slice, const char *text);
+
+/* --- hb_ledger_run.c: the store's calls, or what a run keeps; run NULL is the store --- */
+
+apr_status_t hb_run_get(hb_json_t **doc, hb_op_t *op, hb_ledger_run_t *run, hb_collection_e in,
+                        const char *id);
+/** Write back what hb_run_get() gave, or did not find. */
+apr_status_t hb_run_put(hb_op_t *op, hb_ledger_run_t *run, hb_collection_e in, hb_json_t *doc,
+                        int is_new);
+/** Id of the entry with a key, "" when there is none, NULL when that is not known. */
+const char *hb_run_key(const hb_ledger_run_t *run, const char *key);
+void hb_run_key_used(hb_ledger_run_t *run, const char *key, const char *id);
 
 /* --- hb_ledger.c --- */
 

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The daily bonus of OG tiers (OG-02, OG-04). The ledger's unique key is what makes it once per user
- * and date; all else here may be repeated. A page of users is one transaction, because a
- * durable commit each would take most of the time.
+ * and date; all else here may be repeated. Who is entitled is asked once, by ids alone, and
+ * paid in their order, because records of neighbours lie beside each other: a change of a page of
+ * the file then serves many. Some users are one transaction, as many as keep other writers
+ * waiting for some BATCH_USEC.
  */
 #include "hb_og.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 #include <apr_strings.h>
 
@@ -13,7 +18,76 @@
 #include "hb_time.h"
 #include "hb_user.h"
 
-#define PAGE 100
+#define TIERS_MAX 5
+#define BATCH_FIRST 50
+#define BATCH_MOST 500
+#define BATCH_USEC 3000
+#define REST_DIVISOR 2          /* then nothing is written for half as long: others go first */
+#define ID_BYTES (HB_ID_LENGTH / 2)
+
+/* Which bonus it is. */
+typedef struct day_t {
+    const char *date;
+    apr_time_t begins;
+} day_t;
+
+/* The terms of tiers as one run has read them. */
+typedef struct terms_t {
+    hb_og_terms_t of[TIERS_MAX + 1];
+    int is_read[TIERS_MAX + 1];
+} terms_t;
+
+static const char *key_of(hb_op_t *op, const char *user_id, const char *date)
+{
+    return apr_pstrcat(op->pool, "og-bonus:", date, ":", user_id, NULL);
+}
+
+/* What a user gets for a day; 0 when there is nothing to pay. */
+static apr_status_t coins_of(apr_int64_t *coins, hb_og_terms_t *terms, hb_op_t *op,
+                             terms_t *known, const hb_json_t *user, apr_time_t day_begins)
+{
+    int level = user != NULL ? hb_og_level(user, day_begins) : 0;
+    apr_status_t rv;
+
+    *coins = 0;
+    if (level <= 0 || level > TIERS_MAX || !hb_user_is_active(user)
+        || hb_json_int(user, "ogStartedAt", 0) > hb_time_to_msec(day_begins)) {
+        return APR_SUCCESS;
+    }
+    if (!known->is_read[level]) {
+        rv = hb_og_terms(&known->of[level], op, level);
+        if (rv != APR_SUCCESS) {
+            return rv;
+        }
+        known->is_read[level] = 1;
+    }
+    *terms = known->of[level];
+    *coins = hb_og_daily_bonus(terms->price_coins, terms->duration_days);
+    return APR_SUCCESS;
+}
+
+/* @param coins  what there is to pay; set to 0 when it was paid before */
+static apr_status_t post(apr_int64_t *coins, hb_op_t *op, hb_ledger_run_t *run,
+                         const char *user_id, const char *key, const hb_og_terms_t *terms)
+{
+    hb_entry_t entry = { .kind = "og_bonus", .user_id = user_id, .key = key,
+                         .reference = apr_psprintf(op->pool, "og:%d", terms->tier) };
+    apr_status_t rv = hb_entry_add(&entry, HB_ACCOUNT_BONUS_MINT, HB_BONUS, -*coins);
+
+    if (rv == APR_SUCCESS) {
+        rv = hb_entry_add(&entry, hb_account_bonus(op, user_id), HB_BONUS, *coins);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = hb_ledger_run_post(run, NULL, op, &entry);
+    }
+    if (rv == HB_E_LEDGER_REPEATED) {
+        *coins = 0;
+        return APR_SUCCESS;
+    }
+    return rv;
+}
+
+/* --- to one --- */
 
 typedef struct pay_t {
     const char *user_id;
@@ -25,43 +99,23 @@ typedef struct pay_t {
 static apr_status_t pay_tx(hb_op_t *op, void *baton)
 {
     pay_t *pay = baton;
-    hb_entry_t entry = { .kind = "og_bonus", .user_id = pay->user_id };
+    terms_t known = { .is_read = { 0 } };
     hb_og_terms_t terms;
     hb_json_t *user;
-    apr_int64_t coins;
     apr_status_t rv;
 
     pay->coins = 0;
     rv = hb_store_get(&user, op, HB_C_USERS, pay->user_id);
-    if (rv == HB_E_STORE_MISSING
-        || (rv == APR_SUCCESS
-            && (!hb_user_is_active(user) || hb_og_level(user, pay->day_begins) == 0
-                || hb_json_int(user, "ogStartedAt", 0) > hb_time_to_msec(pay->day_begins)))) {
+    if (rv == HB_E_STORE_MISSING) {
         return APR_SUCCESS;
     }
     if (rv == APR_SUCCESS) {
-        rv = hb_og_terms(&terms, op, hb_og_level(user, pay->day_begins));
+        rv = coins_of(&pay->coins, &terms, op, &known, user, pay->day_begins);
     }
-    if (rv != APR_SUCCESS) {
-        return rv;
+    if (rv == APR_SUCCESS && pay->coins > 0) {
+        rv = post(&pay->coins, op, NULL, pay->user_id, key_of(op, pay->user_id, pay->date),
+                  &terms);
     }
-    coins = hb_og_daily_bonus(terms.price_coins, terms.duration_days);
-    if (coins == 0) {
-        return APR_SUCCESS;
-    }
-    entry.key = apr_pstrcat(op->pool, "og-bonus:", pay->user_id, ":", pay->date, NULL);
-    entry.reference = apr_psprintf(op->pool, "og:%d", terms.tier);
-    rv = hb_entry_add(&entry, HB_ACCOUNT_BONUS_MINT, HB_BONUS, -coins);
-    if (rv == APR_SUCCESS) {
-        rv = hb_entry_add(&entry, hb_account_bonus(op, pay->user_id), HB_BONUS, coins);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = hb_ledger_post(NULL, op, &entry);
-    }
-    if (rv == HB_E_LEDGER_REPEATED) {
-        return APR_SUCCESS;
-    }
-    pay->coins = coins;
     return rv;
 }
 
@@ -78,87 +132,240 @@ apr_status_t hb_og_bonus_pay(apr_int64_t *coins, hb_op_t *op, const char *user_i
     return rv;
 }
 
-/* --- to all --- */
+/* --- to all: who --- */
 
-typedef struct batch_t {
-    const hb_page_t *users;
-    const char *date;
-    apr_time_t day_begins;
-    apr_int64_t coins[PAGE];    /* what each was paid */
-} batch_t;
+/* Ids of users, each in 12 bytes; a million of them are 12 MB. */
+typedef struct crowd_t {
+    unsigned char *ids;
+    apr_size_t n, size;
+    int is_out_of_memory;
+} crowd_t;
 
-static apr_status_t batch_tx(hb_op_t *op, void *baton)
+static int digit(char c)
 {
-    batch_t *batch = baton;
-    apr_status_t rv = APR_SUCCESS;
+    return c <= '9' ? c - '0' : c - 'a' + 10;
+}
+
+static int add_id(void *baton, const char *id)
+{
+    crowd_t *crowd = baton;
+    unsigned char *to;
     int i;
 
-    for (i = 0; rv == APR_SUCCESS && i < batch->users->n_items; i++) {
-        rv = hb_og_bonus_pay(&batch->coins[i], op, hb_user_id(batch->users->items[i]),
-                             batch->date, batch->day_begins);
+    if (!hb_id_is_valid(id)) {
+        return 0;
+    }
+    if (crowd->n == crowd->size) {
+        apr_size_t size = crowd->size == 0 ? 1024 : 2 * crowd->size;
+
+        to = realloc(crowd->ids, size * ID_BYTES);
+        if (to == NULL) {
+            crowd->is_out_of_memory = 1;
+            return 1;
+        }
+        crowd->ids = to;
+        crowd->size = size;
+    }
+    to = crowd->ids + crowd->n++ * ID_BYTES;
+    for (i = 0; i < ID_BYTES; i++) {
+        to[i] = (unsigned char)(digit(id[2 * i]) << 4 | digit(id[2 * i + 1]));
+    }
+    return 0;
+}
+
+static const char *id_at(const crowd_t *crowd, apr_size_t at, apr_pool_t *pool)
+{
+    static const char digits[] = "0123456789abcdef";
+    const unsigned char *from = crowd->ids + at * ID_BYTES;
+    char *id = apr_palloc(pool, HB_ID_LENGTH + 1);
+    int i;
+
+    for (i = 0; i < ID_BYTES; i++) {
+        id[2 * i] = digits[from[i] >> 4];
+        id[2 * i + 1] = digits[from[i] & 15];
+    }
+    id[HB_ID_LENGTH] = '\0';
+    return id;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    return memcmp(a, b, ID_BYTES);
+}
+
+/* Everybody whose tier ran when the date began. Who buys one meanwhile had none then. */
+static apr_status_t gather(crowd_t *crowd, hb_op_t *op, const day_t *day)
+{
+    const hb_cond_t where[] = {
+        { "ogExpiresAt", HB_ABOVE, HB_INT(hb_time_to_msec(day->begins)) },
+    };
+    const hb_query_t query = { .in = HB_C_USERS, .where = where, .n_where = 1,
+                               .sort = { { "ogExpiresAt", 0 } } };
+    apr_status_t rv = hb_store_values(op, &query, "_id", add_id, crowd);
+
+    if (rv == APR_SUCCESS && crowd->is_out_of_memory) {
+        rv = hb_fail(op, HB_E_INTERNAL, "no memory for the ids of who has OG");
+    }
+    if (rv == APR_SUCCESS && crowd->n > 0) {
+        qsort(crowd->ids, crowd->n, ID_BYTES, compare_ids);
     }
     return rv;
 }
 
-/* One page of who had OG when the date began. @param next  where the following one starts; NULL at the end */
-static apr_status_t pay_page(hb_og_bonus_run_t *run, const char **next, hb_op_t *op,
-                             const char *date, apr_time_t day_begins)
+/* --- to all: some at a time --- */
+
+typedef struct batch_t {
+    const day_t *day;
+    const char *ids[BATCH_MOST], *keys[BATCH_MOST], *accounts[BATCH_MOST];
+    int n;
+    apr_int64_t coins[BATCH_MOST];      /* what each was paid */
+    apr_time_t began;                   /* when it was our turn to write */
+    apr_interval_time_t usec;           /* other writers waited so long, but for the disk */
+} batch_t;
+
+/* Drop who was paid before: a run that goes on after a crash passes over them quickly. */
+static int drop_paid(const char **ids, const char **keys, const char **accounts,
+                     const batch_t *batch, const hb_ledger_run_t *run)
 {
-    const hb_cond_t where[] = {
-        { "ogExpiresAt", HB_ABOVE, HB_INT(hb_time_to_msec(day_begins)) },
-    };
-    /* Who buys meanwhile moves towards the end, so nobody is missed. */
-    const hb_query_t query = { .in = HB_C_USERS, .where = where, .n_where = 1,
-                               .sort = { { "ogExpiresAt", 0 } }, .limit = PAGE,
-                               .after = *next };
-    batch_t batch = { .date = date, .day_begins = day_begins };
-    hb_page_t page;
-    apr_status_t rv = hb_store_find(&page, op, &query);
+    int i, n = 0;
+
+    for (i = 0; i < batch->n; i++) {
+        if (!hb_ledger_run_has_key(run, batch->keys[i])) {
+            ids[n] = batch->ids[i];
+            keys[n] = batch->keys[i];
+            accounts[n++] = batch->accounts[i];
+        }
+    }
+    return n;
+}
+
+static apr_status_t batch_tx(hb_op_t *op, void *baton)
+{
+    batch_t *batch = baton;
+    const char *ids[BATCH_MOST], *keys[BATCH_MOST], *accounts[BATCH_MOST];
+    hb_ledger_run_t *run = hb_ledger_run_begin(op);
+    terms_t known = { .is_read = { 0 } };
+    apr_status_t rv = hb_ledger_run_keys(run, op, batch->keys, batch->n);
+    int i, at, n = 0;
+
+    batch->began = apr_time_now();
+    memset(batch->coins, 0, sizeof(batch->coins));
+    if (rv == APR_SUCCESS) {
+        n = drop_paid(ids, keys, accounts, batch, run);
+        rv = hb_ledger_run_load(run, op, HB_C_USERS, ids, n);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = hb_ledger_run_load(run, op, HB_C_ACCOUNTS, accounts, n);
+    }
+    for (i = 0, at = 0; rv == APR_SUCCESS && i < n; i++) {
+        hb_og_terms_t terms;
+
+        while (batch->ids[at] != ids[i]) {
+            at++;
+        }
+        rv = coins_of(&batch->coins[at], &terms, op, &known,
+                      hb_ledger_run_doc(run, HB_C_USERS, ids[i]), batch->day->begins);
+        if (rv == APR_SUCCESS && batch->coins[at] > 0) {
+            rv = post(&batch->coins[at], op, run, ids[i], keys[i], &terms);
+        }
+    }
+    if (rv == APR_SUCCESS) {
+        rv = hb_ledger_run_end(run, op);
+    }
+    batch->usec = apr_time_now() - batch->began;
+    return rv;
+}
+
+/* With the disk's part; a clock that jumped does no harm. */
+static void rest(const batch_t *batch)
+{
+    apr_interval_time_t usec = (apr_time_now() - batch->began) / REST_DIVISOR;
+
+    if (usec > 0) {
+        apr_sleep(usec < apr_time_from_sec(1) ? usec : apr_time_from_sec(1));
+    }
+}
+
+static apr_status_t pay_batch(hb_og_bonus_run_t *run, batch_t *batch, hb_op_t *op,
+                              const crowd_t *crowd)
+{
+    apr_status_t rv;
     int i;
 
-    batch.users = &page;
-    if (rv == APR_SUCCESS) {
-        rv = hb_store_transact(op, batch_tx, &batch);
+    for (i = 0; i < batch->n; i++) {
+        batch->ids[i] = id_at(crowd, (apr_size_t)run->entitled + (apr_size_t)i, op->pool);
+        batch->keys[i] = key_of(op, batch->ids[i], batch->day->date);
+        batch->accounts[i] = hb_account_bonus(op, batch->ids[i]);
     }
+    rv = hb_store_transact(op, batch_tx, batch);
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    for (i = 0; i < page.n_items; i++) {
-        run->entitled++;
-        if (batch.coins[i] > 0) {
+    run->entitled += batch->n;
+    for (i = 0; i < batch->n; i++) {
+        if (batch->coins[i] > 0) {
             run->paid++;
-            run->coins += batch.coins[i];
-            hb_user_changed(op, hb_user_id(page.items[i]));
+            run->coins += batch->coins[i];
+            hb_user_changed(op, batch->ids[i]);
         }
     }
-    *next = page.next;
     return APR_SUCCESS;
+}
+
+/* The next one's size, from how long this one took; a clock that jumps does little harm. */
+static int next_size(const batch_t *batch)
+{
+    apr_int64_t n = batch->usec > 0 ? (apr_int64_t)batch->n * BATCH_USEC / batch->usec
+                                    : BATCH_MOST;
+
+    n = n > 2 * batch->n ? 2 * batch->n : n;
+    return n < 10 ? 10 : n > BATCH_MOST ? BATCH_MOST : (int)n;
+}
+
+static apr_status_t pay_crowd(hb_og_bonus_run_t *run, hb_op_t *op, const crowd_t *crowd,
+                              const day_t *day, hb_store_report_fn *report, void *baton)
+{
+    apr_pool_t *all = op->pool, *batch_pool;
+    batch_t *batch = apr_pcalloc(all, sizeof(*batch));
+    apr_int64_t total = (apr_int64_t)crowd->n;
+    apr_status_t rv = APR_SUCCESS;
+    int size = BATCH_FIRST;
+
+    batch->day = day;
+    while (rv == APR_SUCCESS && run->entitled < total) {
+        batch->n = total - run->entitled < size ? (int)(total - run->entitled) : size;
+        /* A pool for each, so that memory does not grow with users; a failed one stays with
+         * the problem it explains. */
+        apr_pool_create(&batch_pool, all);
+        op->pool = batch_pool;
+        rv = pay_batch(run, batch, op, crowd);
+        op->pool = all;
+        size = next_size(batch);
+        rest(batch);
+        if (rv == APR_SUCCESS) {
+            apr_pool_destroy(batch_pool);
+        }
+        if (rv == APR_SUCCESS && report != NULL
+            && report(baton, "daily bonus", run->entitled, total) != 0) {
+            rv = APR_EINTR;
+        }
+    }
+    return rv;
 }
 
 apr_status_t hb_og_bonus_pay_all(hb_og_bonus_run_t *run, hb_op_t *op, const char *date,
                                  apr_time_t day_begins, hb_store_report_fn *report,
                                  void *baton)
 {
-    apr_pool_t *all = op->pool, *page_pool;
-    const char *next = NULL;
-    apr_status_t rv = APR_SUCCESS;
+    const day_t day = { date, day_begins };
+    crowd_t crowd = { NULL, 0, 0, 0 };
+    apr_status_t rv;
 
     *run = (hb_og_bonus_run_t){ 0, 0, 0 };
-    do {
-        /* A pool for each page, so that memory does not grow with users; a failed one stays
-         * with the problem it explains. */
-        apr_pool_create(&page_pool, all);
-        op->pool = page_pool;
-        rv = pay_page(run, &next, op, date, day_begins);
-        op->pool = all;
-        next = next != NULL ? apr_pstrdup(all, next) : NULL;
-        if (rv == APR_SUCCESS) {
-            apr_pool_destroy(page_pool);
-        }
-        if (rv == APR_SUCCESS && report != NULL
-            && report(baton, "daily bonus", run->entitled, 0) != 0) {
-            rv = APR_EINTR;
-        }
-    } while (rv == APR_SUCCESS && next != NULL);
+    rv = gather(&crowd, op, &day);
+    if (rv == APR_SUCCESS) {
+        rv = pay_crowd(run, op, &crowd, &day, report, baton);
+    }
+    free(crowd.ids);
     return rv;
 }

@@ -22,6 +22,7 @@
 #define GROUP_ITEMS_MAX 256
 #define GROUP_USEC_MAX 20000        /* then others, also of other processes, have a turn */
 #define CHECKPOINT_PAGES 4000       /* 16 MB of log */
+#define CHECKPOINT_PAGES_EARLY 1000 /* by a process nobody waits for: a quarter of the wait for others */
 #define TRUNCATE_PAGES 16000        /* a log that readers let grow is cut when they let go */
 #define RETRY_AFTER_SEC 2
 
@@ -247,7 +248,8 @@ static void commit_group(store_sqlite_t *self, group_t *group, const store_item_
         }
     }
     wake_group(self, group, mine);
-    if (conn->wal_pages >= CHECKPOINT_PAGES && !conn->is_bad) {
+    if (conn->wal_pages >= (self->site->is_background ? CHECKPOINT_PAGES_EARLY : CHECKPOINT_PAGES)
+        && !conn->is_bad) {
         checkpoint(self, conn);
     }
 }

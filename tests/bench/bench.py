@@ -574,6 +574,29 @@ def case_storm(f, o):
                      f" {bad.group(1) if bad else 0} of them refused)")
 
 
+def case_bonus(f, o):
+    """The daily bonus beside others who read and give gifts at an easy pace."""
+    rates, reads, gifts = [], [], []
+    for _ in range(o.rounds):
+        state = tempfile.mkdtemp(prefix="hbbonus")
+        try:
+            out = subprocess.run([os.path.join(o.build, "tests/bench/bench_bonus"), "--dir", state,
+                                  "--users", os.environ.get("BONUS_USERS", "20000"), "--verify"],
+                                 capture_output=True, text=True, check=True).stdout
+        finally:
+            shutil.rmtree(state, ignore_errors=True)
+        if "clean" not in out:
+            raise SystemExit("bonus: " + out)
+        p99 = {tuple(line.split()[:2]): float(line.split()[5]) for line in out.splitlines() if " p99 " in line}
+        rates.append(float(re.search(r"(\d+) users/s", out).group(1)))
+        reads.append(p99["read", "during"] / p99["read", "quiet"])
+        gifts.append(p99["gift", "during"] / p99["gift", "quiet"])
+    f.value("a user's bonus", 1e6 / statistics.median(rates), "us", below=100,
+            note=f"{statistics.median(rates):.0f} users/s")
+    f.value("reads p99 during it : quiet", statistics.median(reads), "times", below=2)
+    f.value("gifts p99 during it : quiet", statistics.median(gifts), "times", below=2)
+
+
 def case_start(f, o):
     times, memory = [], []
     for _ in range(o.rounds):
@@ -588,7 +611,7 @@ def case_start(f, o):
 
 
 CASES = {"me": case_me, "limiter": case_limiter, "streams": case_streams, "register": case_register,
-         "ledger": case_ledger, "gift": case_gift, "hooks": case_hooks, "million": case_million, "storm": case_storm, "start": case_start,
+         "ledger": case_ledger, "gift": case_gift, "hooks": case_hooks, "million": case_million, "storm": case_storm, "start": case_start, "bonus": case_bonus,
          "backup": bench_backup.case_backup,
          "tunnel": bench_tunnel.case_tunnel, "hold": bench_tunnel.case_hold,
          "joined": bench_tunnel.case_joined,

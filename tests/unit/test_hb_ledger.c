@@ -385,6 +385,68 @@ START_TEST(circulation_is_what_the_mint_gave)
 }
 END_TEST
 
+typedef struct many_t {
+    int n_repeated;
+    int fails_after;            /* entries, then one is too much; 0 never */
+} many_t;
+
+static apr_status_t post_many(hb_op_t *op, void *baton)
+{
+    many_t *many = baton;
+    hb_ledger_run_t *all = hb_ledger_run_begin(op);
+    const char *keys[] = { "m:0", "m:1", "m:2", "m:3" };
+    const char *ids[] = { maya->id, noor->id };
+    apr_status_t rv = hb_ledger_run_keys(all, op, keys, 4);
+    int i;
+
+    many->n_repeated = 0;
+    if (rv == APR_SUCCESS) {
+        rv = hb_ledger_run_load(all, op, HB_C_USERS, ids, 2);
+    }
+    for (i = 0; i < 8 && rv == APR_SUCCESS; i++) {
+        post_t post;
+
+        /* m:0 to m:3 for one and the other, then again; a purchase and a gift from it. */
+        fill(&post, i % 2 ? "gift" : "purchase", keys[i % 4], i % 2 ? "user:m" : HB_ACCOUNT_MINT,
+             i % 2 ? "earned:n" : "user:m", HB_COIN,
+             many->fails_after != 0 && i >= many->fails_after ? 1000 : 10 - i);
+        rv = hb_ledger_run_post(all, &post.id, op, &post.entry);
+        if (rv == HB_E_LEDGER_REPEATED) {
+            many->n_repeated++;
+            rv = post.id != NULL ? APR_SUCCESS : HB_E_INTERNAL;
+        }
+    }
+    return rv == APR_SUCCESS ? hb_ledger_run_end(all, op) : rv;
+}
+
+START_TEST(many_entries_are_one_transaction)
+{
+    const hb_statement_line_t *lines;
+    many_t many = { 0, 3 };
+    const char *next;
+    int n;
+
+    open_site();
+    ck_assert_int_eq(hb_store_transact(hb_test_site_op(ts), post_many, &many),
+                     HB_E_WALLET_SHORT);
+    ck_assert_int_eq(balance("user:m"), 0);
+    many.fails_after = 0;
+    ck_assert_int_eq(hb_store_transact(hb_test_site_op(ts), post_many, &many), APR_SUCCESS);
+    ck_assert_int_eq(many.n_repeated, 4);
+    ck_assert_int_eq(balance("user:m"), 10 - 9 + 8 - 7);
+    ck_assert_int_eq(balance("earned:n"), 9 + 7);
+    ck_assert_int_eq(hb_store_transact(hb_test_site_op(ts), post_many, &many), APR_SUCCESS);
+    ck_assert_int_eq(many.n_repeated, 8);
+    ck_assert_int_eq(hb_ledger_statement(&lines, &n, &next, hb_test_site_op(ts),
+                                         account("user:m"), 10, NULL), APR_SUCCESS);
+    ck_assert_int_eq(n, 4);
+    ck_assert_int_eq(lines[0].coins, -7);
+    ck_assert_int_eq(lines[0].balance, 2);
+    give("user:m", 5);
+    is_clean();
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const cases[] = {
@@ -392,7 +454,7 @@ int main(void)
         every_kind_touches_what_its_row_says, a_key_works_once,
         an_entry_is_undone_once_and_whole, a_reversal_needs_the_coins,
         statements_run_back_page_by_page, time_never_runs_back_in_it,
-        circulation_is_what_the_mint_gave, NULL
+        circulation_is_what_the_mint_gave, many_entries_are_one_transaction, NULL
     };
 
     return hb_test_main("hb_ledger", cases);
