@@ -14,6 +14,7 @@
 #include "hb_cache.h"
 #include "hb_fetch.h"
 #include "hb_job_run.h"
+#include "hb_retention.h"
 #include "hb_secret.h"
 #include "hb_store.h"
 #include "hb_time.h"
@@ -337,6 +338,11 @@ static const char *read_jobs(const char **value, apr_pool_t *pool)
     return hb_job_schedules_check(*value, pool);
 }
 
+static const char *read_retention(const char **value, apr_pool_t *pool)
+{
+    return hb_retention_check(*value, pool);
+}
+
 static const char *read_fraud(const char **value, apr_pool_t *pool)
 {
     if (strcasecmp(*value, "off") != 0 && strcasecmp(*value, "watch") != 0
@@ -375,6 +381,7 @@ static const struct {
     { "zone",         read_zone },
     { "fraud",        read_fraud },
     { "jobs",         read_jobs },
+    { "retention",    read_retention },
 };
 
 static const char *read_text(const char **kept, const hb_setting_row_t *row,

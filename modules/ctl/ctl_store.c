@@ -6,7 +6,9 @@
 
 #include <apr_strings.h>
 
+#include "hb_retention.h"
 #include "hb_store.h"
+#include "hb_time.h"
 
 /* What a report of the store goes to. */
 typedef struct seen_t {
@@ -134,6 +136,46 @@ int ctl_store_stats(ctl_t *ctl, int argc, const char *const *argv)
     }
     else {
         hb_json_each(stats, print_figure, ctl);
+    }
+    return CTL_OK;
+}
+
+int ctl_store_clean(ctl_t *ctl, int argc, const char *const *argv)
+{
+    int is_dry = 0, i;
+    const ctl_option_t options[] = {
+        { "dry-run", NULL, &is_dry },
+        { NULL, NULL, NULL }
+    };
+    seen_t seen = { ctl, hb_json_array_make(ctl->pool) };
+    hb_json_t *result, *items;
+    hb_op_t *op;
+    apr_status_t rv;
+    int rc = ctl_options(ctl, argc, argv, options, NULL, 0, 0);
+
+    if (rc == CTL_OK) {
+        rc = ctl_site(&op, ctl);
+    }
+    if (rc != CTL_OK) {
+        return rc;
+    }
+    rv = hb_retention_clean(&result, op, is_dry, report, &seen);
+    if (rv != APR_SUCCESS) {
+        return ctl_fail_op(ctl, op, rv);
+    }
+    if (ctl->wants_json) {
+        hb_json_set_bool(result, "isDry", is_dry);
+        ctl_json(ctl, result);
+        return CTL_OK;
+    }
+    items = hb_json_get(result, "items");
+    for (i = 0; i < hb_json_length(items); i++) {
+        const hb_json_t *item = hb_json_item(items, i);
+        apr_int64_t days = hb_json_int(item, "keptSec", 0) / 86400;
+
+        ctl_say(ctl, "%-16s %10" APR_INT64_T_FMT " %s  kept %s", hb_json_string(item, "name"),
+                hb_json_int(item, "records", 0), is_dry ? "would go" : "gone",
+                days > 0 ? apr_psprintf(ctl->pool, "%" APR_INT64_T_FMT " days", days) : "for ever");
     }
     return CTL_OK;
 }

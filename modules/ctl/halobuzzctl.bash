@@ -27,6 +27,8 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "--staff --limit --after $common" -- "$cur") ) ;;
     "user password")
         COMPREPLY=( $(compgen -W "--password-file $common" -- "$cur") ) ;;
+    "store clean")
+        COMPREPLY=( $(compgen -W "--dry-run $common" -- "$cur") ) ;;
     "ledger balance")
         COMPREPLY=( $(compgen -W "--at $common" -- "$cur") ) ;;
     "ledger statement")
@@ -68,7 +70,7 @@ _halobuzzctl()
     "webhook "*)
         COMPREPLY=( $(compgen -W "send" -- "$cur") ) ;;
     "store "*)
-        COMPREPLY=( $(compgen -W "backup verify stats" -- "$cur") ) ;;
+        COMPREPLY=( $(compgen -W "backup verify clean stats" -- "$cur") ) ;;
     "og bonus")
         COMPREPLY=( $(compgen -W "--date $common" -- "$cur") ) ;;
     "notice test")

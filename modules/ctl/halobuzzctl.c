@@ -65,6 +65,7 @@ static const ctl_command_t commands[] = {
   { "store backup",  "FILE",                                                                  ctl_store_backup,  "copy the live store into a new file" },
   { "store verify",  "[--json]",                                                              ctl_store_verify,  "check structure, indexes and every record" },
   { "store stats",   "[--json]",                                                              ctl_store_stats,   "driver, size and records of each collection" },
+  { "store clean",   "[--dry-run] [--json]",                                                  ctl_store_clean,   "remove what is older than it is kept, as the job clean-up does; or only count it" },
   { "version",       "[--json]",                                                              ctl_version,       "version of this command" },
   { "help",          "[COMMAND]",                                                             help,              "this list, or the usage of a command" },
 };
