@@ -11,6 +11,7 @@
 #include "hb_json.h"
 #include "hb_op.h"
 #include "hb_schema.h"
+#include "hb_store.h"
 
 /* --- life cycle (hb_stream_state.c) --- */
 
@@ -79,6 +80,21 @@ apr_status_t hb_stream_drop(hb_op_t *op, const char *id);
  * @param reason  goes into endReason: "deleted", "disabled"
  */
 apr_status_t hb_stream_end_of_host(hb_op_t *op, const char *host_id, const char *reason);
+
+/* --- hosts who went silent (hb_stream_silent.c) --- */
+
+/** The actor did something about this stream: if it is live and theirs, note when. Never fails. */
+void hb_stream_host_seen(hb_op_t *op, const hb_json_t *stream);
+/** When its host gave the last sign, in milliseconds. Does not wait. */
+apr_int64_t hb_stream_seen_msec(const hb_json_t *stream);
+/**
+ * End a live stream whose host was last seen before a moment; one that was seen, or is not live
+ * any more, is left alone. For hb_stream_reap().
+ */
+apr_status_t hb_stream_end_silent(int *did_end, hb_op_t *op, const char *id,
+                                  apr_int64_t before_msec);
+/** End all whose hosts gave no sign for HaloBuzzStreamSilence. @param n how many. APR_EINTR */
+apr_status_t hb_stream_reap(apr_int64_t *n, hb_op_t *op, hb_store_report_fn *report, void *baton);
 
 /* --- looking --- */
 

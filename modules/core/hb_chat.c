@@ -271,6 +271,7 @@ apr_status_t hb_chat_say(hb_json_t **reply, hb_op_t *op, const char *stream_id,
     }
     message = message_json(op, doc, hb_user_view(op, say.user, HB_ALL));
     if (!op->is_replayed) {
+        hb_stream_host_seen(op, say.room.stream);
         hb_metric_add(op->site->metrics, HB_M_CHAT_MESSAGES, 1);
         hb_bus_publish_to(op, HB_EV_CHAT_NEW, stream_id,
                           hb_json_bool(doc, "isShadow", 0) ? op->actor.user_id : NULL, message);

@@ -8,11 +8,11 @@
  */
 #include "hb_og.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include <apr_strings.h>
 
+#include "hb_crowd.h"
 #include "hb_ledger.h"
 #include "hb_schema.h"
 #include "hb_time.h"
@@ -23,7 +23,6 @@
 #define BATCH_MOST 500
 #define BATCH_USEC 3000
 #define REST_DIVISOR 2          /* then nothing is written for half as long: others go first */
-#define ID_BYTES (HB_ID_LENGTH / 2)
 
 /* Which bonus it is. */
 typedef struct day_t {
@@ -134,81 +133,20 @@ apr_status_t hb_og_bonus_pay(apr_int64_t *coins, hb_op_t *op, const char *user_i
 
 /* --- to all: who --- */
 
-/* Ids of users, each in 12 bytes; a million of them are 12 MB. */
-typedef struct crowd_t {
-    unsigned char *ids;
-    apr_size_t n, size;
-    int is_out_of_memory;
-} crowd_t;
-
-static int digit(char c)
-{
-    return c <= '9' ? c - '0' : c - 'a' + 10;
-}
-
-static int add_id(void *baton, const char *id)
-{
-    crowd_t *crowd = baton;
-    unsigned char *to;
-    int i;
-
-    if (!hb_id_is_valid(id)) {
-        return 0;
-    }
-    if (crowd->n == crowd->size) {
-        apr_size_t size = crowd->size == 0 ? 1024 : 2 * crowd->size;
-
-        to = realloc(crowd->ids, size * ID_BYTES);
-        if (to == NULL) {
-            crowd->is_out_of_memory = 1;
-            return 1;
-        }
-        crowd->ids = to;
-        crowd->size = size;
-    }
-    to = crowd->ids + crowd->n++ * ID_BYTES;
-    for (i = 0; i < ID_BYTES; i++) {
-        to[i] = (unsigned char)(digit(id[2 * i]) << 4 | digit(id[2 * i + 1]));
-    }
-    return 0;
-}
-
-static const char *id_at(const crowd_t *crowd, apr_size_t at, apr_pool_t *pool)
-{
-    static const char digits[] = "0123456789abcdef";
-    const unsigned char *from = crowd->ids + at * ID_BYTES;
-    char *id = apr_palloc(pool, HB_ID_LENGTH + 1);
-    int i;
-
-    for (i = 0; i < ID_BYTES; i++) {
-        id[2 * i] = digits[from[i] >> 4];
-        id[2 * i + 1] = digits[from[i] & 15];
-    }
-    id[HB_ID_LENGTH] = '\0';
-    return id;
-}
-
-static int compare_ids(const void *a, const void *b)
-{
-    return memcmp(a, b, ID_BYTES);
-}
-
 /* Everybody whose tier ran when the date began. Who buys one meanwhile had none then. */
-static apr_status_t gather(crowd_t *crowd, hb_op_t *op, const day_t *day)
+static apr_status_t gather(apr_size_t *n, hb_crowd_t *crowd, hb_op_t *op, const day_t *day)
 {
     const hb_cond_t where[] = {
         { "ogExpiresAt", HB_ABOVE, HB_INT(hb_time_to_msec(day->begins)) },
     };
     const hb_query_t query = { .in = HB_C_USERS, .where = where, .n_where = 1,
                                .sort = { { "ogExpiresAt", 0 } } };
-    apr_status_t rv = hb_store_values(op, &query, "_id", add_id, crowd);
+    apr_status_t rv = hb_store_values(op, &query, "_id", hb_crowd_add, crowd);
 
-    if (rv == APR_SUCCESS && crowd->is_out_of_memory) {
+    if (rv == APR_SUCCESS && hb_crowd_is_short(crowd)) {
         rv = hb_fail(op, HB_E_INTERNAL, "no memory for the ids of who has OG");
     }
-    if (rv == APR_SUCCESS && crowd->n > 0) {
-        qsort(crowd->ids, crowd->n, ID_BYTES, compare_ids);
-    }
+    *n = rv == APR_SUCCESS ? hb_crowd_sort(crowd) : 0;
     return rv;
 }
 
@@ -287,13 +225,13 @@ static void rest(const batch_t *batch)
 }
 
 static apr_status_t pay_batch(hb_og_bonus_run_t *run, batch_t *batch, hb_op_t *op,
-                              const crowd_t *crowd)
+                              const hb_crowd_t *crowd)
 {
     apr_status_t rv;
     int i;
 
     for (i = 0; i < batch->n; i++) {
-        batch->ids[i] = id_at(crowd, (apr_size_t)run->entitled + (apr_size_t)i, op->pool);
+        batch->ids[i] = hb_crowd_at(crowd, (apr_size_t)(run->entitled + i), op->pool);
         batch->keys[i] = key_of(op, batch->ids[i], batch->day->date);
         batch->accounts[i] = hb_account_bonus(op, batch->ids[i]);
     }
@@ -322,12 +260,11 @@ static int next_size(const batch_t *batch)
     return n < 10 ? 10 : n > BATCH_MOST ? BATCH_MOST : (int)n;
 }
 
-static apr_status_t pay_crowd(hb_og_bonus_run_t *run, hb_op_t *op, const crowd_t *crowd,
-                              const day_t *day, hb_store_report_fn *report, void *baton)
+static apr_status_t pay_crowd(hb_og_bonus_run_t *run, hb_op_t *op, const hb_crowd_t *crowd,
+                              apr_int64_t total, const day_t *day, hb_store_report_fn *report, void *baton)
 {
     apr_pool_t *all = op->pool, *batch_pool;
     batch_t *batch = apr_pcalloc(all, sizeof(*batch));
-    apr_int64_t total = (apr_int64_t)crowd->n;
     apr_status_t rv = APR_SUCCESS;
     int size = BATCH_FIRST;
 
@@ -358,14 +295,18 @@ apr_status_t hb_og_bonus_pay_all(hb_og_bonus_run_t *run, hb_op_t *op, const char
                                  void *baton)
 {
     const day_t day = { date, day_begins };
-    crowd_t crowd = { NULL, 0, 0, 0 };
+    apr_pool_t *all = op->pool, *pool;
+    apr_size_t n;
+    hb_crowd_t *crowd;
     apr_status_t rv;
 
     *run = (hb_og_bonus_run_t){ 0, 0, 0 };
-    rv = gather(&crowd, op, &day);
+    apr_pool_create(&pool, all);        /* of the crowd alone */
+    crowd = hb_crowd_make(pool);
+    rv = gather(&n, crowd, op, &day);
     if (rv == APR_SUCCESS) {
-        rv = pay_crowd(run, op, &crowd, &day, report, baton);
+        rv = pay_crowd(run, op, crowd, (apr_int64_t)n, &day, report, baton);
     }
-    free(crowd.ids);
+    apr_pool_destroy(pool);
     return rv;
 }

@@ -24,6 +24,7 @@ typedef struct step_t {
     const char *id;
     const hb_json_t *input;     /* edit only */
     const char *reason;         /* end only */
+    apr_int64_t before_msec;    /* end of a silent one only */
     hb_json_t *quality;         /* end only; NULL when nothing is known */
     hb_json_t *stream;          /* as it is afterwards */
     int did_end;
@@ -261,6 +262,7 @@ apr_status_t hb_stream_edit(hb_json_t **stream, hb_op_t *op, const char *id,
         rv = hb_store_transact(op, edit_tx, &step);
     }
     if (rv == APR_SUCCESS) {
+        hb_stream_host_seen(op, step.stream);
         hb_stream_changed(op, step.stream);
         hb_stream_tell_edited(op, step.stream);
         *stream = step.stream;
@@ -476,6 +478,38 @@ apr_status_t hb_stream_end_of_host(hb_op_t *op, const char *host_id, const char 
     apr_status_t rv = hb_store_transact(op, end_of_host_tx, &step);
 
     if (rv == APR_SUCCESS && step.did_end) {
+        ended(op, step.stream);
+    }
+    return rv;
+}
+
+/* --- a host who went silent --- */
+
+static apr_status_t end_silent_tx(hb_op_t *op, void *baton)
+{
+    step_t *step = baton;
+    apr_status_t rv = hb_store_get(&step->stream, op, HB_C_STREAMS, step->id);
+
+    step->did_end = 0;
+    if (rv == HB_E_STORE_MISSING) {
+        return APR_SUCCESS;
+    }
+    if (rv != APR_SUCCESS || hb_stream_state(step->stream) != HB_STREAM_LIVE
+        || hb_stream_seen_msec(step->stream) >= step->before_msec) {
+        return rv;
+    }
+    step->did_end = 1;
+    return finish(&step->stream, op, step->stream, "silent", step->quality);
+}
+
+apr_status_t hb_stream_end_silent(int *did_end, hb_op_t *op, const char *id,
+                                  apr_int64_t before_msec)
+{
+    step_t step = { .id = id, .before_msec = before_msec, .quality = hb_stream_quality(op, id) };
+    apr_status_t rv = hb_store_transact(op, end_silent_tx, &step);
+
+    *did_end = rv == APR_SUCCESS && step.did_end;
+    if (*did_end) {
         ended(op, step.stream);
     }
     return rv;

@@ -118,6 +118,7 @@ apr_status_t hb_stream_token(hb_json_t **media, hb_op_t *op, const char *id,
         as = HB_STREAM_VIEWER;  /* a host may watch from another device */
     }
     if (rv == APR_SUCCESS) {
+        hb_stream_host_seen(op, stream);
         rv = hb_stream_media(media, op, stream, as);
     }
     return rv;

@@ -87,6 +87,7 @@ apr_status_t hb_stream_report(hb_json_t **quality, hb_op_t *op, const char *id,
     if (rv != APR_SUCCESS) {
         return rv;
     }
+    hb_stream_host_seen(op, stream);
     hb_metric_add(metrics, more.latency > HB_STREAM_SLOW_MSEC ? HB_M_STREAM_REPORTS_SLOW
                                                               : HB_M_STREAM_REPORTS, 1);
     hb_metric_add(metrics, HB_M_STREAM_LATENCY, more.latency);

@@ -228,7 +228,12 @@ static apr_status_t join(hb_json_t **stream, hb_op_t *op, const char *stream_id,
 
 apr_status_t hb_viewer_join(hb_json_t **stream, hb_op_t *op, const char *stream_id)
 {
-    return join(stream, op, stream_id, 0);
+    apr_status_t rv = join(stream, op, stream_id, 0);
+
+    if (rv == APR_SUCCESS) {
+        hb_stream_host_seen(op, *stream);
+    }
+    return rv;
 }
 
 apr_status_t hb_viewer_join_again(hb_op_t *op, const char *stream_id)

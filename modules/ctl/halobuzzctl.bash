@@ -27,6 +27,10 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "--staff --limit --after $common" -- "$cur") ) ;;
     "user password")
         COMPREPLY=( $(compgen -W "--password-file $common" -- "$cur") ) ;;
+    "report day")
+        COMPREPLY=( $(compgen -W "--csv $common" -- "$cur") ) ;;
+    "report "*)
+        COMPREPLY=( $(compgen -W "day" -- "$cur") ) ;;
     "store clean")
         COMPREPLY=( $(compgen -W "--dry-run $common" -- "$cur") ) ;;
     "ledger balance")
@@ -92,7 +96,7 @@ _halobuzzctl()
     "seed "*)
         COMPREPLY=( $(compgen -W "--demo --gifts --og-tiers --prices $common" -- "$cur") ) ;;
     "help "*)
-        COMPREPLY=( $(compgen -W "check health status routes smoke seed demo og providers notice user ledger events webhook reconcile bus refunds store version" -- "$cur") ) ;;
+        COMPREPLY=( $(compgen -W "check health status routes smoke seed demo og providers notice user ledger events webhook reconcile bus refunds report store version" -- "$cur") ) ;;
     *)
         COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
     esac

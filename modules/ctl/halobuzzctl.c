@@ -62,6 +62,7 @@ static const ctl_command_t commands[] = {
   { "backup unpack", "FILE [--name NAME | --previous | --at TIME]",                           ctl_backup_unpack, "make the store of a backup in a new file" },
   { "backup",        "[--full] [--gentle] [--json]",                                          ctl_backup,        "take a backup of the running site: what changed since the last one, or all" },
   { "restore",       "[NAME | --previous | --at TIME] [--live] [--json]",                     ctl_restore,       "put a backup in the place of the records, after it was proved" },
+  { "report day",    "DATE [--csv] [--json]",                                                 ctl_report_day,    "count the figures of a day (YYYY-MM-DD) and keep them; also of one long past" },
   { "store backup",  "FILE",                                                                  ctl_store_backup,  "copy the live store into a new file" },
   { "store verify",  "[--json]",                                                              ctl_store_verify,  "check structure, indexes and every record" },
   { "store stats",   "[--json]",                                                              ctl_store_stats,   "driver, size and records of each collection" },

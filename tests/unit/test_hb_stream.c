@@ -277,6 +277,47 @@ END_TEST
 
 /* --- viewers --- */
 
+#define HOUR apr_time_from_sec(3600)
+
+static apr_int64_t reap(void)
+{
+    apr_int64_t n;
+
+    ck_assert_int_eq(hb_stream_reap(&n, hb_test_site_op(ts), NULL, NULL), APR_SUCCESS);
+    return n;
+}
+
+START_TEST(streams_of_silent_hosts_end)
+{
+    const char *id, *other;
+    hb_json_t *stream;
+    int did_end;
+
+    open_site();
+    id = live(HOST, "{\"title\":\"Songs\"}");
+    ts->now += HOUR;
+    other = live(OTHER, "{\"title\":\"Talk\"}");
+    ck_assert_int_eq(hb_viewer_join(&stream, as(ANNA), id), APR_SUCCESS);
+    ts->now += HOUR - 1000000;
+    ck_assert_int_eq(reap(), 0);
+    ck_assert_int_eq(hb_viewer_join(&stream, as(HOST), id), APR_SUCCESS);     /* a sign */
+    ts->now += HOUR + 2000000;
+    ck_assert_int_eq(reap(), 1);
+    ck_assert_str_eq(hb_json_string(stored(other), "status"), "ended");
+    ck_assert_str_eq(hb_json_string(stored(other), "endReason"), "silent");
+    ck_assert_str_eq(hb_json_string(stored(id), "status"), "live");
+    /* A sign between looking and ending counts. */
+    ck_assert_int_eq(hb_stream_end_silent(&did_end, hb_test_site_op(ts), id,
+                                          hb_stream_seen_msec(stored(id))), APR_SUCCESS);
+    ck_assert_int_eq(did_end, 0);
+    ts->now += HOUR;
+    ck_assert_int_eq(reap(), 1);
+    ck_assert_int_eq(hb_json_int(stored(id), "viewers", -1), 0);
+    ck_assert_int_eq(reap(), 0);
+    ck_assert(!hb_test_site_logged(ts, "HB01101"));
+}
+END_TEST
+
 START_TEST(a_viewer_counts_once)
 {
     hb_json_t *stream;
@@ -676,7 +717,7 @@ int main(void)
     const TTest *const cases[] = {
         a_plan_takes_what_it_is_given, titles_are_a_line_with_ink, a_host_has_one_stream_at_a_time,
         a_plan_shows_to_its_host_and_staff, only_the_host_acts, edits_set_and_clear,
-        a_host_who_goes_takes_the_stream_along, a_viewer_counts_once, the_end_adds_everything_up,
+        a_host_who_goes_takes_the_stream_along, streams_of_silent_hosts_end, a_viewer_counts_once, the_end_adds_everything_up,
         a_clock_set_back_makes_no_negative_sums, blocks_work_both_ways,
         joining_at_once_counts_once, reports_are_averaged_and_kept, lists_filter_and_page,
         plans_are_listed_for_whom_they_concern, orders_without_an_index_are_refused,
