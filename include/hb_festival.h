@@ -30,9 +30,6 @@
 #include "hb_json.h"
 #include "hb_op.h"
 
-/** Most gifts of one festival. */
-#define HB_FESTIVAL_GIFTS_MAX 50
-
 /** What is on at op->now. */
 typedef struct hb_festival_now_t {
     hb_json_t *items;           /* array of records, the one that began last first */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file hb_leaderboard.h
- * Who gives most: in a room, and on the whole platform in a day and a week (UTC, from Monday
- * on). The sums are records, written in the transaction of the gift, and an index keeps them in
+ * Who gives most, gifts and claims of thrones together: in a room, and on the whole platform in a
+ * day and a week (UTC, from Monday on). The sums are records, written in the transaction of the gift, and an index keeps them in
  * order: so a board is exact, is there after a restart, and nothing has to be rebuilt. All
  * calls wait for the store.
  */

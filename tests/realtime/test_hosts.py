@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from conftest import alive, judge
+from hb_finance import ctl
 from hb_hosts import HAVE_BOTH, Hosts, at
 from hb_live import STREAMS, Live, Users
 from hb_socketio import Refused, Socket
@@ -61,6 +62,40 @@ def test_chat_and_gifts_cross(hosts):
     assert again.headers["Idempotency-Replayed"] == "true"
     for one in here, there:
         one.leave()
+
+
+def test_festivals_and_thrones_cross(hosts):
+    a, b = hosts
+    boss = Users(a).make()
+    ctl(a, "user", "role", boss.username, "admin")
+    boss.login()
+    path = "/api/v1/festivals/active"
+    assert [at(h, boss).get(path).json()["items"] for h in hosts] == [[], []]   # now it is cached
+    live = Live(a)
+    there = Socket(b, Users(b).make().token, join=live.id)
+    made = boss.post("/api/v1/admin/festivals", json={
+        "name": "Tihar", "zone": "UTC", "from": "2020-01-01T00:00", "to": "2100-01-01T00:00"})
+    assert made.status_code == 201, made.text
+    for host in hosts:
+        assert [f["name"] for f in at(host, boss).get(path).json()["items"]] == ["Tihar"]
+    assert there.wait("festival:started")["id"] == made.json()["id"]
+    assert at(b, boss).delete("/api/v1/admin/festivals/%s" % made.json()["id"]).status_code == 204
+    for host in hosts:
+        assert at(host, boss).get(path).json()["items"] == []
+    assert there.wait("festival:ended")["name"] == "Tihar"
+
+    fans, price = [at(host, b.rich(100000)[0]) for host in hosts], 1000
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for n in range(4):
+            replies = list(pool.map(
+                lambda fan: fan.post(STREAMS + "/%s/throne" % live.id, json={"coins": price},
+                                     headers={"Idempotency-Key": "t%d" % n}), fans))
+            assert sorted(r.status_code for r in replies) == [201, 409], [r.text for r in replies]
+            won = next(r for r in replies if r.status_code == 201).json()["throne"]
+            assert there.wait("throne:claimed",
+                              lambda t: t["throne"]["number"] == n + 1)["throne"] == won
+            price = won["price"]
+    there.leave()
 
 
 def viewers(hosts, live):
