@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -296,10 +297,38 @@ static rt_pump_e client_ended(rt_link_t *link)
     return RT_PUMP_WAIT;
 }
 
+typedef enum between_e { NOTHING, TLS, SOMETHING } between_e;
+
+/* What keeps bytes between us and the socket. mod_logio only counts them. */
+static between_e is_between(const conn_rec *c)
+{
+    between_e between = NOTHING;
+    const ap_filter_t *f;
+
+    for (f = c->input_filters; f->next != NULL; f = f->next) {
+        if (strcasecmp(f->frec->name, "SSL/TLS Filter") == 0) {
+            between = TLS;
+        }
+        else if (strcasecmp(f->frec->name, "LOG_INPUT_OUTPUT") != 0) {
+            return SOMETHING;
+        }
+    }
+    return between;
+}
+
+/* Is there nothing behind these few bytes? Without TLS one short read has emptied the socket. With
+ * it a record has come to its end; the next one may be here as well. */
+static int is_last(rt_link_t *link, between_e between, apr_size_t had)
+{
+    if (had >= SHORT_READ || !link->has_emptied || link->client_gone) {
+        return 0;
+    }
+    return between == NOTHING || (between == TLS && !has_more(link));
+}
+
 static rt_pump_e from_client(rt_link_t *link)
 {
-    /* Without a filter between us and the socket, one short read has emptied it. */
-    int is_plain = link->c->input_filters->next == NULL;
+    between_e between = is_between(link->c);
     int i, was_empty = 0;
     apr_size_t had;
 
@@ -331,8 +360,7 @@ static rt_pump_e from_client(rt_link_t *link)
             if (!is_good) {
                 return end(link, RT_END_SIDECAR);
             }
-            if (had > 0 && had < SHORT_READ && is_plain && link->has_emptied
-                && !link->client_gone) {
+            if (had > 0 && is_last(link, between, had)) {
                 link->client_in = 0;
                 return RT_PUMP_WAIT;
             }
@@ -350,7 +378,7 @@ static rt_pump_e from_client(rt_link_t *link)
                 was_empty = 1;
                 continue;
             }
-            if (!is_plain && has_more(link)) {
+            if (between != NOTHING && has_more(link)) {
                 continue;
             }
             link->has_emptied = 1;
