@@ -48,4 +48,7 @@ void hb_program_reload(hb_program_t *program);
 /** The level in force: what hb_log_t.level of running ops should be. */
 hb_level_e hb_program_level(const hb_program_t *program);
 
+/** Set it, in a program that its like started: httpd tells only the first. */
+void hb_program_set_level(hb_program_t *program, hb_level_e level);
+
 #endif /* HB_PROGRAM_H */

@@ -182,12 +182,7 @@ static apr_status_t pause_tx(hb_op_t *op, void *baton)
     apr_status_t rv = hb_job_record(&record, op, pause->name);
 
     if (rv == HB_E_STORE_MISSING) {
-        record = hb_json_object_make(op->pool);
-        hb_json_set_string(record, "name", pause->name);
-        hb_json_set_int(record, "plannedTo", hb_time_to_msec(op->now));
-        hb_json_set_int(record, "fence", 0);
-        hb_json_set_int(record, "failures", 0);
-        rv = hb_store_insert(NULL, op, HB_C_JOBS, record);
+        rv = hb_job_record_make(&record, op, pause->name);
     }
     if (rv == APR_SUCCESS) {
         rv = hb_store_change(NULL, NULL, op, HB_C_JOBS, hb_json_string(record, "_id"), NULL, 0,
@@ -220,10 +215,16 @@ static apr_status_t request_tx(hb_op_t *op, void *baton)
     request_t *request = baton;
     const char *occurrence = hb_job_occurrence(request->job, &request->schedule, &request->due,
                                                op->pool);
-    hb_json_t *run = NULL;
+    hb_json_t *run = NULL, *record;
     const char *state = "";
-    apr_status_t rv = hb_job_run_of(&run, op, occurrence);
+    apr_status_t rv = hb_job_record(&record, op, request->job->name);
 
+    if (rv == HB_E_STORE_MISSING) {
+        rv = hb_job_record_make(&record, op, request->job->name);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = hb_job_run_of(&run, op, occurrence);
+    }
     if (rv == APR_SUCCESS) {
         state = hb_json_string(run, "state");
     }
@@ -246,10 +247,11 @@ static apr_status_t request_tx(hb_op_t *op, void *baton)
             { "dueAt", HB_SET, HB_INT(hb_time_to_msec(op->now)) },
             { "isManual", HB_SET, HB_BOOL(1) },
             { "tries", HB_SET, HB_INT(0) },
+            { "error", HB_UNSET, HB_NIL },
         };
 
         request->run_id = hb_json_string(run, "_id");
-        rv = hb_store_change(NULL, NULL, op, HB_C_JOB_RUNS, request->run_id, NULL, 0, edits, 4);
+        rv = hb_store_change(NULL, NULL, op, HB_C_JOB_RUNS, request->run_id, NULL, 0, edits, 5);
     }
     return rv == APR_SUCCESS ? hb_audit_add(op, NULL, "job.requested", occurrence, 1, NULL) : rv;
 }

@@ -32,6 +32,18 @@ apr_status_t hb_job_record(hb_json_t **doc, hb_op_t *op, const char *name)
     return hb_store_find_one(doc, op, &query);
 }
 
+apr_status_t hb_job_record_make(hb_json_t **doc, hb_op_t *op, const char *name)
+{
+    *doc = hb_json_object_make(op->pool);
+    hb_json_set_string(*doc, "name", name);
+    /* By the site's clock: the op may play another day (halobuzz-crond --once --at). */
+    hb_json_set_int(*doc, "plannedTo", hb_time_to_msec(op->site->clock(op->site->baton)));
+    hb_json_set_bool(*doc, "isPaused", 0);
+    hb_json_set_int(*doc, "fence", 0);
+    hb_json_set_int(*doc, "failures", 0);
+    return hb_store_insert(NULL, op, HB_C_JOBS, *doc);
+}
+
 apr_status_t hb_job_run_of(hb_json_t **doc, hb_op_t *op, const char *occurrence)
 {
     const hb_cond_t where[] = { { "occurrence", HB_IS, HB_STR(occurrence) } };
@@ -85,18 +97,6 @@ typedef struct plan_t {
     int n;                      /* of runs made */
     hb_due_t due[EACH_MAX];
 } plan_t;
-
-static apr_status_t make_record(hb_op_t *op, const hb_job_t *job)
-{
-    hb_json_t *doc = hb_json_object_make(op->pool);
-
-    hb_json_set_string(doc, "name", job->name);
-    hb_json_set_int(doc, "plannedTo", hb_time_to_msec(op->now));
-    hb_json_set_bool(doc, "isPaused", 0);
-    hb_json_set_int(doc, "fence", 0);
-    hb_json_set_int(doc, "failures", 0);
-    return hb_store_insert(NULL, op, HB_C_JOBS, doc);
-}
 
 static apr_status_t waiting(hb_page_t *page, hb_op_t *op, const hb_job_t *job)
 {
@@ -215,7 +215,7 @@ static apr_status_t plan_tx(hb_op_t *op, void *baton)
     plan->is_paused = plan->is_cut = plan->n = 0;
     plan->back = 0;
     if (rv == HB_E_STORE_MISSING) {
-        return make_record(op, plan->job);
+        return hb_job_record_make(&record, op, plan->job->name);
     }
     if (rv != APR_SUCCESS) {
         return rv;

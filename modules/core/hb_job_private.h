@@ -23,6 +23,9 @@ apr_status_t hb_job_keep(hb_op_t *op, const hb_job_claim_t *claim, apr_int64_t d
 /** The record of a job; HB_E_STORE_MISSING before it was planned first. */
 apr_status_t hb_job_record(hb_json_t **doc, hb_op_t *op, const char *name);
 
+/** Make it: planned up to now. */
+apr_status_t hb_job_record_make(hb_json_t **doc, hb_op_t *op, const char *name);
+
 /** A run of an occurrence, HB_E_STORE_MISSING when there is none. */
 apr_status_t hb_job_run_of(hb_json_t **doc, hb_op_t *op, const char *occurrence);
 

@@ -141,3 +141,8 @@ hb_level_e hb_program_level(const hb_program_t *program)
 {
     return (hb_level_e)__atomic_load_n(&program->level, __ATOMIC_RELAXED);
 }
+
+void hb_program_set_level(hb_program_t *program, hb_level_e level)
+{
+    __atomic_store_n(&program->level, level, __ATOMIC_RELAXED);
+}

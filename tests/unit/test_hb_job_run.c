@@ -471,6 +471,8 @@ START_TEST(an_operator_runs_one_now)
     ck_assert(hb_job_request(&id, hb_test_site_op(ts), "order-expire", "2026-07-02")
               == HB_E_JOB_STATE);
     ck_assert(hb_job_request(&id, hb_test_site_op(ts), "order-expire", NULL) == APR_SUCCESS);
+    ck_assert(hb_job_claim(&a, hb_test_site_op(ts), "host-a", id) == APR_SUCCESS);
+    ck_assert(hb_job_give_back(hb_test_site_op(ts), &a) == APR_SUCCESS);
     /* Also while it is paused. */
     ck_assert(hb_job_pause(hb_test_site_op(ts), "order-expire", 1) == APR_SUCCESS);
     ck_assert(hb_job_claim(&a, hb_test_site_op(ts), "host-a", id) == APR_SUCCESS);
