@@ -49,6 +49,7 @@ ctl_run_fn ctl_user_create, ctl_user_role, ctl_user_list, ctl_user_show, ctl_use
 ctl_run_fn ctl_demo, ctl_og_bonus, ctl_refunds_resume;
 ctl_run_fn ctl_notice_test, ctl_providers_check;
 ctl_run_fn ctl_reconcile;
+ctl_run_fn ctl_cron_list, ctl_cron_history, ctl_cron_run, ctl_cron_pause, ctl_cron_resume;
 ctl_run_fn ctl_ledger_verify, ctl_ledger_balance, ctl_ledger_statement, ctl_ledger_circulation;
 ctl_run_fn ctl_events_list, ctl_events_show, ctl_events_replay, ctl_webhook_send;
 ctl_run_fn ctl_bus_stats, ctl_bus_tail;

@@ -143,6 +143,27 @@ static hb_json_t *samples(const char *text, apr_pool_t *pool)
     return json;
 }
 
+/* What the server depends on and the programs beside it, up{job="name"} lines, as
+ * {name: "up" or "down"}. */
+static hb_json_t *parts(const char *text, apr_pool_t *pool)
+{
+    static const char start[] = "up{job=\"";
+    hb_json_t *json = hb_json_object_make(pool);
+    char *rest = apr_pstrdup(pool, text), *last, *line;
+
+    for (line = apr_strtok(rest, "\n", &last); line != NULL;
+         line = apr_strtok(NULL, "\n", &last)) {
+        char *name = line + sizeof(start) - 1, *end;
+
+        if (strncmp(line, start, sizeof(start) - 1) == 0
+            && (end = strstr(name, "\"} ")) != NULL) {
+            *end = '\0';
+            hb_json_set_string(json, name, atoi(end + 3) != 0 ? "up" : "down");
+        }
+    }
+    return json;
+}
+
 static int print(void *baton, const char *name, hb_json_t *value)
 {
     ctl_t *ctl = baton;
@@ -190,6 +211,7 @@ int ctl_status(ctl_t *ctl, int argc, const char *const *argv)
         hb_json_set(status, "services", hb_json_get(health.json, "services"));
     }
     if (metrics.status == 200) {
+        hb_json_set(status, "parts", parts(metrics.body, ctl->pool));
         hb_json_set(status, "metrics", samples(metrics.body, ctl->pool));
     }
     if (ctl->wants_json) {

@@ -15,7 +15,7 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "$roles" -- "$cur") ); return ;;
     esac
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=( $(compgen -W "check health status routes smoke seed demo og providers notice user ledger events webhook reconcile bus refunds backup restore store version help" -- "$cur") )
+        COMPREPLY=( $(compgen -W "check health status routes smoke seed demo og providers notice user ledger events webhook reconcile bus cron refunds backup restore store version help" -- "$cur") )
         return
     fi
     case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
@@ -47,6 +47,14 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "stripe esewa khalti sandbox --order --user --product --copies $common" -- "$cur") ) ;;
     "events show"|"ledger verify"|"ledger circulation"|"user show"|"user disable"|"user enable"|"store verify"|"store stats")
         COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
+    "cron run")
+        COMPREPLY=( $(compgen -W "--date --no-wait $common" -- "$cur") ) ;;
+    "cron history")
+        COMPREPLY=( $(compgen -W "--limit --after $common" -- "$cur") ) ;;
+    "cron list"|"cron pause"|"cron resume")
+        COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
+    "cron "*)
+        COMPREPLY=( $(compgen -W "list history run pause resume" -- "$cur") ) ;;
     "bus stats")
         COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
     "bus tail")
@@ -96,7 +104,7 @@ _halobuzzctl()
     "seed "*)
         COMPREPLY=( $(compgen -W "--demo --gifts --og-tiers --prices $common" -- "$cur") ) ;;
     "help "*)
-        COMPREPLY=( $(compgen -W "check health status routes smoke seed demo og providers notice user ledger events webhook reconcile bus refunds report store version" -- "$cur") ) ;;
+        COMPREPLY=( $(compgen -W "check health status routes smoke seed demo og providers notice user ledger events webhook reconcile bus cron refunds report store version" -- "$cur") ) ;;
     *)
         COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
     esac
