@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include <apr_hash.h>
 #include <apr_strings.h>
 
 #include "hb_metrics.h"
@@ -103,7 +104,7 @@ typedef struct take_t {
     apr_int64_t tries;
 } take_t;
 
-/* May the run be ours now? HB_E_STORE_GUARD when not. */
+/* May the run be ours now? HB_E_STORE_GUARD when not, HB_E_JOB_STATE when none of the job may. */
 static apr_status_t look(hb_json_t **job, hb_json_t **run, hb_op_t *op, const take_t *take)
 {
     const char *state;
@@ -116,8 +117,10 @@ static apr_status_t look(hb_json_t **job, hb_json_t **run, hb_op_t *op, const ta
         return rv == HB_E_STORE_MISSING ? HB_E_STORE_GUARD : rv;
     }
     state = hb_json_string(*run, "state");
+    if (hb_json_int(*job, "leaseUntil", 0) > hb_time_to_msec(op->now)) {
+        return HB_E_JOB_STATE;
+    }
     if (hb_json_int(*run, "dueAt", APR_INT64_MAX) > hb_time_to_msec(op->now)
-        || hb_json_int(*job, "leaseUntil", 0) > hb_time_to_msec(op->now)
         || (strcmp(state, "waiting") != 0 && strcmp(state, "running") != 0)
         || (hb_json_bool(*job, "isPaused", 0) && !hb_json_bool(*run, "isManual", 0))) {
         return HB_E_STORE_GUARD;
@@ -174,7 +177,7 @@ static int tries_max(const hb_job_t *job)
     return job->catch_up == HB_JOB_EACH ? TRIES_EACH_MAX : TRIES_MAX;
 }
 
-/* HB_E_STORE_GUARD when it cannot be ours now. */
+/* As look(). */
 static apr_status_t take(hb_job_claim_t *claim, hb_op_t *op, const hb_json_t *run,
                          const char *owner)
 {
@@ -187,7 +190,7 @@ static apr_status_t take(hb_job_claim_t *claim, hb_op_t *op, const hb_json_t *ru
     if (claim->job == NULL
         || hb_job_schedule(&schedule, op->site->settings, claim->job, op->pool) != NULL
         || hb_job_is_off(op->site, claim->job, &schedule) != NULL) {
-        return HB_E_STORE_GUARD;
+        return HB_E_JOB_STATE;
     }
     rv = hb_store_transact(op, take_tx, &take);
     if (rv == APR_SUCCESS && take.was_owner != NULL) {
@@ -201,38 +204,61 @@ static apr_status_t take(hb_job_claim_t *claim, hb_op_t *op, const hb_json_t *ru
     return rv;
 }
 
+/* What of a page can be ours. Of a job that is refused for itself (it runs, or is off here) no
+ * other run is looked at: a hundred may wait behind the one that runs.
+ * @return HB_E_STORE_MISSING when there is none */
+static apr_status_t take_one(hb_job_claim_t *claim, hb_op_t *op, const hb_page_t *page,
+                             const char *owner, apr_hash_t *refused)
+{
+    apr_status_t rv = APR_SUCCESS;
+    int i;
+
+    for (i = 0; rv == APR_SUCCESS && i < page->n_items; i++) {
+        const char *name = hb_json_string(page->items[i], "job");
+
+        if (apr_hash_get(refused, name, APR_HASH_KEY_STRING) != NULL) {
+            continue;
+        }
+        rv = take(claim, op, page->items[i], owner);
+        if (rv == APR_SUCCESS) {
+            return rv;
+        }
+        if (rv == HB_E_STORE_GUARD || rv == HB_E_JOB_LOST || rv == HB_E_JOB_STATE) {
+            hb_op_recover(op);
+            if (rv == HB_E_JOB_STATE) {
+                apr_hash_set(refused, name, APR_HASH_KEY_STRING, name);
+            }
+            rv = APR_SUCCESS;
+        }
+    }
+    return rv == APR_SUCCESS ? HB_E_STORE_MISSING : rv;
+}
+
 apr_status_t hb_job_claim(hb_job_claim_t *claim, hb_op_t *op, const char *owner,
                           const char *only)
 {
     const hb_cond_t where[] = {
         { "dueAt", HB_AT_MOST, HB_INT(hb_time_to_msec(op->now)) },
     };
-    const hb_query_t query = { .in = HB_C_JOB_RUNS, .where = where, .n_where = 1,
-                               .sort = { { "dueAt", 0 } }, .limit = DUE_PAGE };
-    hb_page_t page = { NULL, 0, NULL };
+    hb_query_t query = { .in = HB_C_JOB_RUNS, .where = where, .n_where = 1,
+                         .sort = { { "dueAt", 0 } }, .limit = DUE_PAGE };
+    apr_hash_t *refused = apr_hash_make(op->pool);
     hb_json_t *one[1];
+    hb_page_t page = { one, 1, NULL };
     apr_status_t rv;
-    int i;
 
     if (only != NULL) {
         rv = hb_store_get(&one[0], op, HB_C_JOB_RUNS, only);
-        page.items = one;
-        page.n_items = 1;
+        return rv == APR_SUCCESS ? take_one(claim, op, &page, owner, refused) : rv;
     }
-    else {
+    do {
         rv = hb_store_find(&page, op, &query);
-    }
-    for (i = 0; rv == APR_SUCCESS && i < page.n_items; i++) {
-        rv = take(claim, op, page.items[i], owner);
         if (rv == APR_SUCCESS) {
-            return rv;
+            rv = take_one(claim, op, &page, owner, refused);
         }
-        if (rv == HB_E_STORE_GUARD || rv == HB_E_JOB_LOST) {
-            hb_op_recover(op);
-            rv = APR_SUCCESS;
-        }
-    }
-    return rv == APR_SUCCESS ? HB_E_STORE_MISSING : rv;
+        query.after = page.next;
+    } while (rv == HB_E_STORE_MISSING && query.after != NULL);
+    return rv;
 }
 
 /* --- the end of a run --- */

@@ -31,7 +31,7 @@ def test_jobs():
 def make_cron(make_server):
     def make(settings=None, start=True, own_jobs=True, **args):
         server = make_server(own=OWN, extra=STATUS, start=False, settings={
-            "HaloBuzzCronProgram": PROGRAM, "HaloBuzzJobLease": "3s",
+            "HaloBuzzCronProgram": PROGRAM, "HaloBuzzJobLease": "2s",
             "HaloBuzzMonitorAddress": "127.0.0.1", **(settings or {})}, **args)
         if own_jobs:
             server.jobs = os.path.join(server.root, "jobs")
@@ -111,7 +111,7 @@ def test_it_lives_beside_httpd(make_cron, claims):
     assert said['up{job="halobuzz-crond"}'] == 1
     assert said['halobuzz_job_runs_total{job="og-bonus",result="done"}'] == 0
     files = len(os.listdir("/proc/%d/fd" % pid))
-    for i in range(10):
+    for i in range(5):
         server.settings["HaloBuzzJobsAtOnce"] = str(i + 1)
         server.write_conf()
         server.graceful()
@@ -185,7 +185,7 @@ def test_another_host_takes_over_and_both_do_each_once(make_cron, claims):
     ctl(one, "run", "steps", "--no-wait")
     at = int(wait_for(lambda: [n for n in notes(one, "at") if n[1] == "2"])[0][-1])
     # Longer than a lease: whoever has it keeps it.
-    time.sleep(3.5)
+    time.sleep(2.5)
     assert len(notes(one, "at")) == 2
     busy = one if at in processes_of(one.process.pid) else two
     os.kill(crond(busy)[0], signal.SIGKILL)

@@ -223,6 +223,24 @@ START_TEST(a_long_absence_is_caught_up_in_pieces)
 }
 END_TEST
 
+START_TEST(what_waits_behind_one_holds_nobody_else_up)
+{
+    hb_job_claim_t first, other;
+    const char *id;
+
+    begin("*/10 * * * *", HB_JOB_EACH, "2026-07-01T00:05:00Z");
+    plan();
+    ts->now += 10 * HOUR;
+    plan();                     /* more than a page of them */
+    ts->now += apr_time_from_sec(1);
+    ck_assert(hb_job_request(&id, hb_test_site_op(ts), "hold-expire", NULL) == APR_SUCCESS);
+    ck_assert(claim(&first, "host-a") == APR_SUCCESS);
+    ck_assert(hb_job_claim(&other, hb_test_site_op(ts), "host-a", NULL) == APR_SUCCESS);
+    ck_assert_str_eq(other.job->name, "hold-expire");
+    ck_assert(hb_job_do(hb_test_site_op(ts), &other) == APR_SUCCESS);
+}
+END_TEST
+
 START_TEST(clocks_that_jump_repeat_nothing)
 {
     static const apr_int64_t jumps[] = { -3600, 3600, -3 * 86400, 3 * 86400, 0 };
@@ -549,6 +567,7 @@ int main(void)
     const TTest *const cases[] = {
         days_of_change_run_once, hours_that_come_twice_run_twice_by_time,
         what_was_missed_is_caught_up_by_policy, a_long_absence_is_caught_up_in_pieces,
+        what_waits_behind_one_holds_nobody_else_up,
         clocks_that_jump_repeat_nothing, after_a_jump_back_jobs_of_minutes_go_on,
         two_hosts_run_it_once, who_is_not_heard_of_loses_it_for_good,
         a_function_keeps_its_lease_and_learns_of_its_loss,
