@@ -338,6 +338,14 @@ static const char *read_jobs(const char **value, apr_pool_t *pool)
     return hb_job_schedules_check(*value, pool);
 }
 
+static const char *read_bonus_day(const char **value, apr_pool_t *pool)
+{
+    if (strcmp(*value, "site") != 0 && strcmp(*value, "user") != 0) {
+        return apr_psprintf(pool, "\"%s\" is neither site nor user", shown(*value, pool));
+    }
+    return NULL;
+}
+
 static const char *read_retention(const char **value, apr_pool_t *pool)
 {
     return hb_retention_check(*value, pool);
@@ -381,6 +389,7 @@ static const struct {
     { "zone",         read_zone },
     { "fraud",        read_fraud },
     { "jobs",         read_jobs },
+    { "bonus_day",    read_bonus_day },
     { "retention",    read_retention },
 };
 
@@ -435,7 +444,8 @@ static const char *example(const hb_setting_row_t *row)
         return strcmp(row->member, "admin_emails") == 0 ? "ops@example.com"
                : "https://app.example.com,https://admin.example.com";
     case HB_SETTING_LINES:
-        return "reconcile 30 4 * * * Asia/Kathmandu";
+        return strcmp(row->member, "retention") == 0 ? "chat 90d"
+               : "reconcile 30 4 * * * Asia/Kathmandu";
     case HB_SETTING_SECRET:
         return "file:/etc/halobuzz/secret";
     case HB_SETTING_PATH:
