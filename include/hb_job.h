@@ -54,6 +54,8 @@ const char *hb_job_said(const hb_job_run_t *run);
 
 /** Needs: see hb_job.def. */
 #define HB_JOB_PAY  1u          /* a payment provider is configured */
+#define HB_JOB_SITE_DAY 4u     /* HaloBuzzBonusDay is site */
+#define HB_JOB_USER_DAY 8u     /* HaloBuzzBonusDay is user */
 #define HB_JOB_SMTP 2u          /* HaloBuzzSMTP is set */
 
 typedef enum hb_job_catch_up_e { HB_JOB_ONCE, HB_JOB_EACH, HB_JOB_SKIP } hb_job_catch_up_e;

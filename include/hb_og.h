@@ -16,6 +16,7 @@
 #include "hb_json.h"
 #include "hb_op.h"
 #include "hb_store.h"
+#include "hb_zone.h"
 
 /** A tier cannot be bought further ahead than this. */
 #define HB_OG_DAYS_MAX 3660
@@ -117,5 +118,14 @@ typedef struct hb_og_bonus_run_t {
 apr_status_t hb_og_bonus_pay_all(hb_og_bonus_run_t *run, hb_op_t *op, const char *date,
                                  apr_time_t day_begins, hb_store_report_fn *report,
                                  void *baton);
+
+/**
+ * Where HaloBuzzBonusDay is user: pay all whose own date began after a moment and not after another, in
+ * the zone of their profile, or the site's when they have none. The date is theirs; who moves to another
+ * zone still has each date once.
+ */
+apr_status_t hb_og_bonus_pay_zones(hb_og_bonus_run_t *run, hb_op_t *op, apr_time_t after,
+                                   apr_time_t until, const hb_zone_t *site_zone,
+                                   hb_store_report_fn *report, void *baton);
 
 #endif /* HB_OG_H */

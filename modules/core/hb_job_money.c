@@ -9,6 +9,7 @@
 
 /* Providers answer for what is a few days old; later it is for people (halobuzzctl reconcile). */
 #define RECONCILE_SEC (3 * 86400)
+#define ZONES_SEC 900           /* how often og-bonus-zones is due: zones differ by quarters of an hour */
 
 typedef struct watch_t {
     hb_op_t *op;
@@ -39,6 +40,20 @@ apr_status_t hb_job_og_bonus(hb_op_t *op, const hb_job_run_t *run)
     apr_status_t rv;
 
     rv = hb_og_bonus_pay_all(&bonus, op, run->date, run->day_begins, report, &watch);
+    hb_job_say(run, "paid %" APR_INT64_T_FMT " bonus coins to %" APR_INT64_T_FMT " of %"
+               APR_INT64_T_FMT " users with OG", bonus.coins, bonus.paid, bonus.entitled);
+    return status_of(&watch, rv);
+}
+
+apr_status_t hb_job_og_bonus_zones(hb_op_t *op, const hb_job_run_t *run)
+{
+    watch_t watch = { op, run, APR_SUCCESS };
+    apr_time_t until = apr_time_from_msec(run->planned_at);
+    hb_og_bonus_run_t bonus;
+    apr_status_t rv;
+
+    rv = hb_og_bonus_pay_zones(&bonus, op, until - apr_time_from_sec(ZONES_SEC), until, run->zone,
+                               report, &watch);
     hb_job_say(run, "paid %" APR_INT64_T_FMT " bonus coins to %" APR_INT64_T_FMT " of %"
                APR_INT64_T_FMT " users with OG", bonus.coins, bonus.paid, bonus.entitled);
     return status_of(&watch, rv);

@@ -128,6 +128,11 @@ const char *hb_job_is_off(const hb_site_t *site, const hb_job_t *job,
     if ((job->needs & HB_JOB_PAY) != 0 && !can_be_paid(site)) {
         return "no payment provider is configured";
     }
+    if ((job->needs & (HB_JOB_SITE_DAY | HB_JOB_USER_DAY)) != 0
+        && strcmp(site->settings->bonus_day, (job->needs & HB_JOB_USER_DAY) != 0 ? "user" : "site")
+           != 0) {
+        return "HaloBuzzBonusDay says otherwise";
+    }
     if ((job->needs & HB_JOB_SMTP) != 0 && *site->settings->smtp_url == '\0') {
         return "HaloBuzzSMTP is not set";
     }

@@ -28,6 +28,7 @@
 typedef struct day_t {
     const char *date;
     apr_time_t begins;
+    const char *zone;           /* only who has this one, "" for who has none; NULL for all */
 } day_t;
 
 /* The terms of tiers as one run has read them. */
@@ -136,12 +137,19 @@ apr_status_t hb_og_bonus_pay(apr_int64_t *coins, hb_op_t *op, const char *user_i
 /* Everybody whose tier ran when the date began. Who buys one meanwhile had none then. */
 static apr_status_t gather(apr_size_t *n, hb_crowd_t *crowd, hb_op_t *op, const day_t *day)
 {
-    const hb_cond_t where[] = {
+    hb_cond_t where[] = {
         { "ogExpiresAt", HB_ABOVE, HB_INT(hb_time_to_msec(day->begins)) },
+        { "zone", HB_IS, HB_STR(day->zone) },
     };
-    const hb_query_t query = { .in = HB_C_USERS, .where = where, .n_where = 1,
+    const hb_query_t query = { .in = HB_C_USERS, .where = where,
+                               .n_where = day->zone != NULL ? 2 : 1,
                                .sort = { { "ogExpiresAt", 0 } } };
-    apr_status_t rv = hb_store_values(op, &query, "_id", hb_crowd_add, crowd);
+    apr_status_t rv;
+
+    if (day->zone != NULL && *day->zone == '\0') {
+        where[1].value = (hb_value_t)HB_NIL;
+    }
+    rv = hb_store_values(op, &query, "_id", hb_crowd_add, crowd);
 
     if (rv == APR_SUCCESS && hb_crowd_is_short(crowd)) {
         rv = hb_fail(op, HB_E_INTERNAL, "no memory for the ids of who has OG");
@@ -290,23 +298,68 @@ static apr_status_t pay_crowd(hb_og_bonus_run_t *run, hb_op_t *op, const hb_crow
     return rv;
 }
 
-apr_status_t hb_og_bonus_pay_all(hb_og_bonus_run_t *run, hb_op_t *op, const char *date,
-                                 apr_time_t day_begins, hb_store_report_fn *report,
-                                 void *baton)
+/* Adds to what the run says already. */
+static apr_status_t pay_day(hb_og_bonus_run_t *run, hb_op_t *op, const day_t *day,
+                            hb_store_report_fn *report, void *baton)
 {
-    const day_t day = { date, day_begins };
-    apr_pool_t *all = op->pool, *pool;
+    hb_og_bonus_run_t before = *run;
+    apr_pool_t *pool;
     apr_size_t n;
     hb_crowd_t *crowd;
     apr_status_t rv;
 
     *run = (hb_og_bonus_run_t){ 0, 0, 0 };
-    apr_pool_create(&pool, all);        /* of the crowd alone */
+    apr_pool_create(&pool, op->pool);   /* of the crowd alone */
     crowd = hb_crowd_make(pool);
-    rv = gather(&n, crowd, op, &day);
+    rv = gather(&n, crowd, op, day);
     if (rv == APR_SUCCESS) {
-        rv = pay_crowd(run, op, crowd, (apr_int64_t)n, &day, report, baton);
+        rv = pay_crowd(run, op, crowd, (apr_int64_t)n, day, report, baton);
     }
     apr_pool_destroy(pool);
+    run->entitled += before.entitled;
+    run->paid += before.paid;
+    run->coins += before.coins;
+    return rv;
+}
+
+apr_status_t hb_og_bonus_pay_all(hb_og_bonus_run_t *run, hb_op_t *op, const char *date,
+                                 apr_time_t day_begins, hb_store_report_fn *report,
+                                 void *baton)
+{
+    const day_t day = { date, day_begins, NULL };
+
+    *run = (hb_og_bonus_run_t){ 0, 0, 0 };
+    return pay_day(run, op, &day, report, baton);
+}
+
+/* --- by the users' own days --- */
+
+apr_status_t hb_og_bonus_pay_zones(hb_og_bonus_run_t *run, hb_op_t *op, apr_time_t after,
+                                   apr_time_t until, const hb_zone_t *site_zone,
+                                   hb_store_report_fn *report, void *baton)
+{
+    static const char *const by_zone[2] = { "zone", NULL };
+    const hb_cond_t where[] = {
+        { "ogExpiresAt", HB_ABOVE, HB_INT(hb_time_to_msec(after)) },
+    };
+    const hb_query_t query = { .in = HB_C_USERS, .where = where, .n_where = 1 };
+    hb_group_t *zones;
+    int i, n;
+    apr_status_t rv = hb_store_groups(&zones, &n, op, &query, by_zone, NULL);
+
+    *run = (hb_og_bonus_run_t){ 0, 0, 0 };
+    for (i = 0; i < n && rv == APR_SUCCESS; i++) {
+        const hb_zone_t *zone = site_zone;
+        char date[HB_DATE_BYTES];
+        day_t day = { date, 0, zones[i].keys[0] };
+
+        if (*day.zone != '\0' && hb_zone_load(&zone, day.zone, op->pool) != APR_SUCCESS) {
+            zone = site_zone;           /* a name that zone files no longer have */
+        }
+        hb_zone_date(date, zone, until);
+        if (hb_zone_day_begins(&day.begins, zone, date) && day.begins > after) {
+            rv = pay_day(run, op, &day, report, baton);
+        }
+    }
     return rv;
 }

@@ -426,13 +426,63 @@ START_TEST(a_run_that_was_stopped_goes_on)
 }
 END_TEST
 
+START_TEST(each_zone_has_its_own_midnight)
+{
+    static const char *const zones[] = { "Asia/Kathmandu", "America/New_York", NULL };
+    const hb_zone_t *sydney;
+    hb_og_bonus_run_t run;
+    apr_int64_t n[3] = { 0, 0, 0 };
+    apr_time_t at, first[3] = { 0, 0, 0 };
+    int i;
+
+    open_site();
+    ck_assert(hb_zone_load(&sydney, "Australia/Sydney", hb_test_pool) == APR_SUCCESS);
+    for (i = 0; i < 3; i++) {
+        const char *id = apr_psprintf(hb_test_pool, "%024x", i + 1);
+        const hb_edit_t edits[] = { { "zone", HB_SET, HB_STR(zones[i]) } };
+        hb_json_t *reply;
+
+        add_user(id);
+        fund(id, 100, 0);
+        ck_assert_int_eq(buy(&reply, id, 1), APR_SUCCESS);
+        if (zones[i] != NULL) {
+            ck_assert_int_eq(hb_store_change(NULL, NULL, hb_test_site_op(ts), HB_C_USERS, id, NULL,
+                                             0, edits, 1), APR_SUCCESS);
+        }
+    }
+    at = ts->now - ts->now % DAY + DAY;
+    for (i = 0; i < 3 * 96; i++, at += DAY / 96) {
+        int j;
+
+        ts->now = at;
+        ck_assert_int_eq(hb_og_bonus_pay_zones(&run, hb_test_site_op(ts), at - DAY / 96, at, sydney,
+                                               NULL, NULL), APR_SUCCESS);
+        ck_assert_int_le(run.paid, 1);
+        for (j = 0; j < 3 && run.paid > 0; j++) {
+            apr_int64_t bonus = bonus_of(apr_psprintf(hb_test_pool, "%024x", j + 1));
+
+            if (bonus > n[j]) {
+                first[j] = first[j] == 0 ? at % DAY : first[j];
+                ck_assert_int_eq(at % DAY, first[j]);
+            }
+            n[j] = bonus;
+        }
+    }
+    for (i = 0; i < 3; i++) {
+        ck_assert_int_eq(n[i], 3 * 2);
+    }
+    ck_assert_int_eq(first[0], DAY * 73 / 96);      /* 18:15 UTC */
+    prove();
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const cases[] = {
         the_bonus_is_sixty_percent_over_the_days, what_is_left_counts_by_the_prices_of_a_day,
         bonus_coins_pay_first, tiers_go_on_and_up_but_not_down, a_refused_tier_leaves_nothing,
         a_key_buys_once, a_tier_that_ended_shows_as_none, tiers_tell_what_they_bring,
-        a_date_is_paid_once, thirty_days_bring_thirty_bonuses, a_run_that_was_stopped_goes_on,
+        a_date_is_paid_once, thirty_days_bring_thirty_bonuses, a_run_that_was_stopped_goes_on, each_zone_has_its_own_midnight,
         NULL
     };
 
