@@ -248,14 +248,14 @@ static void *watch(void *baton)
     redis_reader_t *reader = baton;
     redis_t *redis = reader->bus->redis;
     redisContext *context = NULL;
-    char key[256];
+    char key[256], why[160];
 
     apr_snprintf(key, sizeof(key), "%s" KEY, redis_prefix(redis));
     while (!__atomic_load_n(&reader->is_over, __ATOMIC_ACQUIRE)) {
         redisReply *reply;
 
         if (context == NULL) {
-            context = redis_connect(redis, 3 * WATCH_MSEC);
+            context = redis_connect(redis, 3 * WATCH_MSEC, why, sizeof(why));
             if (context == NULL) {
                 usleep(RETRY_USEC / 4);
                 continue;

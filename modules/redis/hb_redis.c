@@ -42,17 +42,20 @@ static apr_int64_t now_usec(void)
 
 /* --- connections --- */
 
-static int is_ok(redisReply *reply)
+static int is_ok(redisReply *reply, char *why, apr_size_t why_bytes)
 {
     int good = reply != NULL && reply->type != REDIS_REPLY_ERROR;
 
     if (reply != NULL) {
+        if (!good) {
+            apr_cpystrn(why, reply->str, why_bytes);
+        }
         freeReplyObject(reply);
     }
     return good;
 }
 
-redisContext *redis_connect(redis_t *redis, int wait_msec)
+redisContext *redis_connect(redis_t *redis, int wait_msec, char *why, apr_size_t why_bytes)
 {
     const struct timeval wait = { wait_msec / 1000, wait_msec % 1000 * 1000 };
     redisContext *context = redisConnectWithTimeout(redis->url.host, redis->url.port, wait);
@@ -61,17 +64,21 @@ redisContext *redis_connect(redis_t *redis, int wait_msec)
 
     if (good && redis->url.password != NULL) {
         good = redis->url.user != NULL
-            ? is_ok(redisCommand(context, "AUTH %s %s", redis->url.user, redis->url.password))
-            : is_ok(redisCommand(context, "AUTH %s", redis->url.password));
+            ? is_ok(redisCommand(context, "AUTH %s %s", redis->url.user, redis->url.password),
+                    why, why_bytes)
+            : is_ok(redisCommand(context, "AUTH %s", redis->url.password), why, why_bytes);
     }
     if (good && redis->url.db != NULL) {
-        good = is_ok(redisCommand(context, "SELECT %s", redis->url.db));
+        good = is_ok(redisCommand(context, "SELECT %s", redis->url.db), why, why_bytes);
     }
     if (good) {
         redisEnableKeepAlive(context);
         return context;
     }
     if (context != NULL) {
+        if (context->err != 0) {
+            apr_cpystrn(why, context->errstr, why_bytes);
+        }
         redisFree(context);
     }
     return NULL;
@@ -90,7 +97,7 @@ static void drop_foreign(redis_t *redis)
 }
 
 /* NULL while it is not to be tried. */
-static redisContext *take(redis_t *redis)
+static redisContext *take(redis_t *redis, char *why, apr_size_t why_bytes)
 {
     redisContext *context = NULL;
     apr_int64_t now = now_usec();
@@ -107,7 +114,7 @@ static redisContext *take(redis_t *redis)
     }
     pthread_mutex_unlock(&redis->lock);
     if (may_try && context == NULL) {
-        context = redis_connect(redis, redis->wait_msec);
+        context = redis_connect(redis, redis->wait_msec, why, why_bytes);
     }
     return context;
 }
@@ -134,6 +141,29 @@ static void give(redis_t *redis, redisContext *context)
     }
 }
 
+/* What to do about an error of the server; "" when nothing is known. */
+static const char *fix_for(const char *why)
+{
+    static const struct { const char *begins, *fix; } fixes[] = {
+        { "NOAUTH", "; it needs a password: redis://[USER]:PASSWORD@HOST" },
+        { "WRONGPASS", "; it refuses user or password of the URL" },
+        { "ERR invalid password", "; it refuses user or password of the URL" },
+        { "ERR AUTH", "; it has no password: leave it out of the URL" },
+        { "NOPERM", "; its user needs all commands on the keys of the URL's prefix: "
+                    "ACL SETUSER NAME ~PREFIX* +@all" },
+        { "READONLY", "; it is a replica: name the one that is written to" },
+        { "ERR DB index", "; it does not have the database that the URL names" },
+    };
+    unsigned int i;
+
+    for (i = 0; i < sizeof(fixes) / sizeof(fixes[0]); i++) {
+        if (strncmp(why, fixes[i].begins, strlen(fixes[i].begins)) == 0) {
+            return fixes[i].fix;
+        }
+    }
+    return "";
+}
+
 static apr_status_t failed(redis_t *redis, redisContext *context, const char *why)
 {
     int is_first;
@@ -151,7 +181,7 @@ static apr_status_t failed(redis_t *redis, redisContext *context, const char *wh
     pthread_mutex_unlock(&redis->lock);
     if (is_first) {
         hb_log_to(&redis->site->log, HB_LOG_ERR, 0, HBLOGNO(09501) "Redis at %s does not answer (%s): "
-                  "%s; going on without it", redis->where, redis->what, why);
+                  "%s%s; going on without it", redis->where, redis->what, why, fix_for(why));
     }
     if (context != NULL) {
         redisFree(context);
@@ -173,7 +203,8 @@ int redis_is_down(redis_t *redis)
 static int is_out_of_order(const redisReply *reply)
 {
     static const char *const words[] = {
-        "LOADING", "READONLY", "MASTERDOWN", "OOM", "NOAUTH", "WRONGPASS", "MISCONF", "CLUSTERDOWN"
+        "LOADING", "READONLY", "MASTERDOWN", "OOM", "NOAUTH", "WRONGPASS", "MISCONF", "CLUSTERDOWN",
+        "NOPERM"
     };
     unsigned int i;
 
@@ -188,12 +219,12 @@ static int is_out_of_order(const redisReply *reply)
 apr_status_t redis_command(redisReply **reply, redis_t *redis, int n, const char **words,
                            const size_t *lens)
 {
-    redisContext *context = take(redis);
-    char why[160];
+    char why[160] = "no connection";
+    redisContext *context = take(redis, why, sizeof(why));
 
     *reply = NULL;
     if (context == NULL) {
-        return redis_is_down(redis) ? APR_TIMEUP : failed(redis, NULL, "no connection");
+        return redis_is_down(redis) ? APR_TIMEUP : failed(redis, NULL, why);
     }
     *reply = redisCommandArgv(context, n, words, lens);
     if (*reply == NULL) {

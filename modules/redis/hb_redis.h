@@ -54,8 +54,11 @@ apr_status_t redis_script(redisReply **reply, redis_t *redis, redis_script_t *sc
                           const char *key, size_t key_len, int n, const char **args,
                           const size_t *lens);
 
-/** A connection of the caller's own (a reader that blocks). NULL when there is none; redisFree. */
-redisContext *redis_connect(redis_t *redis, int wait_msec);
+/**
+ * A connection of the caller's own (a reader that blocks), by redisFree. NULL when there is none; then why
+ * says why not.
+ */
+redisContext *redis_connect(redis_t *redis, int wait_msec, char *why, apr_size_t why_bytes);
 
 /** Refused for now because it did not answer? */
 int redis_is_down(redis_t *redis);

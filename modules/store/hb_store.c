@@ -86,9 +86,13 @@ const char *hb_store_url_check(const char *url, apr_pool_t *pool)
     const char *accepted = NULL;
     int i;
 
+    if (backend != NULL && backend->plugin != NULL) {
+        const char *why = hb_mongodb_url_misfit(url, pool);
+
+        return why != NULL ? why : hb_plugin_missing(backend->plugin, backend->package, pool);
+    }
     if (backend != NULL) {
-        return backend->plugin != NULL
-            ? hb_plugin_missing(backend->plugin, backend->package, pool) : NULL;
+        return NULL;
     }
     for (i = 0; i < N_BACKENDS; i++) {
         accepted = accepted == NULL ? backends[i].accepts

@@ -16,6 +16,9 @@ struct hb_store_tx_t {
     void *self;                 /* what the driver's open gave */
 };
 
+/** NULL, or a sentence about what is wrong with mongodb://... (hb_mongodb_url.c). It never repeats it. */
+const char *hb_mongodb_url_misfit(const char *url, apr_pool_t *pool);
+
 /** Microseconds of a clock that only goes forward. */
 static inline apr_int64_t hb_store_clock(void)
 {

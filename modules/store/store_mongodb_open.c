@@ -9,6 +9,7 @@
 #include <apr_strings.h>
 
 #define DB_DEFAULT "halobuzz"
+#define SAY_EVERY_USEC 30000000
 
 int store_mongodb_is_lost(void *self)
 {
@@ -55,13 +56,26 @@ static apr_status_t refuse(hb_site_t *site, const char *number_and_fmt, ...)
 
 static apr_status_t refuse(hb_site_t *site, const char *number_and_fmt, ...)
 {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static char said[1024];             /* opening is tried once a second: say it now and then */
+    static apr_int64_t said_at;
     char text[1024];
     va_list args;
+    int is_new;
 
     va_start(args, number_and_fmt);
     apr_vsnprintf(text, sizeof(text), number_and_fmt, args);
     va_end(args);
-    hb_log_to(&site->log, HB_LOG_ERR, 0, "%s", text);
+    pthread_mutex_lock(&lock);
+    is_new = strcmp(said, text) != 0 || hb_store_clock() - said_at > SAY_EVERY_USEC;
+    if (is_new) {
+        apr_cpystrn(said, text, sizeof(said));
+        said_at = hb_store_clock();
+    }
+    pthread_mutex_unlock(&lock);
+    if (is_new) {
+        hb_log_to(&site->log, HB_LOG_ERR, 0, "%s", text);
+    }
     return HB_E_STORE_DOWN;
 }
 
@@ -116,7 +130,7 @@ static apr_status_t close_all(void *data)
     mongo_t *self = data;
 
     if (self->pid == getpid()) {
-        mongoc_log_set_handler(mongoc_log_default_handler, NULL);
+        mongoc_log_set_handler(NULL, NULL);     /* that it cannot say good-bye is no news */
         mongo_gate_close(self);
         if (self->pool != NULL) {
             mongoc_client_pool_destroy(self->pool);
@@ -131,6 +145,24 @@ static apr_status_t close_all(void *data)
     return APR_SUCCESS;
 }
 
+/* What to do about it. */
+static const char *fix_for(const bson_error_t *error)
+{
+    if (error->domain == MONGOC_ERROR_CLIENT && error->code == MONGOC_ERROR_CLIENT_AUTHENTICATE) {
+        return "user or password in HaloBuzzStore is wrong; authSource= names the database that "
+            "has the user";
+    }
+    if (strstr(error->message, "TLS handshake failed") != NULL) {
+        return "its certificate has to name this host as HaloBuzzStore does, and to be of an authority "
+            "this machine trusts: tlsCAFile=/path/ca.pem in HaloBuzzStore names another one";
+    }
+    if (strstr(error->message, "Failed to resolve") != NULL) {
+        return "does the name in HaloBuzzStore resolve here (getent hosts NAME)? is it running, and "
+            "may this host reach it?";
+    }
+    return "is it running, and may this host reach it?";
+}
+
 /* Does the server have what we need? hello says so. */
 static apr_status_t check_server(mongo_t *self, mongoc_client_t *client)
 {
@@ -142,14 +174,8 @@ static apr_status_t check_server(mongo_t *self, mongoc_client_t *client)
     int has_set, has_mongos;
 
     if (!mongoc_client_command_simple(client, "admin", hello, NULL, &reply, &error)) {
-        const char *fix = "is it running, and may this host reach it?";
-
-        if (error.domain == MONGOC_ERROR_CLIENT && error.code == MONGOC_ERROR_CLIENT_AUTHENTICATE) {
-            fix = "user or password in HaloBuzzStore is wrong; authSource= names the database "
-                "that has the user";
-        }
         rv = refuse(self->site, HBLOGNO(01150) "MongoDB at %s: %s; %s", self->where, error.message,
-                    fix);
+                    fix_for(&error));
         bson_destroy(&reply);
         bson_destroy(hello);
         return rv;

@@ -80,20 +80,21 @@ class Proxy:
             return
         pair = (writer, back)
         self.pairs.add(pair)
-        try:
-            await asyncio.gather(self._pass(reader, back, False), self._pass(there, writer, True))
-        except (OSError, asyncio.CancelledError):
-            pass
-        finally:
-            self.pairs.discard(pair)
-            for one in pair:
-                one.transport.abort()
+        both = [asyncio.create_task(self._pass(reader, back, False)),
+                asyncio.create_task(self._pass(there, writer, True))]
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        for one in both:
+            one.cancel()
+        await asyncio.gather(*both, return_exceptions=True)
+        self.pairs.discard(pair)
+        for one in pair:
+            one.transport.abort()
 
     async def _pass(self, reader, writer, is_answer):
         while True:
             data = await reader.read(65536)
             if not data:
-                raise OSError("over")
+                return
             await self.gate.wait()
             if is_answer and self.delay:
                 await asyncio.sleep(self.delay)
@@ -106,6 +107,12 @@ class Proxy:
             self.gate.set()
         else:
             self.gate.clear()
+
+    def turn_to(self, url):
+        """Another server takes the place of the one behind."""
+        self.target = urllib.parse.urlsplit(url)
+        self._do(self._stop())
+        self._do(self._listen())
 
     def stop(self):
         self._do(self._stop())
@@ -122,6 +129,10 @@ class Proxy:
 
     def close(self):
         self.stop()
+        self._do(self._set(True, 0))
+        until = time.monotonic() + 2
+        while self.pairs and time.monotonic() < until:
+            time.sleep(0.01)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(WAIT_SEC)
 

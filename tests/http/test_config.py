@@ -8,6 +8,14 @@ import pytest
 WRONG = [
     # given, what the message has to name
     ('HaloBuzzStore mysql://x', ["HaloBuzzStore", "mysql", "sqlite:"]),
+    ('HaloBuzzStore mongodb:host', ["HaloBuzzStore", "//"]),
+    ('HaloBuzzStore mongodb://', ["HaloBuzzStore", "no host"]),
+    ('HaloBuzzStore mongodb://a,b:0/x', ["HaloBuzzStore", "65535"]),
+    ('HaloBuzzStore mongodb://u:p/w@a/x', ["HaloBuzzStore", "%2F"]),
+    ('HaloBuzzStore mongodb://a/x.y', ["HaloBuzzStore", "name of a database"]),
+    ('HaloBuzzStore mongodb://a/x?tls=yes', ["HaloBuzzStore", "tls= is true or false"]),
+    ('HaloBuzzStore mongodb://a/x?tls', ["HaloBuzzStore", "NAME=VALUE"]),
+    ('HaloBuzzStore mongodb+srv://a.b:27017/x', ["HaloBuzzStore", "no port"]),
     ('HaloBuzzCache memcached:x', ["HaloBuzzCache", "memcached", "shm:"]),
     ('HaloBuzzCache redis://host:99999', ["HaloBuzzCache", "port"]),
     ('HaloBuzzCache redis://host/x', ["HaloBuzzCache", "number of a database"]),

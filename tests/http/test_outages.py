@@ -214,7 +214,7 @@ def test_both_slow_under_load(site, claims):
         time.sleep(0.3)
         site.mongodb.slow(0.2)
         site.redis.slow(0.2)
-        time.sleep(3)
+        time.sleep(2)
     finally:
         site.mongodb.go()
         site.redis.go()
