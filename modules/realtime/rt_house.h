@@ -85,6 +85,7 @@ struct rt_hub_t {
     int is_polling;
     void (*feed_stopped)(rt_hub_t *hub);        /* not NULL once the loop is ending */
     int is_reading;             /* more of the log waits for the next turn */
+    int is_after_gap;           /* what came before the next event is not known */
     apr_uint64_t seq;           /* of the newest event that this loop has told */
     apr_uint64_t late_until;    /* events up to here may be older than some who get them */
     char epoch[17];

@@ -150,6 +150,10 @@ static void take(rt_hub_t *hub, const hb_event_t *event)
     rt_news_t *news = rt_news_make(event, room_of(event, hub->scratch),
                                    author_of(event, hub->scratch));
 
+    if (hub->is_after_gap) {
+        hub->is_after_gap = 0;
+        rt_history_forget(hub->house->history, event->seq - 1);
+    }
     if (is_kept(hb_event_row(event->event)->lane)) {
         rt_history_keep(hub->house->history, news);
     }
@@ -184,6 +188,7 @@ static void lose(rt_hub_t *hub)
 
     send_parcel(hub);
     look_at_log(hub);
+    hub->is_after_gap = 1;
     begin(hub, !had_none);
     if (!had_none) {            /* else the log was only late */
         hb_log_to(&hub->house->site->log, HB_LOG_WARNING, 0, HBLOGNO(06202) "events were lost "

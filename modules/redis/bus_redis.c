@@ -5,7 +5,10 @@
  * one key holds all of it: a stream that was flushed begins again with a later epoch, and readers
  * see that it is another log.
  *
- * A script works out the next id from the last one. A reader fetches entries in
+ * A script works out the next id from the last one. Who could not append an event leaves out a number at his
+ * next one, so that readers learn of it. A reader that finds the stream shorter than it has read (a
+ * replica took over that had not got all of it) says that events are missing, too.
+ * A reader fetches entries in
  * batches; the sidecar's has a thread besides that blocks on the stream and wakes it.
  */
 #include "hb_redis.h"
@@ -45,11 +48,11 @@ static redis_script_t last_script = {
     LAST "return last"
 };
 
-/* ARGV: now (ms), about how many to keep, name, at, id, only user, payload. Gives the entry's id. */
+/* ARGV: now (ms), about how many to keep, name, at, id, only user, payload, step. Gives the entry's id. */
 static redis_script_t append_script = {
     LAST "local e, s = string.match(last, '^(%d+)-(%d+)$') "
     "return redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], "
-    "e .. '-' .. string.format('%.0f', tonumber(s) + 1), 'n', ARGV[3], 'a', ARGV[4], "
+    "e .. '-' .. string.format('%.0f', tonumber(s) + tonumber(ARGV[8])), 'n', ARGV[3], 'a', ARGV[4], "
     "'i', ARGV[5], 'o', ARGV[6], 'p', ARGV[7])"
 };
 
@@ -57,6 +60,7 @@ typedef struct bus_redis_t {
     redis_t *redis;
     hb_site_t *site;
     apr_uint64_t dropped;       /* by this process; atomic */
+    int has_lost;               /* since its last event; atomic */
 } bus_redis_t;
 
 typedef struct redis_reader_t {
@@ -68,6 +72,7 @@ typedef struct redis_reader_t {
     int is_told;                /* of the gap before the next entry */
     char epoch_text[17];
     apr_int64_t failed_at;
+    unsigned int failures;      /* of Redis when the stream was last known to hold what was read */
     /* the sidecar's */
     int fd;
     pthread_t watcher;
@@ -119,8 +124,9 @@ static apr_status_t append_record(bus_redis_t *self, apr_uint64_t *seq,
     char now[24], keep[24], at[24];
     apr_size_t most = self->site->settings->bus_size / 8;
     const char *args[] = { now, keep, record->name, at, record->id, record->only_user,
-                           record->payload };
-    size_t lens[7];
+                           record->payload, "1" };
+    size_t lens[8];
+    int has_lost;
     apr_uint64_t epoch;
     redisReply *reply;
     apr_status_t rv;
@@ -139,11 +145,18 @@ static apr_status_t append_record(bus_redis_t *self, apr_uint64_t *seq,
     lens[4] = strlen(record->id);
     lens[5] = strlen(record->only_user);
     lens[6] = record->payload_bytes;
-    rv = redis_script(&reply, self->redis, &append_script, KEY, strlen(KEY), 7, args, lens);
+    lens[7] = 1;
+    has_lost = __atomic_exchange_n(&self->has_lost, 0, __ATOMIC_ACQ_REL);
+    if (has_lost) {
+        args[7] = "2";
+    }
+    rv = redis_script(&reply, self->redis, &append_script, KEY, strlen(KEY), 8, args, lens);
     if (rv != APR_SUCCESS) {
+        __atomic_store_n(&self->has_lost, 1, __ATOMIC_RELEASE);
         return HB_E_UNAVAILABLE;
     }
     if (!read_id(&epoch, seq, reply)) {
+        __atomic_store_n(&self->has_lost, 1, __ATOMIC_RELEASE);
         rv = HB_E_UNAVAILABLE;
     }
     freeReplyObject(reply);
@@ -317,6 +330,7 @@ static apr_status_t begin(redis_reader_t *reader)
     if (rv == APR_SUCCESS) {
         take_epoch(reader, epoch);
         reader->seq = reader->from == HB_BUS_OLDEST ? oldest - 1 : newest;
+        reader->failures = redis_failures(reader->bus->redis);
     }
     return rv;
 }
@@ -342,6 +356,29 @@ static apr_status_t reader_open(void **out, void *self, hb_bus_from_e from, int 
     return APR_SUCCESS;
 }
 
+/* After an outage: is it still the stream that was read? HB_E_BUS_GAP when it is not. */
+static apr_status_t look_again(redis_reader_t *reader)
+{
+    unsigned int failures = redis_failures(reader->bus->redis);
+    apr_uint64_t epoch, oldest, newest;
+    apr_status_t rv;
+
+    if (failures == reader->failures) {
+        return APR_SUCCESS;
+    }
+    rv = span(&epoch, &oldest, &newest, reader->bus);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    reader->failures = failures;
+    if (epoch == reader->epoch && newest >= reader->seq) {
+        return APR_SUCCESS;
+    }
+    take_epoch(reader, epoch);
+    reader->seq = oldest - 1;
+    return HB_E_BUS_GAP;
+}
+
 /* The next batch; APR_EAGAIN when there is nothing new. */
 static apr_status_t fetch(redis_reader_t *reader)
 {
@@ -361,6 +398,10 @@ static apr_status_t fetch(redis_reader_t *reader)
             reader->failed_at = now_usec();
             return rv;
         }
+    }
+    rv = look_again(reader);
+    if (rv != APR_SUCCESS) {
+        return rv;
     }
     apr_snprintf(from, sizeof(from), "(%" APR_UINT64_T_FMT "-%" APR_UINT64_T_FMT, reader->epoch,
                  reader->seq);

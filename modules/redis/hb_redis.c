@@ -30,6 +30,7 @@ struct redis_t {
     int n_kept;
     apr_int64_t down_until;     /* 0 while it answers */
     apr_int64_t backoff;
+    unsigned int failures;      /* outages so far */
 };
 
 static apr_int64_t now_usec(void)
@@ -170,6 +171,7 @@ static apr_status_t failed(redis_t *redis, redisContext *context, const char *wh
 
     pthread_mutex_lock(&redis->lock);
     is_first = redis->backoff == 0;
+    redis->failures += (unsigned int)is_first;
     redis->backoff = is_first ? BACKOFF_FIRST_USEC : redis->backoff * 2;
     if (redis->backoff > BACKOFF_MOST_USEC) {
         redis->backoff = BACKOFF_MOST_USEC;
@@ -197,6 +199,16 @@ int redis_is_down(redis_t *redis)
     down = redis->down_until != 0;
     pthread_mutex_unlock(&redis->lock);
     return down;
+}
+
+unsigned int redis_failures(redis_t *redis)
+{
+    unsigned int failures;
+
+    pthread_mutex_lock(&redis->lock);
+    failures = redis->failures;
+    pthread_mutex_unlock(&redis->lock);
+    return failures;
 }
 
 /* A server that is loading, read-only or full answers, but not what was asked. */

@@ -63,4 +63,7 @@ redisContext *redis_connect(redis_t *redis, int wait_msec, char *why, apr_size_t
 /** Refused for now because it did not answer? */
 int redis_is_down(redis_t *redis);
 
+/** How often it went away: after a change it may be another server, with less in it. */
+unsigned int redis_failures(redis_t *redis);
+
 #endif /* HB_REDIS_H */

@@ -2,6 +2,7 @@
 """One platform on two hosts: who is at one sees, hears and is bound by what happens at the other."""
 
 import concurrent.futures
+import os
 import time
 
 import pytest
@@ -9,8 +10,10 @@ import requests
 
 from conftest import alive, judge
 from hb_finance import ctl
+from hb_httpd import CACHE
 from hb_hosts import HAVE_BOTH, Hosts, at
 from hb_live import STREAMS, Live, Users
+from hb_servers import Proxy
 from hb_socketio import Refused, Socket
 
 pytestmark = pytest.mark.skipif(not HAVE_BOTH, reason="needs a MongoDB and a Redis")
@@ -216,6 +219,39 @@ def test_limits_are_exact_over_both(hosts):
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         codes = list(pool.map(call, list(hosts) * 20))
     assert codes.count(200) == 25 and codes.count(429) == 15, codes
+
+
+def test_what_redis_did_not_get_is_owned_up_to(make_server, claims):
+    """An event that could not be told is missed by everybody, and everybody learns of it."""
+    claims("HB09501", "HB08503", "HB06202")
+    redis = Proxy(CACHE)
+    try:
+        server = make_server(settings={
+            "HaloBuzzCache": "%s?prefix=r%s:" % (redis.url(), os.urandom(4).hex()),
+            "HaloBuzzRedisTimeout": "500ms"})
+        live = Live(server)
+        user = Users(server).make()
+        one = Socket(server, user.token, join=live.id)
+        path = STREAMS + "/%s/messages" % live.id
+        assert live.host.post(path, json={"text": "told"}).status_code == 201
+        one.wait_text("told")
+        redis.stop()
+        assert live.host.post(path, json={"text": "not told"}).status_code == 201
+        redis.go()
+        for n in range(40):             # each child finds out by itself that it is back
+            assert live.host.post(path, json={"text": "told %d" % n}).status_code == 201
+            if one.inbox.closed:
+                break
+            time.sleep(0.1)
+        one.inbox.wait_closed()
+        again = Socket(server, user.token, pid=one.pid, offset=one.offset)
+        assert not again.recovered
+        texts = [m["text"] for m in again.join(live.id)["messages"]]
+        assert texts[:2] == ["told", "not told"]
+        again.leave()
+        server.stop()
+    finally:
+        redis.close()
 
 
 def test_a_host_that_dies(hosts):
