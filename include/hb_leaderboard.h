@@ -2,9 +2,9 @@
 /**
  * @file hb_leaderboard.h
  * Who gives most, gifts and claims of thrones together: in a room, and on the whole platform in a
- * day and a week (UTC, from Monday on). The sums are records, written in the transaction of the gift, and an index keeps them in
- * order: so a board is exact, is there after a restart, and nothing has to be rebuilt. All
- * calls wait for the store.
+ * day and a week (UTC, from Monday on). The sums are records, written in the transaction of the
+ * gift, and an index keeps them in order: so a board is exact, is there after a restart, and
+ * nothing has to be rebuilt. All calls wait for the store.
  */
 #ifndef HB_LEADERBOARD_H
 #define HB_LEADERBOARD_H

@@ -215,12 +215,13 @@ apr_status_t hb_seat_end_claim(hb_op_t *op, const hb_json_t *doc, const char *re
         { "endedAt", HB_SET, HB_INT(is_late ? expires : now) },
         { "endReason", HB_SET, HB_STR(is_late ? "expired" : reason) },
     };
+    apr_status_t rv = APR_SUCCESS;
 
-    if (hb_json_string(doc, "userId") == NULL) {
-        return APR_SUCCESS;
+    if (hb_json_string(doc, "userId") != NULL) {
+        rv = hb_store_change(NULL, NULL, op, HB_C_THRONE_CLAIMS,
+                             hb_json_string(doc, "claimId"), NULL, 0, edits, 2);
     }
-    return hb_store_change(NULL, NULL, op, HB_C_THRONE_CLAIMS, hb_json_string(doc, "claimId"),
-                           NULL, 0, edits, 2);
+    return rv == HB_E_STORE_MISSING ? APR_SUCCESS : rv;     /* history may be cut; a seat is freed */
 }
 
 apr_status_t hb_seat_tell_holder(hb_op_t *op, const hb_seat_t *seat, const char *host_id,

@@ -425,6 +425,30 @@ START_TEST(the_job_tidies_up_and_no_more)
 }
 END_TEST
 
+/* More than are looked for at once, with no claims on record. */
+START_TEST(many_seats_are_tidied_in_one_run)
+{
+    const hb_query_t left = { .in = HB_C_THRONES, .where = (const hb_cond_t[]){
+        { "expiresAt", HB_ABOVE, HB_INT(0) } }, .n_where = 1 };
+    apr_int64_t n;
+    int i;
+
+    open_site();
+    for (i = 0; i < 103; i++) {
+        hb_json_t *doc = hb_json_object_make(hb_test_pool);
+
+        hb_json_set_string(doc, "_id", apr_psprintf(hb_test_pool, "%024d", i));
+        hb_json_set_string(doc, "claimId", apr_psprintf(hb_test_pool, "%024d", i));
+        hb_json_set_string(doc, "userId", ANNA);
+        hb_json_set_int(doc, "expiresAt", apr_time_as_msec(ts->now) - i % 2 + (i > 100));
+        ck_assert_int_eq(hb_store_insert(NULL, hb_test_site_op(ts), HB_C_THRONES, doc), 0);
+    }
+    run_job();
+    ck_assert_int_eq(hb_store_count(&n, hb_test_site_op(ts), &left), APR_SUCCESS);
+    ck_assert_int_eq(n, 1);     /* of the last two, one has a millisecond left */
+}
+END_TEST
+
 START_TEST(how_long_is_a_setting)
 {
     open_site_with("HaloBuzzThroneTTL 10m\nHaloBuzzGiftHostShare 0\n");
@@ -618,7 +642,7 @@ int main(void)
         the_next_one_pays_a_tenth_more, a_claim_moves_all_it_should,
         who_pays_too_little_hears_the_price, bonus_coins_buy_no_throne, a_key_claims_once,
         not_everybody_may_sit_there, the_seat_is_the_rooms, time_is_up_without_a_job,
-        the_job_tidies_up_and_no_more, how_long_is_a_setting, who_is_gone_sits_nowhere,
+        the_job_tidies_up_and_no_more, many_seats_are_tidied_in_one_run, how_long_is_a_setting, who_is_gone_sits_nowhere,
         a_moderator_may_empty_it, who_loses_it_gets_a_notice, time_passes, of_two_at_one_price_one_has_it, NULL
     };
 
