@@ -11,6 +11,7 @@
 #include <apr_strings.h>
 
 #include "hb_metrics.h"
+#include "hb_notice.h"
 #include "hb_store.h"
 #include "hb_time.h"
 
@@ -51,7 +52,28 @@ typedef struct change_t {
     int n_of_job;
     const hb_edit_t *of_run;
     int n_of_run;
+    const char *error;          /* of a try that failed; NULL else */
 } change_t;
+
+/* The first failure in a row; the rest is known by then, and in the history. */
+static apr_status_t tell_team(hb_op_t *op, const change_t *change, const hb_json_t *job)
+{
+    hb_json_t *values, *run;
+    apr_status_t rv;
+
+    if (change->error == NULL || hb_json_int(job, "failures", 0) > 0) {
+        return APR_SUCCESS;
+    }
+    rv = hb_store_get(&run, op, HB_C_JOB_RUNS, change->claim->run_id);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    values = hb_json_object_make(op->pool);
+    hb_json_set_string(values, "job", change->claim->job->sentence);
+    hb_json_set_string(values, "occurrence", hb_json_string(run, "occurrence"));
+    hb_json_set_string(values, "error", change->error);
+    return hb_notice_team(op, HB_N_JOB_FAILED, values);
+}
 
 static apr_status_t change_tx(hb_op_t *op, void *baton)
 {
@@ -71,7 +93,7 @@ static apr_status_t change_tx(hb_op_t *op, void *baton)
         rv = hb_store_change(NULL, NULL, op, HB_C_JOB_RUNS, change->claim->run_id, guards, 2,
                              change->of_run, change->n_of_run);
     }
-    return rv;
+    return rv == APR_SUCCESS ? tell_team(op, change, job) : rv;
 }
 
 /* --- leases --- */
@@ -86,7 +108,7 @@ apr_status_t hb_job_keep(hb_op_t *op, const hb_job_claim_t *claim, apr_int64_t d
         { "done", HB_SET, HB_INT(done) },
         { "total", HB_SET, HB_INT(total) },
     };
-    change_t change = { claim, of_job, 1, of_run, done >= 0 ? 3 : 1 };
+    change_t change = { claim, of_job, 1, of_run, done >= 0 ? 3 : 1, NULL };
 
     return lost(op, claim, hb_store_transact(op, change_tx, &change));
 }
@@ -311,7 +333,7 @@ static apr_status_t end(hb_op_t *op, const hb_job_claim_t *claim, const end_t *h
           HB_INT(hb_time_to_msec(now + apr_time_from_sec(delay_sec))) },
     };
     hb_edit_t job_edits[8];
-    change_t change = { claim, job_edits, 8, of_run, 6 };
+    change_t change = { claim, job_edits, 8, of_run, 6, how->error };
     apr_status_t rv;
 
     memcpy(job_edits, of_job, sizeof(job_edits));
@@ -456,7 +478,7 @@ apr_status_t hb_job_give_back(hb_op_t *op, const hb_job_claim_t *claim)
         { "dueAt", HB_SET, HB_INT(hb_time_to_msec(now_of(op->site))) },
         { "tries", HB_INC, HB_INT(-1) },
     };
-    change_t change = { claim, of_job, 3, of_run, 3 };
+    change_t change = { claim, of_job, 3, of_run, 3, NULL };
 
     return lost(op, claim, hb_store_transact(op, change_tx, &change));
 }

@@ -11,6 +11,7 @@
 #include <apr_hash.h>
 #include <apr_strings.h>
 
+#include "hb_store.h"
 #include "hb_test.h"
 #include "hb_test_site.h"
 #include "hb_time.h"
@@ -382,6 +383,16 @@ START_TEST(a_function_keeps_its_lease_and_learns_of_its_loss)
 }
 END_TEST
 
+/* What waits to be told to the team. */
+static apr_int64_t alerts(void)
+{
+    const hb_query_t all = { .in = HB_C_NOTICE_OUTBOX };
+    apr_int64_t n;
+
+    ck_assert(hb_store_count(&n, hb_test_site_op(ts), &all) == APR_SUCCESS);
+    return n;
+}
+
 START_TEST(failures_are_tried_again_later_and_later)
 {
     static const int delays[] = { 5, 20, 80, 320, 1280, 1800, 1800 };
@@ -389,6 +400,7 @@ START_TEST(failures_are_tried_again_later_and_later)
     int i;
 
     begin("0 2 * * *", HB_JOB_ONCE, "2026-07-01T00:00:00Z");
+    ts->site->team_hook = "http://127.0.0.1:1/hook";
     plan();
     ts->now += DAY;
     plan();
@@ -397,6 +409,7 @@ START_TEST(failures_are_tried_again_later_and_later)
         ck_assert_msg(claim(&a, "host-a") == APR_SUCCESS, "try %d", i);
         ck_assert(hb_job_do(hb_test_site_op(ts), &a) == HB_E_UPSTREAM);
         ck_assert_str_eq(hb_json_string(newest(), "error"), "told to fail");
+        ck_assert_int_eq(alerts(), 1);  /* the team is told once of failures in a row */
         if (i < 7) {
             ts->now += apr_time_from_sec(delays[i] - 1);
             ck_assert_msg(claim(&a, "host-a") == HB_E_STORE_MISSING, "try %d", i);
@@ -415,6 +428,10 @@ START_TEST(failures_are_tried_again_later_and_later)
     work_off();
     ck_assert_int_eq(n_runs, 1);
     ck_assert_int_eq((int)hb_json_int(listed(), "failures", 9), 0);
+    outcome = HB_E_UPSTREAM;    /* and again when it had been well */
+    ts->now += DAY;
+    work_off();
+    ck_assert_int_eq(alerts(), 2);
 }
 END_TEST
 
