@@ -11,6 +11,7 @@
 #include "rt_memory.h"
 #include "rt_presence.h"
 
+#define MEMBERS_A_BEAT 1000
 #define COUNTS_MAX 4            /* kinds of events in the metric lane */
 
 typedef struct count_t {
@@ -24,6 +25,7 @@ struct rt_beat_t {
     count_t counts[COUNTS_MAX];
     int n_counts;
     int is_listed;
+    apr_uint64_t presence_at;   /* not told again before */
 };
 
 rt_beat_t *rt_beat_of(rt_room_t *room)
@@ -89,15 +91,18 @@ void rt_beat_count(rt_beat_t *beat, hb_event_e event, const char *payload, apr_s
     memcpy(count->payload, payload, len);
 }
 
-void rt_beat_flush(rt_beat_t *beat, const char *stream_id, apr_pool_t *scratch,
-                   void (*tell)(void *baton, hb_event_e event, const char *payload,
-                                apr_size_t len), void *baton)
+int rt_beat_flush(rt_beat_t *beat, const char *stream_id, apr_uint64_t now_msec, int members,
+                  apr_pool_t *scratch,
+                  void (*tell)(void *baton, hb_event_e event, const char *payload,
+                               apr_size_t len), void *baton)
 {
-    int i;
+    int i, beats = 1 + members / MEMBERS_A_BEAT;
 
-    if (rt_presence_is_due(beat->presence)) {
+    if (rt_presence_is_due(beat->presence) && now_msec >= beat->presence_at) {
         const char *text = rt_presence_tell(beat->presence, stream_id, scratch);
 
+        beats = beats < RT_BEATS_MAX ? beats : RT_BEATS_MAX;
+        beat->presence_at = now_msec + (apr_uint64_t)(beats * RT_BEAT_MSEC);
         tell(baton, HB_EV_PRESENCE_UPDATE, text, strlen(text));
     }
     for (i = 0; i < beat->n_counts; i++) {
@@ -107,4 +112,5 @@ void rt_beat_flush(rt_beat_t *beat, const char *stream_id, apr_pool_t *scratch,
             beat->counts[i].payload = NULL;
         }
     }
+    return !rt_presence_is_due(beat->presence);
 }

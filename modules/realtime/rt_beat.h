@@ -15,6 +15,7 @@
 #include "rt_room.h"
 
 #define RT_BEAT_MSEC 500
+#define RT_BEATS_MAX 10
 
 typedef struct rt_beat_t rt_beat_t;
 
@@ -32,9 +33,15 @@ void rt_beat_count(rt_beat_t *beat, hb_event_e event, const char *payload, apr_s
 /** Is the room in the list of those with something to tell? The caller's to set. */
 int *rt_beat_is_listed(rt_beat_t *beat);
 
-/** Call tell for each thing there is; nothing is left afterwards. Texts live in scratch. */
-void rt_beat_flush(rt_beat_t *beat, const char *stream_id, apr_pool_t *scratch,
-                   void (*tell)(void *baton, hb_event_e event, const char *payload,
-                                apr_size_t len), void *baton);
+/**
+ * Call tell for each thing there is; texts live in scratch. Each thousand members add a beat to
+ * the wait between two tellings of who came and went, up to RT_BEATS_MAX: somebody always
+ * does in a large room, and telling so would be most of what it costs.
+ * @return is nothing left? Else it is for a later beat.
+ */
+int rt_beat_flush(rt_beat_t *beat, const char *stream_id, apr_uint64_t now_msec, int members,
+                  apr_pool_t *scratch,
+                  void (*tell)(void *baton, hb_event_e event, const char *payload,
+                               apr_size_t len), void *baton);
 
 #endif /* RT_BEAT_H */

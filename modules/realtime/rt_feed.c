@@ -121,15 +121,22 @@ static void tell(void *baton, hb_event_e event, const char *payload, apr_size_t 
 
 static void beat(rt_hub_t *hub)
 {
-    while (hub->n_beating > 0) {
-        telling_t telling = { hub, hub->beating[--hub->n_beating] };
+    int i, n_left = 0;
+
+    for (i = 0; i < hub->n_beating; i++) {
+        telling_t telling = { hub, hub->beating[i] };
         rt_beat_t *beat = rt_beat_of(telling.room);
 
-        *rt_beat_is_listed(beat) = 0;
-        rt_beat_flush(beat, rt_room_stream(telling.room), hub->scratch, tell, &telling);
-        rt_room_release(telling.room);
+        if (rt_beat_flush(beat, rt_room_stream(telling.room), rt_loop_now(hub->loop),
+                          rt_room_members(telling.room), hub->scratch, tell, &telling)) {
+            *rt_beat_is_listed(beat) = 0;
+            rt_room_release(telling.room);
+        } else {
+            hub->beating[n_left++] = telling.room;
+        }
         apr_pool_clear(hub->scratch);
     }
+    hub->n_beating = n_left;
 }
 
 void rt_feed_moved(rt_hub_t *hub, rt_room_t *room, const rt_news_t *news)

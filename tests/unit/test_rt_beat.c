@@ -40,7 +40,7 @@ static hb_json_t *flush(told_t *told, rt_beat_t *beat)
     const char *why;
 
     memset(told, 0, sizeof(*told));
-    rt_beat_flush(beat, "cccccccccccccccccccccccc", hb_test_pool, hear, told);
+    ck_assert(rt_beat_flush(beat, "cccccccccccccccccccccccc", 0, 1, hb_test_pool, hear, told));
     if (told->n > 0) {
         ck_assert_int_eq(hb_json_parse(&json, &why, told->payloads[0],
                                        strlen(told->payloads[0]), hb_test_pool), APR_SUCCESS);
@@ -105,6 +105,44 @@ START_TEST(a_crowd_becomes_a_number)
 }
 END_TEST
 
+START_TEST(a_large_room_is_told_less_often)
+{
+    static const struct {
+        const char *label;
+        apr_uint64_t now;
+        int members;
+        int is_told;
+    } rows[] = {
+        { "the first at once", 10000, 5000, 1 },
+        { "not at the next beat", 10500, 5000, 0 },
+        { "nor when many have gone: it was settled when it was told", 12500, 1, 0 },
+        { "each thousand is a beat more", 13000, 999, 1 },
+        { "a small room at each beat", 13500, 100000, 1 },
+        { "never later than ten beats", 18499, 100000, 0 },
+        { "and then", 18500, 100000, 1 },
+    };
+    rt_rooms_t *rooms;
+    rt_room_t *room;
+    rt_beat_t *beat = make_beat(&rooms, &room);
+    told_t told;
+    size_t i;
+
+    for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        int is_done;
+
+        memset(&told, 0, sizeof(told));
+        move(beat, (int)i, 1, 7);
+        rt_beat_count(beat, HB_EV_METRICS_UPDATE, "{}", 2);
+        is_done = rt_beat_flush(beat, "cccccccccccccccccccccccc", rows[i].now, rows[i].members,
+                                hb_test_pool, hear, &told);
+        ck_assert_msg(is_done == rows[i].is_told && told.n == 1 + rows[i].is_told, "%s",
+                      rows[i].label);
+    }
+    rt_room_release(room);
+    rt_rooms_free(rooms);
+}
+END_TEST
+
 START_TEST(only_the_latest_count_is_told)
 {
     rt_rooms_t *rooms;
@@ -128,7 +166,7 @@ int main(void)
 {
     const TTest *const cases[] = {
         coming_and_going_within_a_beat_is_not_told, a_crowd_becomes_a_number,
-        only_the_latest_count_is_told, NULL
+        a_large_room_is_told_less_often, only_the_latest_count_is_told, NULL
     };
 
     return hb_test_main("rt_beat", cases);
