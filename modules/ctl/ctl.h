@@ -55,6 +55,7 @@ ctl_run_fn ctl_events_list, ctl_events_show, ctl_events_replay, ctl_webhook_send
 ctl_run_fn ctl_bus_stats, ctl_bus_tail;
 ctl_run_fn ctl_backup, ctl_backup_list, ctl_backup_test, ctl_backup_unpack, ctl_restore;
 ctl_run_fn ctl_store_backup, ctl_report_day, ctl_store_clean, ctl_store_verify, ctl_store_stats;
+ctl_run_fn ctl_store_copy, ctl_store_indexes, ctl_store_reindex;
 
 /* --- options (ctl_options.c) --- */
 

@@ -45,7 +45,7 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "--pending --refused $common" -- "$cur") ) ;;
     "webhook send")
         COMPREPLY=( $(compgen -W "stripe esewa khalti sandbox --order --user --product --copies $common" -- "$cur") ) ;;
-    "events show"|"ledger verify"|"ledger circulation"|"user show"|"user disable"|"user enable"|"store verify"|"store stats")
+    "events show"|"ledger verify"|"ledger circulation"|"user show"|"user disable"|"user enable"|"store verify"|"store stats"|"store indexes")
         COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
     "cron run")
         COMPREPLY=( $(compgen -W "--date --no-wait $common" -- "$cur") ) ;;
@@ -71,6 +71,10 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "list test unpack --full --gentle $common" -- "$cur") ) ;;
     "restore "*)
         COMPREPLY=( $(compgen -W "--previous --at --live $common" -- "$cur") ) ;;
+    "store copy")
+        COMPREPLY=( $(compgen -W "sqlite: mongodb:// file: configured --live --force $common" -- "$cur") ) ;;
+    "store reindex")
+        COMPREPLY=( $(compgen -W "--all $common" -- "$cur") ) ;;
     "store backup")
         COMPREPLY=( $(compgen -f -- "$cur") ) ;;
     "user "*)
@@ -82,7 +86,7 @@ _halobuzzctl()
     "webhook "*)
         COMPREPLY=( $(compgen -W "send" -- "$cur") ) ;;
     "store "*)
-        COMPREPLY=( $(compgen -W "backup verify clean stats" -- "$cur") ) ;;
+        COMPREPLY=( $(compgen -W "backup verify clean stats copy indexes reindex" -- "$cur") ) ;;
     "og bonus")
         COMPREPLY=( $(compgen -W "--date $common" -- "$cur") ) ;;
     "notice test")

@@ -72,6 +72,9 @@ static const ctl_command_t commands[] = {
   { "store verify",  "[--json]",                                                              ctl_store_verify,  "check structure, indexes and every record" },
   { "store stats",   "[--json]",                                                              ctl_store_stats,   "driver, size and records of each collection" },
   { "store clean",   "[--dry-run] [--json]",                                                  ctl_store_clean,   "remove what is older than it is kept, as the job clean-up does; or only count it" },
+  { "store copy",    "SOURCE TARGET [--live] [--force] [--json]",                             ctl_store_copy,    "copy all records of one store into another, and prove it; goes on where it was stopped" },
+  { "store indexes", "[--json]",                                                              ctl_store_indexes, "compare the indexes with those that are wanted" },
+  { "store reindex", "[--all]",                                                               ctl_store_reindex, "make the indexes that are missing or different; with --all make them anew" },
   { "version",       "[--json]",                                                              ctl_version,       "version of this command" },
   { "help",          "[COMMAND]",                                                             help,              "this list, or the usage of a command" },
 };
