@@ -185,7 +185,9 @@ static apr_status_t create_tx(hb_op_t *op, void *baton)
         rv = check_gifts(op, doc);
     }
     if (rv == APR_SUCCESS) {
-        hb_festival_turn(doc, op, 1);
+        rv = hb_festival_turn(doc, op, 1);
+    }
+    if (rv == APR_SUCCESS) {
         rv = hb_store_insert(NULL, op, HB_C_FESTIVALS, doc);
     }
     edit->doc = doc;
@@ -207,7 +209,9 @@ static apr_status_t edit_tx(hb_op_t *op, void *baton)
         rv = check_gifts(op, edit->doc);
     }
     if (rv == APR_SUCCESS) {
-        hb_festival_turn(edit->doc, op, 1);
+        rv = hb_festival_turn(edit->doc, op, 1);
+    }
+    if (rv == APR_SUCCESS) {
         rv = hb_store_replace(NULL, op, HB_C_FESTIVALS, edit->doc);
     }
     return rv == APR_SUCCESS ? note(op, "festival.edit", edit->doc) : rv;

@@ -17,10 +17,10 @@ apr_status_t hb_festival_set_window(hb_json_t *doc, hb_op_t *op);
 
 /**
  * Inside a transaction that writes doc: bring its phase in line with what it is now, and tell the
- * rooms when it turned on or off. An edit may turn it on again; a clock only goes forward,
+ * rooms, and everybody in their list, when it turned on, the rooms when it turned off. An edit may turn it on again; a clock only goes forward,
  * so that hosts whose clocks differ by a second tell of an end once.
  */
-void hb_festival_turn(hb_json_t *doc, hb_op_t *op, int is_edited);
+apr_status_t hb_festival_turn(hb_json_t *doc, hb_op_t *op, int is_edited);
 
 /** The same for a record that goes away. */
 void hb_festival_turn_off(const hb_json_t *doc, hb_op_t *op);

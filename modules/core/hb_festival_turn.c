@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "hb_bus.h"
+#include "hb_notice.h"
 #include "hb_schema.h"
 #include "hb_store.h"
 #include "hb_time.h"
@@ -33,7 +34,17 @@ static void tell_ended(const hb_json_t *doc, hb_op_t *op)
     hb_bus_publish(op, HB_EV_FESTIVAL_ENDED, "", public_of(doc, op));
 }
 
-void hb_festival_turn(hb_json_t *doc, hb_op_t *op, int is_edited)
+/* The list of notices keeps it for who is in no room now. */
+static apr_status_t tell_all(const hb_json_t *doc, hb_op_t *op)
+{
+    hb_json_t *values = hb_json_object_make(op->pool);
+
+    hb_json_set_string(values, "name", hb_json_string(doc, "name"));
+    hb_json_set_int(values, "endsAt", hb_json_int(doc, "endsAt", 0));
+    return hb_notice_announce(op, HB_N_FESTIVAL_STARTED, values, 0);
+}
+
+apr_status_t hb_festival_turn(hb_json_t *doc, hb_op_t *op, int is_edited)
 {
     int is_on = hb_festival_is_on(doc, op->now), was_on = is_phase(doc, "started");
     int is_over = hb_json_int(doc, "endsAt", 0) <= hb_time_to_msec(op->now);
@@ -41,6 +52,7 @@ void hb_festival_turn(hb_json_t *doc, hb_op_t *op, int is_edited)
     if (is_on && (is_edited || is_phase(doc, "waiting"))) {
         hb_json_set_string(doc, "phase", "started");
         hb_bus_publish(op, HB_EV_FESTIVAL_STARTED, "", public_of(doc, op));
+        return was_on ? APR_SUCCESS : tell_all(doc, op);
     }
     else if (!is_on && was_on && (is_edited || is_over)) {
         hb_json_set_string(doc, "phase", is_over ? "ended" : "waiting");
@@ -49,6 +61,7 @@ void hb_festival_turn(hb_json_t *doc, hb_op_t *op, int is_edited)
     else if (!is_on && is_edited) {
         hb_json_set_string(doc, "phase", is_over ? "ended" : "waiting");
     }
+    return APR_SUCCESS;
 }
 
 void hb_festival_turn_off(const hb_json_t *doc, hb_op_t *op)
@@ -85,7 +98,10 @@ static apr_status_t turn_tx(hb_op_t *op, void *baton)
     }
     turn->did_move = hb_json_int(doc, "startsAt", 0) != hb_json_int(before, "startsAt", 0)
         || hb_json_int(doc, "endsAt", 0) != hb_json_int(before, "endsAt", 0);
-    hb_festival_turn(doc, op, 0);
+    rv = hb_festival_turn(doc, op, 0);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
     turn->did_turn = !is_phase(before, hb_json_string(doc, "phase"));
     return turn->did_move || turn->did_turn
         ? hb_store_replace(NULL, op, HB_C_FESTIVALS, doc) : APR_SUCCESS;

@@ -133,6 +133,21 @@ static apr_status_t mail_to(hb_op_t *op, const row_t *row, const hb_notice_reade
     return hb_mail_add(op, hb_notice_mail(op, reader, row->kind, row->values));
 }
 
+/* One of all: who has quiet hours now gets it at their end. */
+static apr_status_t mail_in_time(hb_op_t *op, const row_t *row, const hb_notice_reader_t *reader)
+{
+    apr_time_t quiet_end = hb_notice_row(row->kind)->flags & HB_NOTICE_URGENT ? 0
+        : hb_notice_quiet_end(reader, op->now);
+    hb_json_t *later;
+
+    if (quiet_end == 0) {
+        return mail_to(op, row, reader);
+    }
+    later = hb_notice_outbox_row(op, "mail", row->kind, row->values, row->notice_id, quiet_end);
+    hb_json_set_string(later, "userId", reader->user_id);
+    return hb_notice_outbox_add(op, later);
+}
+
 static apr_status_t mail_user(hb_op_t *op, const row_t *row)
 {
     hb_notice_reader_t reader;
@@ -198,7 +213,7 @@ static apr_status_t mail_some(hb_op_t *op, void *baton)
             && hb_json_has(page.items[i], "emailVerifiedAt")) {
             rv = hb_notice_reader_of(&reader, op, page.items[i]);
             if (rv == APR_SUCCESS) {
-                rv = mail_to(op, row, &reader);
+                rv = mail_in_time(op, row, &reader);
             }
         }
     }

@@ -262,6 +262,33 @@ static void check_mail(check_t *check)
     }
 }
 
+/* Ways for notices that are set up; halobuzzctl notice test tries them. */
+static void check_notices(check_t *check)
+{
+    const hb_settings_t *settings = check->ctl->settings;
+    const char *token = read_secret(check, "HaloBuzzSMSToken", settings->sms_token);
+    const char *key = read_secret(check, "HaloBuzzPushSecret", settings->push_secret);
+    const char *hook = read_secret(check, "HaloBuzzTeamHook", settings->team_hook);
+
+    if (settings->sms_account[0] != '\0' && token != NULL && settings->sms_from[0] != '\0') {
+        check_note(check, CHECK_SERVICES, CTL_GOOD, NULL, "notices by SMS are configured");
+    }
+    else if (settings->sms_account[0] != '\0') {
+        check_note(check, CHECK_SERVICES, CTL_BAD, "HaloBuzzSMSToken file:FILE, HaloBuzzSMSFrom +N",
+                   "notices by SMS need HaloBuzzSMSToken and HaloBuzzSMSFrom too");
+    }
+    if (settings->push_url[0] != '\0' && key != NULL) {
+        check_note(check, CHECK_SERVICES, CTL_GOOD, NULL, "notices to devices are configured");
+    }
+    else if (settings->push_url[0] != '\0') {
+        check_note(check, CHECK_SERVICES, CTL_BAD, "HaloBuzzPushSecret file:FILE",
+                   "notices to devices need HaloBuzzPushSecret too: they are signed with it");
+    }
+    if (hook != NULL) {
+        check_note(check, CHECK_SERVICES, CTL_GOOD, NULL, "the team is told (HaloBuzzTeamHook)");
+    }
+}
+
 /* --- the store --- */
 
 static int on_finding(void *baton, const char *what, apr_int64_t done, apr_int64_t total)
@@ -419,6 +446,7 @@ int ctl_check(ctl_t *ctl, int argc, const char *const *argv)
         check_secrets(&check);
         check_agora(&check);
         check_mail(&check);
+        check_notices(&check);
         check_payments(&check);
         check_clock(&check);
         check_file_limit(&check);

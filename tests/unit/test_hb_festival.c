@@ -425,6 +425,17 @@ static const char *told(hb_bus_reader_t *ear)
     return text;
 }
 
+/* Beginnings that stand in everybody's list of notices. */
+static int in_lists(void)
+{
+    const hb_cond_t where[] = { { "audience", HB_IS, HB_STR("all") } };
+    const hb_query_t query = { .in = HB_C_NOTICES, .where = where, .n_where = 1 };
+    apr_int64_t n;
+
+    ck_assert_int_eq(hb_store_count(&n, as(NULL), &query), APR_SUCCESS);
+    return (int)n;
+}
+
 START_TEST(rooms_are_told_of_each_turn_once)
 {
     hb_bus_reader_t *ear;
@@ -440,6 +451,7 @@ START_TEST(rooms_are_told_of_each_turn_once)
         run_job(i == 1 ? "festival-check" : "festival-turn");
     }
     ck_assert_str_eq(told(ear), "+Teej ");
+    ck_assert_int_eq(in_lists(), 1);
     ts->now += 2 * MINUTE;
     for (i = 0; i < 3; i++) {
         run_job(i == 0 ? "festival-check" : "festival-turn");
@@ -467,6 +479,7 @@ START_TEST(edits_turn_it_at_once)
     ck_assert_str_eq(told(ear), "+Teej ");
     edit(id, "{'name':'Tij'}");
     ck_assert_str_eq(told(ear), "+Tij ");
+    ck_assert_int_eq(in_lists(), 1);
     edit(id, "{'isEnabled':false}");
     ck_assert_str_eq(told(ear), "-Tij ");
     edit(id, "{'coinPercent':120}");

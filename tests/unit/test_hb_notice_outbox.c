@@ -129,7 +129,7 @@ END_TEST
 
 /* --- mail to all --- */
 
-static void add_user(int i, int is_verified, const char *status)
+static const char *add_user(int i, int is_verified, const char *status)
 {
     hb_json_t *user = hb_json_object_make(hb_test_pool);
 
@@ -143,6 +143,18 @@ static void add_user(int i, int is_verified, const char *status)
     hb_json_set_string(user, "status", status);
     hb_json_set_int(user, "createdAt", hb_time_to_msec(ts->now));
     ck_assert_int_eq(hb_store_insert(NULL, op_of(), HB_C_USERS, user), APR_SUCCESS);
+    return hb_json_string(user, "_id");
+}
+
+/* Quiet from 19:00 to 20:00 of Sydney, where it is 19:30 now. */
+static void make_quiet(const char *user_id)
+{
+    hb_json_t *wishes = hb_json_object_make(hb_test_pool);
+
+    hb_json_set_string(wishes, "_id", user_id);
+    hb_json_set_int(wishes, "quietFrom", 19 * 60);
+    hb_json_set_int(wishes, "quietTo", 20 * 60);
+    ck_assert_int_eq(hb_store_insert(NULL, op_of(), HB_C_WISHES, wishes), APR_SUCCESS);
 }
 
 START_TEST(mail_to_all_reaches_each_once)
@@ -156,7 +168,11 @@ START_TEST(mail_to_all_reaches_each_once)
     ts->site->team_hook = NULL;
     anna = hb_test_person(ts, "anna");          /* whose address is not proved */
     for (i = 0; i < 202; i++) {
-        add_user(i, i != 7, i == 9 ? "disabled" : "active");
+        const char *id = add_user(i, i != 7, i == 9 ? "disabled" : "active");
+
+        if (i == 11) {
+            make_quiet(id);
+        }
     }
     hb_json_set_string(wishes, "_id", anna->id);
     off = hb_json_array_make(hb_test_pool);
@@ -172,10 +188,14 @@ START_TEST(mail_to_all_reaches_each_once)
         ck_assert_int_eq(run(), 0);             /* a hundred a second are enough */
         ts->now += apr_time_from_sec(1);
     }
-    ck_assert_int_eq(count(HB_C_OUTBOX), 200);
-    ck_assert_int_eq(count(HB_C_NOTICE_OUTBOX), 0);
+    ck_assert_int_eq(count(HB_C_OUTBOX), 199);
+    ck_assert_int_eq(count(HB_C_NOTICE_OUTBOX), 1);
     ck_assert_int_eq(count(HB_C_NOTICES), 1);
     ck_assert_int_eq(run(), 0);
+    ts->now += apr_time_from_sec(1800);
+    ck_assert_int_eq(run(), 1);
+    ck_assert_int_eq(count(HB_C_OUTBOX), 200);
+    ck_assert_int_eq(count(HB_C_NOTICE_OUTBOX), 0);
 }
 END_TEST
 
