@@ -171,6 +171,14 @@ void hb_notice_publish(hb_op_t *op, const hb_notice_reader_t *reader, const hb_j
     }
 }
 
+/* An id whose order is that of time to the millisecond, whichever process made it: lists go by it. */
+static const char *id_in_order(hb_op_t *op)
+{
+    const char *id = hb_id_make(op);
+
+    return apr_psprintf(op->pool, "%.8s%04x%s", id, (unsigned int)apr_time_msec(op->now), id + 12);
+}
+
 static apr_status_t record(hb_json_t **made, hb_op_t *op, const char *id, hb_notice_e kind,
                            const char *audience, hb_json_t *values)
 {
@@ -228,7 +236,7 @@ static apr_status_t wait_for(hb_op_t *op, const telling_t *telling, const char *
 static apr_status_t tell_user(hb_op_t *op, void *baton)
 {
     telling_t *telling = baton;
-    const char *id = hb_id_make(op);
+    const char *id = id_in_order(op);
     hb_notice_reader_t reader;
     apr_time_t quiet_end;
     unsigned int taken;
@@ -286,7 +294,7 @@ apr_status_t hb_notice_add(hb_op_t *op, hb_notice_e kind, const char *user_id,
 static apr_status_t tell_all(hb_op_t *op, void *baton)
 {
     telling_t *telling = baton;
-    const char *id = hb_id_make(op);
+    const char *id = id_in_order(op);
     hb_notice_reader_t reader;
     hb_json_t *doc;
     apr_status_t rv;

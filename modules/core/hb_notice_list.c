@@ -22,20 +22,26 @@ static apr_status_t need_user(hb_op_t *op)
     return op->actor.user_id == NULL ? hb_fail(op, HB_E_AUTH_REQUIRED, NULL) : APR_SUCCESS;
 }
 
-/* What was told to everybody before an account was there is not for it. */
-static const char *first_of_all(const char *user_id, const hb_json_t *wishes)
+/* What was told to everybody before an account was there is not for it. Ids begin with seconds. */
+static const char *born(const hb_op_t *op, const char *user_id)
 {
-    const char *seen_to = hb_json_string(wishes, "seenTo");
-
-    return seen_to != NULL && strcmp(seen_to, user_id) > 0 ? seen_to : user_id;
+    return apr_psprintf(op->pool, "%.8s%016d", user_id, 0);
 }
 
-static int has_seen(const char *user_id, const hb_json_t *wishes, const char *id)
+/* Those to everybody up to this one wait no more. */
+static const char *seen_to(const hb_op_t *op, const char *user_id, const hb_json_t *wishes)
+{
+    const char *first = born(op, user_id), *last = hb_json_string(wishes, "seenTo");
+
+    return last != NULL && strcmp(last, first) > 0 ? last : first;
+}
+
+static int has_seen(const hb_op_t *op, const char *user_id, const hb_json_t *wishes, const char *id)
 {
     const hb_json_t *seen = hb_json_get(wishes, "seen");
     int i;
 
-    if (strcmp(id, first_of_all(user_id, wishes)) <= 0) {
+    if (strcmp(id, seen_to(op, user_id, wishes)) <= 0) {
         return 1;
     }
     for (i = 0; i < hb_json_length(seen); i++) {
@@ -102,7 +108,7 @@ apr_status_t hb_notice_list(hb_json_t **list, hb_op_t *op, int limit, const char
         rv = find(&own, op, me, NULL, after, limit + 1);
     }
     if (rv == APR_SUCCESS) {
-        rv = find(&all, op, HB_NOTICE_TO_ALL, me, after, limit + 1);
+        rv = find(&all, op, HB_NOTICE_TO_ALL, born(op, me), after, limit + 1);
     }
     if (rv != APR_SUCCESS) {
         return rv == HB_E_USER_UNKNOWN ? hb_fail(op, rv, NULL) : rv;
@@ -111,7 +117,7 @@ apr_status_t hb_notice_list(hb_json_t **list, hb_op_t *op, int limit, const char
         last = hb_json_string(doc, "_id");
         view = hb_notice_view(op, &reader, doc,
                               strcmp(hb_json_string(doc, "audience"), HB_NOTICE_TO_ALL) == 0
-                              ? has_seen(me, reader.wishes, last)
+                              ? has_seen(op, me, reader.wishes, last)
                               : !hb_json_has(doc, "unreadBy"));
         if (view != NULL) {
             hb_json_push(items, view);
@@ -149,13 +155,13 @@ static apr_status_t count_unread(hb_json_t **reply, hb_op_t *op)
         rv = hb_store_count(&n, op, &query);
     }
     if (rv == APR_SUCCESS) {
-        rv = find(&all, op, HB_NOTICE_TO_ALL, first_of_all(me, wishes), NULL, TO_ALL_MAX);
+        rv = find(&all, op, HB_NOTICE_TO_ALL, seen_to(op, me, wishes), NULL, TO_ALL_MAX);
     }
     if (rv != APR_SUCCESS) {
         return rv;
     }
     for (i = 0; i < all.n_items; i++) {
-        n += !has_seen(me, wishes, hb_json_string(all.items[i], "_id"));
+        n += !has_seen(op, me, wishes, hb_json_string(all.items[i], "_id"));
     }
     *reply = hb_json_object_make(op->pool);
     hb_json_set_int(*reply, "unread", n);
@@ -193,7 +199,7 @@ static apr_status_t see_to_all(hb_op_t *op, const char *id)
     if (id == NULL) {
         hb_page_t newest;
 
-        rv = find(&newest, op, HB_NOTICE_TO_ALL, first_of_all(me, wishes), NULL, 1);
+        rv = find(&newest, op, HB_NOTICE_TO_ALL, seen_to(op, me, wishes), NULL, 1);
         if (rv != APR_SUCCESS || newest.n_items == 0) {
             return rv;
         }
@@ -201,7 +207,7 @@ static apr_status_t see_to_all(hb_op_t *op, const char *id)
         hb_json_remove(wishes, "seen");
     }
     else {
-        if (has_seen(me, wishes, id)) {
+        if (has_seen(op, me, wishes, id)) {
             return APR_SUCCESS;
         }
         seen = hb_json_get(wishes, "seen");

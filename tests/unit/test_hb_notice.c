@@ -273,6 +273,26 @@ START_TEST(what_was_told_waits_and_is_seen)
 }
 END_TEST
 
+/* Within a second ids go by process: those of notices go by time. */
+START_TEST(the_newest_is_first_also_within_a_second)
+{
+    hb_json_t *list, *items;
+    int i;
+
+    open_with("");
+    for (i = 0; i < 4; i++) {
+        ck_assert_int_eq(tell(anna, i), APR_SUCCESS);
+        ts->now -= apr_time_from_msec(1100);
+    }
+    ck_assert_int_eq(hb_notice_list(&list, as(anna), 20, NULL), APR_SUCCESS);
+    items = hb_json_get(list, "items");
+    for (i = 0; i < 4; i++) {
+        ck_assert_str_eq(hb_json_string(hb_json_get(hb_json_item(items, i), "values"), "amount"),
+                         hb_money_text(hb_test_pool, i * 100, "npr"));
+    }
+}
+END_TEST
+
 START_TEST(what_all_were_told_is_one_record)
 {
     const hb_query_t notices = { .in = HB_C_NOTICES };
@@ -488,7 +508,8 @@ int main(void)
 {
     const TTest *const cases[] = {
         both_languages_say_the_same, words_are_checked, times_are_the_readers,
-        what_was_told_waits_and_is_seen, what_all_were_told_is_one_record,
+        what_was_told_waits_and_is_seen,
+        the_newest_is_first_also_within_a_second, what_all_were_told_is_one_record,
         what_is_switched_off_is_not_told, a_site_may_switch_notices_off,
         quiet_hours_end_where_the_reader_is, quiet_hours_hold_back_what_is_not_urgent,
         a_new_device_is_told_of_once, an_account_that_goes_takes_its_notices, NULL
