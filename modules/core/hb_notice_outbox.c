@@ -419,7 +419,7 @@ apr_status_t hb_notice_run(hb_notice_run_t *run, hb_op_t *op)
     }
     rv = run_due(run, op);
     if (rv != APR_SUCCESS) {
-        hb_log(op, HB_LOG_INFO, rv, HBLOGNO(00523) "the outbox of notices cannot be worked on just now");
+        hb_log(op, HB_LOG_DEBUG, rv, HBLOGNO(00523) "the outbox of notices cannot be worked on just now");
     }
     close(lock);
     return rv;
