@@ -31,7 +31,7 @@
 #define TRUST_LEVEL "medium"
 
 /* The owner of an address hears at most once a day that somebody tried to register it. */
-#define DEVICES_MAX 50          /* sessions that are looked at for a device */
+#define DEVICES_MAX 20          /* sessions that are looked at for a device */
 
 static const hb_limit_rule_t notice_rule = { "mail.taken", 1, apr_time_from_sec(86400) };
 
