@@ -433,6 +433,7 @@ apr_status_t hb_job_do(hb_op_t *op, const hb_job_claim_t *claim)
     lease->seen_at = lease->renewed_at = began;
     if (rv == APR_SUCCESS) {
         op->actor.is_system = 1;
+        op->site->is_background = 1;
         rv = claim->job->run(op, &run);
     }
     if (rv == HB_E_JOB_LOST) {

@@ -59,6 +59,7 @@ int ctl_og_bonus(ctl_t *ctl, int argc, const char *const *argv)
     if (begins > op->now) {
         return ctl_fail(ctl, "%s has not begun in %s", date, ctl->settings->zone);
     }
+    op->site->is_background = 1;
     rv = hb_og_bonus_pay_all(&run, op, date, begins, report, ctl);
     if (rv != APR_SUCCESS) {
         return ctl_fail_op(ctl, op, rv);

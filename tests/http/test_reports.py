@@ -4,6 +4,7 @@
 import csv
 import datetime
 import io
+import json
 
 import pytest
 
@@ -52,6 +53,13 @@ def test_it_is_a_table_too(bank, finn, today):
 def test_days_that_were_not_counted(finn):
     assert_problem(finn.get("/api/v1/admin/reports/2001-01-01"), 404, "report.unknown")
     assert_problem(finn.get("/api/v1/admin/reports/nonsense/file"), 404, "report.unknown")
+
+
+def test_the_operator_sees_what_would_go(bank):
+    rows = json.loads(ctl(bank, "store", "clean", "--dry-run", "--json"))
+    assert rows["isDry"] and {"name": "chat", "collection": "messages", "keptSec": 180 * 86400,
+                              "records": 0} in rows["items"]
+    assert "gone" in ctl(bank, "store", "clean")
 
 
 def test_others_do_not_see_them(bank, today):
