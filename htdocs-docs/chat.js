@@ -158,6 +158,9 @@ function client(id, title) {
     },
     "festival:started"(festival) { add("word", festival.name + " is on until " + festival.endsAt); },
     "festival:ended"(festival) { add("word", festival.name + " is over"); },
+    "reaction:new"({ counts }) {
+      add("word", Object.entries(counts).map(([kind, n]) => n + " x " + kind).join(", "));
+    },
     "presence:update"(news) {
       find(".viewers").textContent = news.viewers;
       news.joined.forEach((user) => add("word", "@" + user.username + " came"));
@@ -216,6 +219,11 @@ function client(id, title) {
   on(".give", "submit", async (fields) => {
     await ask("POST", "/streams/" + stream + "/gifts", token,
               { giftId: fields.gift.value, quantity: 1 }, crypto.randomUUID());
+  });
+  on(".react", "click", async () => {
+    const answer = await room.call("reaction:new", { streamId: stream, kind: "heart" });
+
+    if (!answer.ok) throw new Error(answer.error.detail);
   });
   on(".pull", "click", async () => room.ws.close());
 }

@@ -6,6 +6,7 @@
 #include "mod_halobuzz_api.h"
 
 #include "hb_chat.h"
+#include "hb_reaction.h"
 #include "hb_role.h"
 #include "hb_room.h"
 #include "hb_wordlist.h"
@@ -44,6 +45,11 @@ static apr_status_t say(hb_ap_call_t *call)
 static apr_status_t take_back(hb_ap_call_t *call)
 {
     return hb_chat_delete(call->op, stream_id(call), hb_ap_path_value(call, "messageId"));
+}
+
+static apr_status_t react(hb_ap_call_t *call)
+{
+    return hb_reaction_send(call->op, stream_id(call), call->input);
 }
 
 static apr_status_t state(hb_ap_call_t *call)
@@ -141,6 +147,12 @@ static const hb_route_t rows[] = {
       .needs = HB_NEED_USER | HB_GIVES_NOTHING, .rate = "api", .action = take_back,
       .sentence = "take a message back: its author, the host, or a moderator",
       .errors = "stream.unknown message.unknown forbidden", .tag = "chat" },
+    { .method = M_HB_POST, .path = "/streams/{id}/reactions",
+      .needs = HB_NEED_USER | HB_NEED_BODY | HB_GIVES_NOTHING, .rate = "api", .action = react,
+      .sentence = "react to what goes on in a live room; all that come within half a second are told as one event with counts",
+      .input = HB_F_REACTION_SEND,
+      .errors = "input.invalid stream.unknown stream.state stream.ended user.blocked room.muted "
+                "room.kicked rate.limited", .tag = "chat" },
     { .method = M_HB_GET, .path = "/streams/{id}/room", .rate = "api", .action = state,
       .sentence = "how a room is run, what is pinned, and what the caller is in it",
       .output = "roomState", .errors = "stream.unknown", .tag = "chat" },

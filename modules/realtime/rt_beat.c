@@ -26,6 +26,7 @@ struct rt_beat_t {
     int n_counts;
     int is_listed;
     apr_uint64_t presence_at;   /* not told again before */
+    hb_reactions_t heard, own;
 };
 
 rt_beat_t *rt_beat_of(rt_room_t *room)
@@ -91,6 +92,31 @@ void rt_beat_count(rt_beat_t *beat, hb_event_e event, const char *payload, apr_s
     memcpy(count->payload, payload, len);
 }
 
+void rt_beat_reacted(rt_beat_t *beat, const char *payload, apr_size_t len, apr_pool_t *scratch)
+{
+    hb_reactions_add(&beat->heard, hb_json_get(hb_json_parse_own(payload, len, scratch),
+                                               "counts"));
+}
+
+void rt_beat_react(rt_beat_t *beat, int kind)
+{
+    beat->own.n[kind]++;
+}
+
+static int is_any(const hb_reactions_t *reactions)
+{
+    static const hb_reactions_t none = { { 0 } };
+
+    return memcmp(reactions, &none, sizeof(none)) != 0;
+}
+
+int rt_beat_take_own(hb_reactions_t *own, rt_beat_t *beat)
+{
+    *own = beat->own;
+    memset(&beat->own, 0, sizeof(beat->own));
+    return is_any(own);
+}
+
 int rt_beat_flush(rt_beat_t *beat, const char *stream_id, apr_uint64_t now_msec, int members,
                   apr_pool_t *scratch,
                   void (*tell)(void *baton, hb_event_e event, const char *payload,
@@ -104,6 +130,14 @@ int rt_beat_flush(rt_beat_t *beat, const char *stream_id, apr_uint64_t now_msec,
         beats = beats < RT_BEATS_MAX ? beats : RT_BEATS_MAX;
         beat->presence_at = now_msec + (apr_uint64_t)(beats * RT_BEAT_MSEC);
         tell(baton, HB_EV_PRESENCE_UPDATE, text, strlen(text));
+    }
+    if (is_any(&beat->heard)) {
+        apr_size_t len;
+        const char *text = hb_json_text(hb_reactions_json(&beat->heard, stream_id, scratch),
+                                        scratch, &len);
+
+        tell(baton, HB_EV_REACTION_NEW, text, len);
+        memset(&beat->heard, 0, sizeof(beat->heard));
     }
     for (i = 0; i < beat->n_counts; i++) {
         if (beat->counts[i].payload != NULL) {

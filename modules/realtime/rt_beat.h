@@ -12,6 +12,7 @@
 #include <apr_pools.h>
 
 #include "hb_bus.h"
+#include "hb_reaction.h"
 #include "rt_room.h"
 
 #define RT_BEAT_MSEC 500
@@ -29,6 +30,13 @@ void rt_beat_moved(rt_beat_t *beat, const char *payload, apr_size_t len, apr_poo
 
 /** A count: the one before it is forgotten. */
 void rt_beat_count(rt_beat_t *beat, hb_event_e event, const char *payload, apr_size_t len);
+
+/** Reactions that the log tells, to be told to the room: added up. */
+void rt_beat_reacted(rt_beat_t *beat, const char *payload, apr_size_t len, apr_pool_t *scratch);
+/** A reaction of one of our own clients, to be told to the log. */
+void rt_beat_react(rt_beat_t *beat, int kind);
+/** What our own clients sent since the last time; @return is it anything? */
+int rt_beat_take_own(hb_reactions_t *own, rt_beat_t *beat);
 
 /** Is the room in the list of those with something to tell? The caller's to set. */
 int *rt_beat_is_listed(rt_beat_t *beat);

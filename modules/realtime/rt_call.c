@@ -15,6 +15,7 @@
 #include <apr_strings.h>
 
 #include "hb_chat.h"
+#include "hb_reaction.h"
 #include "hb_schema.h"
 #include "hb_session.h"
 #include "hb_stream.h"
@@ -248,6 +249,40 @@ static apr_status_t chat_run(hb_json_t **reply, rt_call_t *call, const hb_json_t
     return hb_chat_say(reply, call->task.op, call->stream_id, input);
 }
 
+/* --- reaction:new --- */
+
+static void react_begin(rt_call_t *call)
+{
+    call->is_again = call->stream_id != NULL
+        && rt_peer_watch(call->peer, call->stream_id) != NULL;
+}
+
+static apr_status_t react_run(hb_json_t **reply, rt_call_t *call, const hb_json_t *input)
+{
+    (void)reply;
+    if (call->stream_id == NULL) {
+        return hb_fail_field(call->task.op, "streamId", "required", "which room");
+    }
+    if (!call->is_again) {
+        return hb_fail(call->task.op, HB_E_FORBIDDEN, "enter the room first");
+    }
+    call->kind = hb_reaction_kind(hb_json_string(input, "kind"));
+    return hb_reaction_check(&call->is_heard, call->task.op, call->stream_id);
+}
+
+static void react_done(rt_call_t *call)
+{
+    rt_hub_t *hub = call->peer->hub;
+    rt_room_t *room = call->is_heard
+        ? rt_room_find(hub->rooms, rt_room_name_of("stream", call->stream_id,
+                                                   call->task.op->pool)) : NULL;
+
+    if (room != NULL && call->task.rv == APR_SUCCESS) {
+        rt_feed_react(hub, room, call->kind);
+    }
+    rt_call_answer_with(call, "");
+}
+
 /* --- auth:refresh --- */
 
 static apr_status_t refresh_run(hb_json_t **reply, rt_call_t *call, const hb_json_t *input)
@@ -295,6 +330,7 @@ static const call_row_t rows[HB_CALL_COUNT] = {
     [HB_CALL_STREAM_JOIN]  = { join_begin,  join_run,    join_done },
     [HB_CALL_STREAM_LEAVE] = { leave_begin, leave_run,   NULL },
     [HB_CALL_CHAT_NEW]     = { NULL,        chat_run,    NULL },
+    [HB_CALL_REACTION_NEW] = { react_begin, react_run,   react_done },
     [HB_CALL_AUTH_REFRESH] = { NULL,        refresh_run, refresh_done },
 };
 

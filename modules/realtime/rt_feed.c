@@ -119,6 +119,41 @@ static void tell(void *baton, hb_event_e event, const char *payload, apr_size_t 
     rt_frame_release(frame);
 }
 
+typedef struct reactions_task_t {
+    rt_task_t task;
+    const char *stream_id;
+    hb_reactions_t own;
+} reactions_task_t;
+
+static void reactions_run(rt_task_t *task)
+{
+    const reactions_task_t *reactions = (const reactions_task_t *)task;
+
+    hb_reaction_tell(task->op, reactions->stream_id, &reactions->own);
+}
+
+static void reactions_done(rt_task_t *task)
+{
+    (void)task;
+}
+
+/* What our clients sent in this beat goes to the log, and comes back to all hosts as one event. */
+static void tell_own(rt_hub_t *hub, rt_room_t *room, rt_beat_t *beat)
+{
+    reactions_task_t *reactions;
+    hb_reactions_t own;
+
+    if (!rt_beat_take_own(&own, beat)) {
+        return;
+    }
+    reactions = rt_task_make_always(hub->works, sizeof(*reactions));
+    reactions->task.run = reactions_run;
+    reactions->task.done = reactions_done;
+    reactions->stream_id = apr_pstrdup(reactions->task.op->pool, rt_room_stream(room));
+    reactions->own = own;
+    rt_task_start(&reactions->task, NULL);
+}
+
 static void beat(rt_hub_t *hub)
 {
     int i, n_left = 0;
@@ -127,6 +162,7 @@ static void beat(rt_hub_t *hub)
         telling_t telling = { hub, hub->beating[i] };
         rt_beat_t *beat = rt_beat_of(telling.room);
 
+        tell_own(hub, telling.room, beat);
         if (rt_beat_flush(beat, rt_room_stream(telling.room), rt_loop_now(hub->loop),
                           rt_room_members(telling.room), hub->scratch, tell, &telling)) {
             *rt_beat_is_listed(beat) = 0;
@@ -144,6 +180,14 @@ void rt_feed_moved(rt_hub_t *hub, rt_room_t *room, const rt_news_t *news)
     rt_beat_t *beat = rt_beat_of(room);
 
     rt_beat_moved(beat, rt_news_payload(news), rt_news_payload_bytes(news), hub->scratch);
+    put_on_list(hub, room, beat);
+}
+
+void rt_feed_react(rt_hub_t *hub, rt_room_t *room, int kind)
+{
+    rt_beat_t *beat = rt_beat_of(room);
+
+    rt_beat_react(beat, kind);
     put_on_list(hub, room, beat);
 }
 
@@ -177,6 +221,13 @@ void rt_feed_take(rt_hub_t *hub, const rt_news_t *news)
         rt_beat_t *beat = rt_beat_of(room);
 
         rt_beat_count(beat, event, rt_news_payload(news), rt_news_payload_bytes(news));
+        put_on_list(hub, room, beat);
+        break;
+    }
+    case HB_LANE_REACTION: {
+        rt_beat_t *beat = rt_beat_of(room);
+
+        rt_beat_reacted(beat, rt_news_payload(news), rt_news_payload_bytes(news), hub->scratch);
         put_on_list(hub, room, beat);
         break;
     }

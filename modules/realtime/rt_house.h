@@ -207,6 +207,8 @@ void rt_feed_take(rt_hub_t *hub, const rt_news_t *news);
 void rt_feed_begin(rt_hub_t *hub, const char *epoch, apr_uint64_t seq, int is_lost);
 /** Somebody came or went. */
 void rt_feed_moved(rt_hub_t *hub, rt_room_t *room, const rt_news_t *news);
+/** A client reacts. */
+void rt_feed_react(rt_hub_t *hub, rt_room_t *room, int kind);
 /** Tell what rooms tell once a beat, when it is time. */
 void rt_feed_beat(rt_hub_t *hub);
 /** Emit what somebody missed, and let go of it. */

@@ -239,6 +239,17 @@ def test_words_of_the_site(make_server):
     assert say(host, room, "Moojee!").status_code == 201
 
 
+def test_reactions(client, user, host, room):
+    for kind in ("heart", "fire"):
+        assert user.post(STREAMS + "/%s/reactions" % room, {"kind": kind}).status_code == 204
+    path = STREAMS + "/%s/reactions" % room
+    assert_problem(user.post(path, {"kind": "frown"}), 422, "input.invalid")
+    assert_problem(user.post(path, {}), 422, "input.invalid")
+    assert_problem(client.post(path, {"kind": "heart"}), 401, "auth.required")
+    assert host.put(STREAMS + "/%s/restraints/%s" % (room, user.id), {"action": "mute"}).status_code == 200
+    assert_problem(user.post(path, {"kind": "heart"}), 403, "room.muted")
+
+
 # --- direct messages
 
 def test_the_inbox(client, users):

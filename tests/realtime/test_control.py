@@ -76,6 +76,34 @@ def test_words_that_are_not_taken(server, live, users):
     b.wait_text("oh ******")
 
 
+def counts_of(socket, **wanted):
+    """Wait until what was told so far adds up to that."""
+    def add(_):
+        sums = {}
+        for news, *_ in socket.events("reaction:new"):
+            for kind, n in news["counts"].items():
+                sums[kind] = sums.get(kind, 0) + n
+        return sums if sums == wanted else None
+    return socket.inbox.wait(add)
+
+
+def test_reactions_are_added_up(server, live, users):
+    people = [users.make() for _ in range(3)]
+    sockets = [Socket(server, who.token, join=live.id) for who in people]
+    for _ in range(5):
+        for socket in sockets:
+            assert socket.call("reaction:new", {"streamId": live.id, "kind": "heart"}) == {"ok": True}
+    assert people[0].post(STREAMS + "/%s/reactions" % live.id, json={"kind": "fire"}).status_code == 204
+    for socket in sockets:
+        counts_of(socket, heart=15, fire=1)
+        assert len(socket.events("reaction:new")) < 16
+    stranger = Socket(server, users.make().token)
+    refused = stranger.call("reaction:new", {"streamId": live.id, "kind": "heart"})
+    assert refused["error"]["code"] == "forbidden"
+    refused = sockets[0].call("reaction:new", {"streamId": live.id, "kind": "nonsense"})
+    assert refused["error"]["code"] == "input.invalid"
+
+
 def test_a_block_acts_at_once(server, live, users):
     anna, ben, carl = (users.make() for _ in range(3))
     a, b, c = (Socket(server, who.token, join=live.id) for who in (anna, ben, carl))

@@ -162,11 +162,42 @@ START_TEST(only_the_latest_count_is_told)
 }
 END_TEST
 
+START_TEST(reactions_are_added_up)
+{
+    const char *text = "{\"streamId\":\"cccccccccccccccccccccccc\",\"counts\":{\"heart\":2,\"fire\":1}}";
+    rt_rooms_t *rooms;
+    rt_room_t *room;
+    rt_beat_t *beat = make_beat(&rooms, &room);
+    hb_reactions_t own;
+    hb_json_t *counts;
+    told_t told;
+
+    rt_beat_reacted(beat, text, strlen(text), hb_test_pool);
+    rt_beat_reacted(beat, text, strlen(text), hb_test_pool);
+    rt_beat_react(beat, 1);
+    counts = hb_json_get(flush(&told, beat), "counts");
+    ck_assert_int_eq(told.n, 1);
+    ck_assert_int_eq(told.events[0], HB_EV_REACTION_NEW);
+    ck_assert_ptr_null(hb_schema_misfit_of("reactionCounts", hb_json_parse_own(told.payloads[0],
+                       strlen(told.payloads[0]), hb_test_pool), hb_test_pool));
+    ck_assert_int_eq(hb_json_int(counts, "heart", 0), 4);
+    ck_assert_int_eq(hb_json_int(counts, "fire", 0), 2);
+    ck_assert(!hb_json_has(counts, "like"));
+    ck_assert(rt_beat_take_own(&own, beat));
+    ck_assert_uint_eq(own.n[1], 1);
+    ck_assert(!rt_beat_take_own(&own, beat));
+    flush(&told, beat);
+    ck_assert_int_eq(told.n, 0);
+    rt_room_release(room);
+    rt_rooms_free(rooms);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const cases[] = {
         coming_and_going_within_a_beat_is_not_told, a_crowd_becomes_a_number,
-        a_large_room_is_told_less_often, only_the_latest_count_is_told, NULL
+        a_large_room_is_told_less_often, only_the_latest_count_is_told, reactions_are_added_up, NULL
     };
 
     return hb_test_main("rt_beat", cases);
