@@ -10,6 +10,9 @@
 
 #include "hb_op.h"
 
+/** Where the doors of live rooms look for an access token when no header has one. */
+#define HB_TOKEN_COOKIE "halobuzz_token"
+
 #define HB_TOKEN_MAX_BYTES 4096
 
 typedef struct hb_claims_t {

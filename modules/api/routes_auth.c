@@ -5,8 +5,13 @@
  */
 #include "mod_halobuzz_api.h"
 
+#include <string.h>
+
+#include <apr_strings.h>
+
 #include "hb_account.h"
 #include "hb_session.h"
+#include "hb_token.h"
 
 static const char *given(const hb_ap_call_t *call, const char *key)
 {
@@ -36,8 +41,53 @@ static apr_status_t refresh(hb_ap_call_t *call)
 
 /* --- sessions --- */
 
+/*
+ * A page's EventSource can send no header, so its token may stand in a cookie. Only the doors of
+ * live rooms read it, and those look at the origin; calls never do, so no page of somebody
+ * else can make one in a visitor's name.
+ */
+static void set_cookie(hb_ap_call_t *call, const char *token, apr_int64_t seconds)
+{
+    apr_table_setn(call->r->headers_out, "Set-Cookie",
+                   apr_psprintf(call->r->pool, HB_TOKEN_COOKIE "=%s; Path=/; Max-Age=%"
+                                APR_INT64_T_FMT "; HttpOnly; Secure; SameSite=Strict", token,
+                                seconds));
+}
+
+static void clear_cookie(hb_ap_call_t *call)
+{
+    const char *cookies = apr_table_get(call->r->headers_in, "Cookie");
+
+    if (cookies != NULL && strstr(cookies, HB_TOKEN_COOKIE "=") != NULL) {
+        set_cookie(call, "", 0);
+    }
+}
+
+/* The token that this call came with. */
+static apr_status_t cookie(hb_ap_call_t *call)
+{
+    const char *field = apr_table_get(call->r->headers_in, "Authorization");
+    const char *token = field != NULL ? ap_getword_white(call->r->pool, &field) : NULL;
+    hb_claims_t claims;
+    apr_status_t rv;
+
+    token = token != NULL ? ap_getword_white(call->r->pool, &field) : "";
+    rv = hb_token_verify(&claims, call->op, token);
+    if (rv == APR_SUCCESS) {
+        set_cookie(call, token, (claims.expires_at - call->op->now) / APR_USEC_PER_SEC);
+    }
+    return rv;
+}
+
+static apr_status_t no_cookie(hb_ap_call_t *call)
+{
+    set_cookie(call, "", 0);
+    return APR_SUCCESS;
+}
+
 static apr_status_t logout(hb_ap_call_t *call)
 {
+    clear_cookie(call);
     return hb_session_end(call->op, call->op->actor.session_id, "logout");
 }
 
@@ -48,6 +98,7 @@ static apr_status_t logout_all(hb_ap_call_t *call)
                                          "logout_all");
 
     if (rv == APR_SUCCESS) {
+        clear_cookie(call);
         call->reply = hb_json_object_make(call->op->pool);
         hb_json_set_int(call->reply, "ended", n);
     }
@@ -140,6 +191,13 @@ static const hb_route_t rows[] = {
                   "ends the session",
       .input = HB_F_REFRESH, .output = "grant", .tag = "accounts",
       .errors = "token.invalid token.expired token.revoked token.reused account.disabled" },
+    { .method = M_HB_POST, .path = "/auth/cookie", .rate = "api", .action = cookie,
+      .needs = HB_NEED_USER | HB_GIVES_NOTHING,
+      .sentence = "put this access token into the cookie halobuzz_token (HttpOnly, Secure, SameSite=Strict), for EventSource and WebSockets of pages of this origin, which send no header; calls do not read it. Ask again after a refresh",
+      .tag = "accounts" },
+    { .method = M_HB_DELETE, .path = "/auth/cookie", .rate = "api", .action = no_cookie,
+      .needs = HB_GIVES_NOTHING | HB_ANY_TOKEN,
+      .sentence = "take the cookie away; logging out does so, too", .tag = "accounts" },
     { .method = M_HB_POST, .path = "/auth/logout", .rate = "api", .action = logout,
       .needs = HB_NEED_USER | HB_GIVES_NOTHING,
       .sentence = "end this session", .tag = "accounts" },

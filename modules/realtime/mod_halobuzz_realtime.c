@@ -97,14 +97,20 @@ static int is_in_list(const char *list, const char *origin)
 /*
  * CORS does not bind WebSockets: any page could open one with its visitor's cookies. So what names
  * an origin has to name this server, or one of HaloBuzzCORSOrigin. Apps that are no pages
- * name none, or (React Native) this server.
+ * name none, or (React Native) this server. A page's GET without an origin is one of this
+ * server, unless the browser says that it is another site's.
  */
 static int is_origin_allowed(const request_rec *r)
 {
     const char *origin = apr_table_get(r->headers_in, "Origin");
     const hb_settings_t *settings = site->settings;
 
-    return origin == NULL || is_place(origin, apr_table_get(r->headers_in, "Host"))
+    if (origin == NULL) {
+        const char *site_of_page = apr_table_get(r->headers_in, "Sec-Fetch-Site");
+
+        return site_of_page == NULL || ap_cstr_casecmp(site_of_page, "cross-site") != 0;
+    }
+    return is_place(origin, apr_table_get(r->headers_in, "Host"))
         || is_origin_of(settings->public_url, origin)
         || is_in_list(settings->cors_origins, origin);
 }

@@ -13,6 +13,7 @@
 
 #include "hb_settings.h"
 #include "hb_time.h"
+#include "hb_token.h"
 #include "rt_memory.h"
 #include "rt_path.h"
 
@@ -268,7 +269,7 @@ static const char *open_session(void *app, rt_session_t *session, const rt_head_
     }
     token = bearer(rt_head_field(head, "authorization"));
     if (token == NULL) {
-        token = rt_head_cookie(head, RT_TOKEN_COOKIE, pool);
+        token = rt_head_cookie(head, HB_TOKEN_COOKIE, pool);
     }
     guest->token = text_or_null(token);
     if (rt_session_door(session) == RT_DOOR_STREAM) {

@@ -16,9 +16,6 @@
 
 #define RT_PLAIN_PATH "/api/v1/realtime"
 
-/** Name of the cookie that may hold an access token. */
-#define RT_TOKEN_COOKIE "halobuzz_token"
-
 rt_door_e rt_path_door(const char *path);
 
 /** The stream's id of an address that is RT_DOOR_STREAM, in pool. */

@@ -200,3 +200,21 @@ def test_sessions_outlive_a_restart_and_a_reload(make_server):
     assert everywhere(server, user.token) == {200}
     assert everywhere(server, ended.token) == {401}
     assert refresh(Client(server), user.refresh_token).status_code == 200
+
+
+def test_the_cookie_of_live_rooms(client, user):
+    assert_problem(client.post("/api/v1/auth/cookie"), 401, "auth.required")
+    reply = user.post("/api/v1/auth/cookie")
+    assert reply.status_code == 204
+    value, *attributes = reply.headers["Set-Cookie"].split("; ")
+    assert value == "halobuzz_token=" + user.token
+    age = next(int(a[8:]) for a in attributes if a.startswith("Max-Age="))
+    assert 0 < age <= user.signed_in["expiresIn"]
+    assert set(attributes) == {"Path=/", "Max-Age=%d" % age, "HttpOnly", "Secure", "SameSite=Strict"}
+    # It is no way to sign a call.
+    assert_problem(client.get("/api/v1/users/me", headers={"Cookie": value}), 401, "auth.required")
+    assert "Max-Age=0" in client.delete("/api/v1/auth/cookie").headers["Set-Cookie"]
+    reply = user.post("/api/v1/auth/logout", headers={"Cookie": "a=b; " + value})
+    assert reply.status_code == 204
+    assert reply.headers["Set-Cookie"].startswith("halobuzz_token=; Path=/; Max-Age=0;")
+    assert "Set-Cookie" not in user.login().post("/api/v1/auth/logout").headers

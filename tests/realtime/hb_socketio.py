@@ -225,10 +225,10 @@ class Plain:
 
     PATH = "/api/v1/realtime"
 
-    def __init__(self, server, token=None, by_header=True, pid=None, offset=None):
+    def __init__(self, server, token=None, by_header=True, pid=None, offset=None, headers=()):
         self.inbox = Inbox()
         self.next_ack = 0
-        headers = ["Authorization: Bearer " + token] if token and by_header else []
+        headers = [*headers, *(["Authorization: Bearer " + token] if token and by_header else [])]
         self.ws = ws_open(server, self.PATH, headers)
         self.ws.settimeout(None)
         threading.Thread(target=self._read, daemon=True).start()

@@ -14,13 +14,15 @@ from hb_socketio import Plain, Socket
 class Events:
     """curl that listens to a room."""
 
-    def __init__(self, server, stream_id, token=None, last_id=None):
+    def __init__(self, server, stream_id, token=None, last_id=None, headers=()):
         command = ["curl", "-sSN", "--max-time", "30", "-D", "-",
                    "%s/api/v1/streams/%s/events" % (server.url, stream_id)]
         if server.tls:
             command += ["--cacert", server.certificate]
         if token:
             command += ["-H", "Authorization: Bearer " + token]
+        for header in headers:
+            command += ["-H", header]
         if last_id:
             command += ["-H", "Last-Event-ID: " + last_id]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -193,6 +195,23 @@ def test_stream_ends_with_the_session(server, live, users, listen):
     user.post("/api/v1/auth/logout")
     assert events.wait("connection:closing")[1]["code"] == 4001
     assert time.monotonic() - started < 2
+
+
+# --- as a page does it
+
+def test_a_page_signs_in_by_cookie(server, live, users, listen):
+    anna = users.make()
+    cookie = "Cookie: " + anna.post("/api/v1/auth/cookie").headers["Set-Cookie"].split(";")[0]
+    same = listen(live.id, headers=[cookie, "Sec-Fetch-Site: same-origin"])
+    assert same.status == 200
+    same.wait("ready")
+    plain = Plain(server, headers=[cookie])
+    assert plain.wait("ready")["data"]["pid"]
+    for foreign in ("Sec-Fetch-Site: cross-site", "Origin: https://elsewhere.example"):
+        assert listen(live.id, headers=[cookie, foreign]).status == 403
+    assert anna.post("/api/v1/auth/logout").status_code == 204
+    assert same.wait("connection:closing")[1]["code"] and same.next() is None
+    assert listen(live.id, headers=[cookie]).status == 401
 
 
 # --- blocks
