@@ -7,7 +7,7 @@ in turn, A B A B ..., and the median of the pairwise ratios is printed with its 
 
     bench.py --build DIR [--rounds 5] [--seconds 3] [--json FILE] [CASE ...]
 
-CASE: me limiter streams register ledger hooks million storm start backup tunnel hold joined rooms realtime.
+CASE: me limiter streams register ledger hooks million storm start backup tunnel hold joined limits remote rooms realtime.
 Needs wrk.
 Loopback only.
 """
@@ -29,6 +29,7 @@ import urllib.error
 import urllib.request
 
 import bench_backup
+import bench_hosts
 import bench_realtime
 import bench_rooms
 import bench_tunnel
@@ -615,6 +616,7 @@ CASES = {"me": case_me, "limiter": case_limiter, "streams": case_streams, "regis
          "backup": bench_backup.case_backup,
          "tunnel": bench_tunnel.case_tunnel, "hold": bench_tunnel.case_hold,
          "joined": bench_tunnel.case_joined,
+         "limits": bench_hosts.case_limits, "remote": bench_hosts.case_remote,
          "rooms": bench_rooms.case_rooms,
          "realtime": bench_realtime.case_realtime}
 

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * NAME
+ *     bench_limits - decisions of the limiter by Redis
+ *
+ * SYNOPSIS
+ *     bench_limits --dir DIR --cache URL [--seconds N] [--threads N]
+ *
+ * DESCRIPTION
+ *     Makes a site in DIR, as a child of httpd has one. Prints decisions a second of one thread and of
+ *     N (16), keys being 1 000, and how many were made in all.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <apr_general.h>
+#include <apr_strings.h>
+
+#include "hb_limit.h"
+#include "hb_settings.h"
+#include "hb_site.h"
+
+#define THREADS_MOST 64
+
+static const hb_limit_rule_t rule = { "bench", 1000000000, 60 * APR_USEC_PER_SEC };
+static hb_site_t *site;
+static volatile int is_over;
+static apr_int64_t in_all;
+
+static double clock_of(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void print_line(void *baton, hb_level_e level, apr_status_t status,
+                       const char *request_id, const char *line)
+{
+    (void)baton;
+    (void)status;
+    (void)request_id;
+    if (level <= HB_LOG_WARNING) {
+        fprintf(stderr, "%s\n", line);
+    }
+}
+
+static void *decide(void *data)
+{
+    apr_int64_t *n = data;
+
+    while (!is_over) {
+        hb_limit_verdict_t verdict;
+        char key[32];
+        int len = snprintf(key, sizeof(key), "key %d", (int)(*n * 7919 % 1000));
+
+        hb_limit_take(&verdict, site->limit, &rule, key, (apr_size_t)len, hb_limit_now());
+        ++*n;
+    }
+    return NULL;
+}
+
+static double run(int n_threads, int seconds)
+{
+    pthread_t threads[THREADS_MOST];
+    struct { apr_int64_t n, unused[15]; } done[THREADS_MOST];
+    const struct timespec pause = { seconds, 0 };
+    apr_int64_t sum = 0;
+    double began = clock_of();
+    int i;
+
+    is_over = 0;
+    memset(done, 0, sizeof(done));
+    for (i = 0; i < n_threads; i++) {
+        if (pthread_create(&threads[i], NULL, decide, &done[i].n) != 0) {
+            exit(1);
+        }
+    }
+    nanosleep(&pause, NULL);
+    is_over = 1;
+    for (i = 0; i < n_threads; i++) {
+        pthread_join(threads[i], NULL);
+        sum += done[i].n;
+    }
+    in_all += sum;
+    return (double)sum / (clock_of() - began);
+}
+
+static void open_site(const char *dir, const char *cache, apr_pool_t *pool)
+{
+    hb_settings_draft_t *draft = hb_settings_draft_make(pool);
+    const hb_log_t log = { print_line, NULL, HB_LOG_WARNING };
+    const char *why = hb_settings_set(draft, hb_setting_row("HaloBuzzStateDir"), dir, pool);
+
+    if (why == NULL) {
+        why = hb_settings_set(draft, hb_setting_row("HaloBuzzCache"), cache, pool);
+    }
+    if (why == NULL) {      /* a busy machine is no Redis that hangs */
+        why = hb_settings_set(draft, hb_setting_row("HaloBuzzRedisTimeout"), "1s", pool);
+    }
+    if (why == NULL) {
+        why = hb_settings_finish(draft, pool);
+    }
+    if (why != NULL || hb_site_make(&site, &why, &draft->values, &log, pool) != APR_SUCCESS
+        || hb_site_open(site, NULL, pool) != APR_SUCCESS) {
+        fprintf(stderr, "bench_limits: no site: %s\n", why != NULL ? why : "see above");
+        exit(1);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const char *dir = NULL, *cache = NULL;
+    int seconds = 2, n_threads = 16, i;
+    apr_pool_t *pool;
+
+    for (i = 1; i + 1 < argc; i += 2) {
+        if (strcmp(argv[i], "--dir") == 0) {
+            dir = argv[i + 1];
+        }
+        else if (strcmp(argv[i], "--cache") == 0) {
+            cache = argv[i + 1];
+        }
+        else if (strcmp(argv[i], "--seconds") == 0) {
+            seconds = atoi(argv[i + 1]);
+        }
+        else if (strcmp(argv[i], "--threads") == 0) {
+            n_threads = atoi(argv[i + 1]);
+        }
+    }
+    if (dir == NULL || cache == NULL || n_threads < 1 || n_threads > THREADS_MOST) {
+        fprintf(stderr, "usage: bench_limits --dir DIR --cache URL [--seconds N] [--threads N]\n");
+        return 2;
+    }
+    apr_initialize();
+    apr_pool_create(&pool, NULL);
+    open_site(dir, cache, pool);
+    printf("1 thread: %.0f decisions/s\n", run(1, seconds));
+    printf("%d threads: %.0f decisions/s\n", n_threads, run(n_threads, seconds));
+    printf("%" APR_INT64_T_FMT " decisions in all\n", in_all);
+    fflush(stdout);
+    apr_pool_destroy(pool);
+    apr_terminate();
+    return 0;
+}
