@@ -169,6 +169,21 @@ static int n_flags(const char *order_id, const char *code)
     return (int)n;
 }
 
+/* How often somebody was told that their payment arrived. */
+static int n_told(const char *user_id)
+{
+    const hb_cond_t where[] = { { "audience", HB_IS, HB_STR(user_id) } };
+    const hb_query_t query = { .in = HB_C_NOTICES, .where = where, .n_where = 1 };
+    hb_page_t page;
+    int i;
+
+    ck_assert_int_eq(hb_store_find(&page, hb_test_site_op(ts), &query), APR_SUCCESS);
+    for (i = 0; i < page.n_items; i++) {
+        ck_assert_str_eq(hb_json_string(page.items[i], "kind"), "order.paid");
+    }
+    return page.n_items;
+}
+
 /* --- rows --- */
 
 /*
@@ -446,8 +461,12 @@ START_TEST(a_payment_pays_one_order)
     ck_assert_str_eq(loaded(second).state, "open");
     ck_assert_int_eq(coins_of("user:" OTHER), 0);
     fact = fact_of(second, 'P');
+    ck_assert_int_eq(n_told(OTHER), 0);
     ck_assert_int_eq(tell(&fact, "lookup"), HB_ORDER_APPLIED);
     ck_assert_int_eq(coins_of("user:" OTHER), 500);
+    ck_assert_int_eq(tell(&fact, "hmac"), HB_ORDER_ALREADY);
+    ck_assert_int_eq(n_told(OTHER), 1);
+    ck_assert_int_eq(n_told(PAYER), 1);
 }
 END_TEST
 

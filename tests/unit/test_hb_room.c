@@ -7,6 +7,7 @@
 #include <apr_strings.h>
 
 #include "hb_chat.h"
+#include "hb_notice.h"
 #include "hb_role.h"
 #include "hb_schema.h"
 #include "hb_store.h"
@@ -113,6 +114,31 @@ START_TEST(who_may_restrain_whom)
     mod2 = hb_test_person(ts, "themod2");
     ck_assert_int_eq(hb_room_moderator_set(as(host), room, mod2->id), APR_SUCCESS);
     ck_assert_int_eq(restrain(mod, mod2, "mute", 0), HB_E_FORBIDDEN);
+}
+END_TEST
+
+/* The restrained read of it later, too: the text of the newest notice, "" without one. */
+static const char *told(const hb_test_person_t *person)
+{
+    hb_json_t *list, *items;
+
+    ck_assert_int_eq(hb_notice_list(&list, as(person), 20, NULL), APR_SUCCESS);
+    items = hb_json_get(list, "items");
+    return hb_json_length(items) > 0 ? hb_json_string(hb_json_item(items, 0), "text") : "";
+}
+
+START_TEST(the_restrained_are_told_but_of_shadows)
+{
+    open_site();
+    ck_assert_int_eq(restrain(mod, anna, "shadow_mute", 0), APR_SUCCESS);
+    ck_assert_str_eq(told(anna), "");
+    ck_assert_int_eq(restrain(mod, anna, "mute", 0), APR_SUCCESS);
+    ck_assert_str_eq(told(anna), "You may not write in the room of thehost.");
+    ts->now += apr_time_from_sec(1);
+    ck_assert_int_eq(restrain(mod, anna, "kick", 60), APR_SUCCESS);
+    ck_assert_str_eq(told(anna), "You may not enter the room of thehost until 2026-07-01 19:31 "
+                     "(Australia/Sydney).");
+    ck_assert_str_eq(told(mod), "");
 }
 END_TEST
 
@@ -261,8 +287,8 @@ END_TEST
 int main(void)
 {
     const TTest *const cases[] = {
-        everybody_has_a_badge, who_may_restrain_whom, a_timeout_ends,
-        a_mute_does_not_until_it_is_lifted, who_is_kicked_is_out,
+        everybody_has_a_badge, who_may_restrain_whom, the_restrained_are_told_but_of_shadows,
+        a_timeout_ends, a_mute_does_not_until_it_is_lifted, who_is_kicked_is_out,
         a_moderator_is_appointed_and_dismissed, rules_are_the_hosts_and_stay,
         one_message_is_pinned, NULL
     };
