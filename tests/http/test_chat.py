@@ -111,6 +111,7 @@ def test_taking_a_message_back(users, user, host, room):
 def test_the_rules_of_a_room(client, users, user, host, room):
     path = STREAMS + "/%s/room" % room
     state = client.get(path).json()
+    assert state.pop("throne")["isTaken"] is False
     assert state == {"rules": {"streamId": room, "slowModeSec": 0, "followersOnly": False,
                                "ogLevelMin": 0, "linksOff": False}, "pinned": None, "badge": "none"}
     assert_problem(user.patch(path, {"slowModeSec": 5}), 403, "forbidden")
