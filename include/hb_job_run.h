@@ -90,7 +90,10 @@ apr_status_t hb_job_give_back(hb_op_t *op, const hb_job_claim_t *claim);
  */
 apr_status_t hb_job_list(hb_json_t **list, hb_op_t *op);
 
-/** Runs of a job, the last planned first: {items, next}. HB_E_JOB_UNKNOWN. */
+/** One of these (HB_R_JOB). HB_E_JOB_UNKNOWN. */
+apr_status_t hb_job_show(hb_json_t **view, hb_op_t *op, const char *name);
+
+/** Runs of a job, the last planned first: {items, next} of "jobRuns:staff". HB_E_JOB_UNKNOWN. */
 apr_status_t hb_job_history(hb_json_t **list, hb_op_t *op, const char *name, int limit,
                             const char *after);
 

@@ -119,6 +119,24 @@ apr_status_t hb_job_list(hb_json_t **list, hb_op_t *op)
     return APR_SUCCESS;
 }
 
+apr_status_t hb_job_show(hb_json_t **shown, hb_op_t *op, const char *name)
+{
+    const hb_job_t *job = hb_job_named(name);
+    hb_json_t *record = NULL;
+    apr_status_t rv;
+
+    if (job == NULL) {
+        return unknown(op, name);
+    }
+    rv = hb_job_record(&record, op, name);
+    if (rv == HB_E_STORE_MISSING) {
+        hb_op_recover(op);
+        rv = APR_SUCCESS;
+    }
+    *shown = rv == APR_SUCCESS ? view(op, job, record) : NULL;
+    return rv;
+}
+
 apr_status_t hb_job_gauges(hb_op_t *op)
 {
     hb_page_t page;

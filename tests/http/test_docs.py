@@ -93,7 +93,8 @@ def test_lines_of_the_page_work_in_a_shell(server, user, tmp_path, claims):
         - page.count('id="event-')
     assert len(lines) == operations > 30
     environment = {"PATH": os.environ["PATH"], "TOKEN": user.token, "ID": user.id,
-                   "USERID": user.id, "MESSAGEID": user.id, "PROVIDER": "sandbox"}
+                   "USERID": user.id, "MESSAGEID": user.id, "PROVIDER": "sandbox",
+                   "NAME": "og-bonus", "DATE": "2026-01-31"}
     # What ends the session or the account comes last.
     lines.sort(key=lambda line: "/auth/logout" in line or "-X DELETE" in line)
     for line in lines:
