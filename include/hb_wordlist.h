@@ -51,6 +51,12 @@ apr_status_t hb_wordlist_remove(hb_op_t *op, const char *stream_id, const char *
 apr_status_t hb_wordlist_list(hb_json_t **list, hb_op_t *op, const char *stream_id, int limit,
                               const char *after);
 
+/**
+ * Add to the site's list what is not there yet.
+ * @param rows  array of what fits HB_F_WORD_SET; all of it or nothing
+ */
+apr_status_t hb_wordlist_seed(int *n_new, hb_op_t *op, const hb_json_t *rows);
+
 /** The host's account goes away: so does the list. */
 apr_status_t hb_wordlist_drop(hb_op_t *op, const char *host_id);
 

@@ -445,6 +445,62 @@ apr_status_t hb_wordlist_set(hb_json_t **view, hb_op_t *op, const char *stream_i
     return rv;
 }
 
+typedef struct seed_t {
+    const hb_json_t *rows;
+    int n_new;
+} seed_t;
+
+static apr_status_t seed_one(int *is_new, hb_op_t *op, change_t *change)
+{
+    hb_json_t *input, *old;
+    apr_status_t rv = hb_schema_check(&input, op, HB_F_WORD_SET, change->input);
+
+    *is_new = 0;
+    change->input = input;
+    if (rv == APR_SUCCESS) {
+        rv = read_key(&change->key, op, input);
+    }
+    if (rv == APR_SUCCESS) {
+        const hb_cond_t where[] = { { "ownerId", HB_IS, HB_STR(SITE) },
+                                    { "key", HB_IS, HB_STR(change->key) } };
+        const hb_query_t query = { .in = HB_C_WORDS, .where = where, .n_where = 2 };
+
+        rv = hb_store_find_one(&old, op, &query);
+    }
+    if (rv == HB_E_STORE_MISSING) {
+        hb_op_recover(op);
+        *is_new = 1;
+        change->doc = make_doc(op, change);
+        rv = hb_store_insert(NULL, op, HB_C_WORDS, change->doc);
+    }
+    return rv;
+}
+
+static apr_status_t seed_tx(hb_op_t *op, void *baton)
+{
+    seed_t *seed = baton;
+    change_t change = { .owner = SITE };
+    apr_status_t rv = check_room_left(op, &change);
+    int i, is_new;
+
+    seed->n_new = 0;
+    for (i = 0; rv == APR_SUCCESS && i < hb_json_length(seed->rows); i++) {
+        change.input = hb_json_item(seed->rows, i);
+        rv = seed_one(&is_new, op, &change);
+        seed->n_new += is_new;
+    }
+    return rv == APR_SUCCESS && seed->n_new > 0 ? renew(op, &change, "words.seed") : rv;
+}
+
+apr_status_t hb_wordlist_seed(int *n_new, hb_op_t *op, const hb_json_t *rows)
+{
+    seed_t seed = { rows, 0 };
+    apr_status_t rv = hb_store_transact(op, seed_tx, &seed);
+
+    *n_new = seed.n_new;
+    return rv;
+}
+
 static apr_status_t remove_tx(hb_op_t *op, void *baton)
 {
     change_t *change = baton;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Filling a new store. The layout is made when a store is first opened; the gift catalogue, the
- * OG tiers and the price list come from conf/seed, which travels inside this command. --demo adds people and streams through the same core
+ * OG tiers, the price list and the site's words come from conf/seed, which travels inside this command. --demo adds people and streams through the same core
  * functions as requests do, so that lists and counts have something to show. Nobody can
  * sign in as a demo account until `user password` gives it one that is known.
  */
@@ -19,6 +19,7 @@
 #include "hb_store.h"
 #include "hb_stream.h"
 #include "hb_viewer.h"
+#include "hb_wordlist.h"
 #include "seed_files.h"
 
 typedef struct demo_t {
@@ -155,9 +156,9 @@ static int rows_read(hb_json_t **rows, ctl_t *ctl, const char *path,
 
 /* What the platform sells, as far as it is not there. */
 static int catalogue(ctl_t *ctl, hb_op_t *op, const hb_json_t *gifts, const hb_json_t *tiers,
-                     const hb_json_t *prices)
+                     const hb_json_t *prices, const hb_json_t *words)
 {
-    int n_gifts, n_tiers = 0, n_prices = 0;
+    int n_gifts, n_tiers = 0, n_prices = 0, n_words = 0;
     apr_status_t rv = hb_gift_seed(&n_gifts, op, gifts);
 
     if (rv == APR_SUCCESS) {
@@ -166,25 +167,31 @@ static int catalogue(ctl_t *ctl, hb_op_t *op, const hb_json_t *gifts, const hb_j
     if (rv == APR_SUCCESS) {
         rv = hb_price_seed(&n_prices, op, prices);
     }
+    if (rv == APR_SUCCESS) {
+        rv = hb_wordlist_seed(&n_words, op, words);
+    }
     if (rv != APR_SUCCESS) {
         return ctl_fail_op(ctl, op, rv);
     }
     ctl_say(ctl, "added %d gifts and %d OG tiers", n_gifts, n_tiers);
     ctl_say(ctl, "added %d prices in money", n_prices);
+    ctl_say(ctl, "added %d words that are not taken in rooms", n_words);
     return CTL_OK;
 }
 
 int ctl_seed(ctl_t *ctl, int argc, const char *const *argv)
 {
     const char *ids[N_DEMOS] = { NULL };
-    const char *gifts_path = NULL, *tiers_path = NULL, *prices_path = NULL;
-    hb_json_t *gifts, *tiers, *prices;
+    const char *gifts_path = NULL, *tiers_path = NULL, *prices_path = NULL,
+        *words_path = NULL;
+    hb_json_t *gifts, *tiers, *prices, *words;
     int wants_demo = 0, n_people = 0, n_streams = 0, i;
     const ctl_option_t options[] = {
         { "demo", NULL, &wants_demo },
         { "gifts", &gifts_path, NULL },
         { "og-tiers", &tiers_path, NULL },
         { "prices", &prices_path, NULL },
+        { "words", &words_path, NULL },
         { NULL, NULL, NULL }
     };
     hb_op_t *op;
@@ -202,10 +209,13 @@ int ctl_seed(ctl_t *ctl, int argc, const char *const *argv)
                        sizeof(bytes_prices_json));
     }
     if (rc == CTL_OK) {
+        rc = rows_read(&words, ctl, words_path, bytes_words_json, sizeof(bytes_words_json));
+    }
+    if (rc == CTL_OK) {
         rc = ctl_site(&op, ctl);
     }
     if (rc == CTL_OK) {
-        rc = catalogue(ctl, op, gifts, tiers, prices);
+        rc = catalogue(ctl, op, gifts, tiers, prices, words);
     }
     for (i = 0; rc == CTL_OK && wants_demo && i < N_DEMOS; i++) {
         rc = person(&ids[i], ctl, &demos[i]);

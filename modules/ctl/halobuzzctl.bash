@@ -9,7 +9,7 @@ _halobuzzctl()
 
     COMPREPLY=()
     case $prev in
-    --settings|--password-file|--gifts|--og-tiers|--prices)
+    --settings|--password-file|--gifts|--og-tiers|--prices|--words)
         COMPREPLY=( $(compgen -f -- "$cur") ); return ;;
     --role)
         COMPREPLY=( $(compgen -W "$roles" -- "$cur") ); return ;;
@@ -106,7 +106,7 @@ _halobuzzctl()
     "refunds "*)
         COMPREPLY=( $(compgen -W "resume" -- "$cur") ) ;;
     "seed "*)
-        COMPREPLY=( $(compgen -W "--demo --gifts --og-tiers --prices $common" -- "$cur") ) ;;
+        COMPREPLY=( $(compgen -W "--demo --gifts --og-tiers --prices --words $common" -- "$cur") ) ;;
     "help "*)
         COMPREPLY=( $(compgen -W "check health status routes smoke seed demo og providers notice user ledger events webhook reconcile bus cron refunds report store version" -- "$cur") ) ;;
     *)

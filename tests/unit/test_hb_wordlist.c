@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include <apr_file_io.h>
 #include <apr_strings.h>
 
 #include "hb_chat.h"
@@ -230,12 +231,61 @@ START_TEST(lists_push_each_other_out)
 }
 END_TEST
 
+static hb_json_t *shipped(void)
+{
+    apr_file_t *file;
+    apr_size_t len;
+    char *text = apr_palloc(hb_test_pool, 65536);
+
+    ck_assert_int_eq(apr_file_open(&file, HB_TEST_DATA "/../../conf/seed/words.json",
+                                   APR_FOPEN_READ, 0, hb_test_pool), APR_SUCCESS);
+    apr_file_read_full(file, text, 65536, &len);
+    apr_file_close(file);
+    return hb_json_parse_own(text, len, hb_test_pool);
+}
+
+/* What people say all day, here and in Nepal. */
+START_TEST(the_list_that_ships_finds_its_words_and_no_others)
+{
+    static const char *const innocent[] = {
+        "good morning", "class", "assessment", "Scunthorpe United", "the cocktail title",
+        "Pakistan", "shiitake", "go diet", "night", "snigger", "niggle", "chicken", "ladoo",
+        "putin", "kati ramro", "mujhe", "mar", "randiness", "grandiose",
+        "\xe0\xa4\xae\xe0\xa4\xbe\xe0\xa4\xb2", "\xe0\xa4\xb2\xe0\xa4\xa1\xe0\xa5\x8d\xe0\xa4\xa1\xe0\xa5\x81",
+        "\xe0\xa4\xa8\xe0\xa4\xae\xe0\xa4\xb8\xe0\xa5\x8d\xe0\xa4\xa4\xe0\xa5\x87", NULL
+    };
+    const hb_json_t *rows = shipped();
+    hb_room_t look = { .badge = HB_BADGE_HOST };
+    const char *shown;
+    hb_word_e verdict;
+    int n, i;
+
+    open_site();
+    ck_assert_int_gt(hb_json_length(rows), 35);
+    ck_assert_int_eq(hb_wordlist_seed(&n, as_system(), rows), APR_SUCCESS);
+    ck_assert_int_eq(n, hb_json_length(rows));
+    ck_assert_int_eq(hb_wordlist_seed(&n, as_system(), rows), APR_SUCCESS);
+    ck_assert_int_eq(n, 0);
+    for (i = 0; i < hb_json_length(rows); i++) {
+        const char *word = hb_json_string(hb_json_item(rows, i), "word");
+
+        ck_assert_int_eq(hb_wordlist_check(&verdict, &shown, as_system(), &look, word), APR_SUCCESS);
+        ck_assert_msg(verdict != HB_WORD_FINE, "\"%s\" is let through", word);
+    }
+    for (i = 0; innocent[i] != NULL; i++) {
+        ck_assert_int_eq(hb_wordlist_check(&verdict, &shown, as_system(), &look, innocent[i]), APR_SUCCESS);
+        ck_assert_msg(verdict == HB_WORD_FINE, "\"%s\" is taken for a word", innocent[i]);
+    }
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const cases[] = {
         the_action_of_a_word, who_keeps_a_list_is_not_held_to_it,
         the_list_of_the_site_holds_for_all, one_word_is_one_entry, what_is_no_word,
-        a_list_has_an_end, lists_push_each_other_out, NULL
+        a_list_has_an_end, lists_push_each_other_out,
+        the_list_that_ships_finds_its_words_and_no_others, NULL
     };
 
     return hb_test_main("hb_wordlist", cases);
