@@ -100,8 +100,8 @@ apr_status_t hb_backup_test(hb_backup_proof_t *proof, hb_op_t *op, const hb_back
 
 /**
  * Put a backup in the place of the records of HaloBuzzStore, after it was proved. What was there is kept
- * beside it, in a directory that *aside names (NULL when there was nothing). Files of the state
- * directory that are missing (keys) come back too; those that are there stay as they are.
+ * beside it, in a directory that *aside names (NULL when there was nothing). Keys of the state
+ * directory that are missing come back too; those that are there stay as they are.
  * Events of the time after the backup are forgotten. Killed at any line: either the old or the new
  * records are there, or none, and then the server refuses to start with an empty store; run it again.
  * @param is_forced  also while other processes have the store open; they go over to the new

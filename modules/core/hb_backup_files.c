@@ -13,7 +13,6 @@
 #include <apr_strings.h>
 #include <openssl/evp.h>
 
-#include "hb_bus.h"
 #include "hb_crypto.h"
 #include "hb_file.h"
 
@@ -211,45 +210,14 @@ apr_status_t backup_copy(const char **digest, backup_work_t *work, const char *f
 
 /* --- files of the site --- */
 
-#define STATE "state"           /* below BACKUP_FILES: the state directory */
+#define KEYS "keys"             /* below BACKUP_FILES, as below the state directory */
+#define MAIL "mail"             /* HaloBuzzMailSpool */
 #define OTHER "other"           /* what HaloBuzzBackupFiles names, by its whole path */
 
 typedef struct taking_t {
     backup_work_t *work;
     const char *to;
-    int is_other;
 } taking_t;
-
-/* Not those that are made anew or that the store's own copy stands for. */
-static int is_passing(hb_op_t *op, const char *path, const char *rel)
-{
-    const char *bus = hb_bus_url(op->site->settings), *dir = op->site->settings->backup_dir;
-    const char *name = strrchr(path, '/') + 1, *file;
-    apr_size_t len = strlen(dir);
-
-    if (strncmp(path, dir, len) == 0 && path[len] == '/') {
-        return 1;
-    }
-    file = strncmp(op->site->settings->store_url, "sqlite:", 7) == 0
-        ? op->site->settings->store_url + 7 : "";
-    if (file[0] != '\0') {      /* the file itself, its log, its locks, those kept aside */
-        const char *seen = file[0] == '/' ? path : rel;
-
-        if (strncmp(seen, file, strlen(file)) == 0) {
-            return 1;
-        }
-    }
-    if (strncmp(bus, "local:", 6) == 0) {
-        const char *seen = bus[6] == '/' ? path : rel;
-
-        if (strcmp(seen, bus + 6) == 0) {
-            return 1;
-        }
-    }
-    len = strlen(name);
-    return len > 5 && (strcmp(name + len - 5, ".lock") == 0
-                       || strcmp(name + len - 5, ".part") == 0);
-}
 
 static apr_status_t take_file(void *baton, const char *path, const char *rel,
                               const struct stat *st)
@@ -261,9 +229,6 @@ static apr_status_t take_file(void *baton, const char *path, const char *rel,
     apr_status_t rv;
 
     (void)st;
-    if (!taking->is_other && is_passing(op, path, rel)) {
-        return APR_SUCCESS;
-    }
     rv = backup_dir_make(apr_pstrndup(op->pool, to, (apr_size_t)(strrchr(to, '/') - to)),
                          op->pool);
     if (rv != APR_SUCCESS) {
@@ -301,20 +266,26 @@ static apr_status_t take_other(taking_t *taking, const char *path)
     return rv == EACCES || rv == ENOENT ? APR_SUCCESS : rv;
 }
 
+/* What is in the state directory besides is made anew, is of this host alone (its name among the
+ * hosts), or is the store's, which has a copy of its own. */
 apr_status_t backup_files_copy(backup_work_t *work, const char *dir)
 {
     hb_op_t *op = work->op;
     const hb_settings_t *settings = op->site->settings;
-    taking_t taking = { work, apr_pstrcat(op->pool, dir, "/" BACKUP_FILES "/" STATE, NULL), 0 };
+    const char *keys = apr_pstrcat(op->pool, settings->state_dir, "/" KEYS, NULL);
+    taking_t taking = { work, apr_pstrcat(op->pool, dir, "/" BACKUP_FILES "/" KEYS, NULL) };
     char *last, *path;
-    apr_status_t rv;
+    apr_status_t rv = backup_dir_make(taking.to, op->pool);
 
-    rv = backup_dir_make(taking.to, op->pool);
     if (rv != APR_SUCCESS) {
         return backup_io(op, taking.to, rv);
     }
-    rv = walk(settings->state_dir, "", 0, take_file, &taking, op->pool);
-    taking.is_other = 1;
+    rv = walk(keys, "", 0, take_file, &taking, op->pool);
+    if (rv == APR_SUCCESS || rv == ENOENT) {    /* a site may have all its keys elsewhere */
+        taking.to = apr_pstrcat(op->pool, dir, "/" BACKUP_FILES "/" MAIL, NULL);
+        rv = walk(settings->mail_spool, "", 0, take_file, &taking, op->pool);
+    }
+    rv = rv == ENOENT ? APR_SUCCESS : rv;
     taking.to = apr_pstrcat(op->pool, dir, "/" BACKUP_FILES "/" OTHER, NULL);
     path = apr_strtok(apr_pstrdup(op->pool, settings->backup_files), ", ", &last);
     for (; rv == APR_SUCCESS && path != NULL; path = apr_strtok(NULL, ", ", &last)) {
@@ -333,12 +304,13 @@ static apr_status_t give_file(void *baton, const char *path, const char *rel,
 {
     giving_t *giving = baton;
     hb_op_t *op = giving->work->op;
-    const char *to = apr_pstrcat(op->pool, op->site->settings->state_dir, "/", rel, NULL);
+    const char *to = apr_pstrcat(op->pool, op->site->settings->state_dir,
+                                 "/" KEYS "/", rel, NULL);
     apr_status_t rv;
 
     (void)st;
-    if (access(to, F_OK) == 0 || strncmp(rel, "mail/", 5) == 0) {
-        return APR_SUCCESS;     /* a mail of then was sent long ago */
+    if (access(to, F_OK) == 0) {
+        return APR_SUCCESS;
     }
     rv = backup_dir_make(apr_pstrndup(op->pool, to, (apr_size_t)(strrchr(to, '/') - to)),
                          op->pool);
@@ -352,8 +324,8 @@ static apr_status_t give_file(void *baton, const char *path, const char *rel,
 apr_status_t backup_files_restore(int *n, backup_work_t *work, const hb_backup_t *backup)
 {
     giving_t giving = { work, 0 };
-    const char *from = apr_pstrcat(work->op->pool, backup->path,
-                                   "/" BACKUP_FILES "/" STATE, NULL);
+    const char *from = apr_pstrcat(work->op->pool, backup->path, "/" BACKUP_FILES "/" KEYS,
+                                   NULL);
     apr_status_t rv = walk(from, "", 0, give_file, &giving, work->op->pool);
 
     *n = giving.n;

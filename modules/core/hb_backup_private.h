@@ -92,7 +92,7 @@ apr_status_t backup_digest(const char **digest, backup_work_t *work, const char 
 
 /** Keys, mails and what HaloBuzzBackupFiles names, into dir/files. */
 apr_status_t backup_files_copy(backup_work_t *work, const char *dir);
-/** Those of the state directory that are missing come back. @param n how many */
+/** Keys that are missing come back; a mail of then was sent long ago. @param n how many */
 apr_status_t backup_files_restore(int *n, backup_work_t *work, const hb_backup_t *backup);
 
 /** Write dir/SHA256SUMS over all that is in dir, and sync it. */
