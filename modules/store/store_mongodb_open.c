@@ -8,6 +8,8 @@
 
 #include <apr_strings.h>
 
+#include "hb_metrics.h"
+
 #define DB_DEFAULT "halobuzz"
 #define SAY_EVERY_USEC 30000000
 
@@ -26,6 +28,9 @@ static void on_success(const mongoc_apm_command_succeeded_t *event)
     __atomic_add_fetch(&self->n_commands, 1, __ATOMIC_RELAXED);
     __atomic_add_fetch(&self->usec, mongoc_apm_command_succeeded_get_duration(event),
                        __ATOMIC_RELAXED);
+    hb_metric_add(self->site->metrics, HB_M_MONGODB_GOOD, 1);
+    hb_metric_add(self->site->metrics, HB_M_MONGODB_USEC,
+                  mongoc_apm_command_succeeded_get_duration(event));
 }
 
 static void on_failure(const mongoc_apm_command_failed_t *event)
@@ -34,6 +39,9 @@ static void on_failure(const mongoc_apm_command_failed_t *event)
 
     __atomic_add_fetch(&self->n_commands, 1, __ATOMIC_RELAXED);
     __atomic_add_fetch(&self->n_failed, 1, __ATOMIC_RELAXED);
+    hb_metric_add(self->site->metrics, HB_M_MONGODB_FAILED, 1);
+    hb_metric_add(self->site->metrics, HB_M_MONGODB_USEC,
+                  mongoc_apm_command_failed_get_duration(event));
 }
 
 /* What the driver's library says by itself: what matters comes back as an error of a call, too. */

@@ -330,6 +330,26 @@ def case_ledger(f, o):
                 note=f"{rate:.0f} entries/s")
 
 
+def case_copy(f, o):
+    targets = {"SQLite": []}
+    uri = os.environ.get("HALOBUZZ_TEST_MONGODB_URI")
+    if uri:
+        targets["MongoDB"] = ["--to", uri.rstrip("/") + "/bench_copy"]
+    for name, args in targets.items():
+        state = tempfile.mkdtemp(prefix="hbcopy")
+        try:
+            out = subprocess.run([os.path.join(o.build, "tests/bench/bench_copy"), "--dir", state,
+                                  "--rounds", str(o.rounds + 1), *args],
+                                 capture_output=True, text=True, check=True).stdout
+        finally:
+            shutil.rmtree(state, ignore_errors=True)
+        rounds = [[float(word.split()[0]) for word in line.split(",")] for line in out.splitlines()]
+        plain, copied = iter([r[0] for r in rounds]), iter([r[1] for r in rounds])
+        f.ratio(f"documents copied to {name} : written", None, lambda: next(copied),
+                lambda: next(plain), o.rounds)
+        print(out, end="")
+
+
 def case_gift(f, o):
     """Gifts over 32 connections, by 16 people in one room: durable, three postings and all."""
     state = tempfile.mkdtemp(prefix="hbg")
@@ -611,7 +631,7 @@ def case_start(f, o):
     f.value("resident memory of an idle child", statistics.median(memory), "MiB")
 
 
-CASES = {"me": case_me, "limiter": case_limiter, "streams": case_streams, "register": case_register,
+CASES = {"copy": case_copy, "me": case_me, "limiter": case_limiter, "streams": case_streams, "register": case_register,
          "ledger": case_ledger, "gift": case_gift, "hooks": case_hooks, "million": case_million, "storm": case_storm, "start": case_start, "bonus": case_bonus,
          "backup": bench_backup.case_backup,
          "tunnel": bench_tunnel.case_tunnel, "hold": bench_tunnel.case_hold,

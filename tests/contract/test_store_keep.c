@@ -10,6 +10,8 @@
 
 #include <apr_strings.h>
 
+#include "hb_metrics.h"
+
 #define USERS 300
 
 static void make_users(hb_op_t *op)
@@ -36,9 +38,11 @@ END_TEST
 
 START_TEST(stats_tell_what_is_there)
 {
-    contract_t *c = contract_open(_i);
+    contract_t *c = contract_make(_i, "");
     hb_json_t *stats;
 
+    ASSERT_OK(hb_metrics_open(&c->ts->site->metrics, NULL, 0, c->ts->pool));
+    contract_start(c);
     make_users(c->op);
     ASSERT_OK(hb_store_stats(&stats, c->op));
     ck_assert_str_eq(hb_json_string(stats, "driver"), c->backend);
@@ -47,6 +51,13 @@ START_TEST(stats_tell_what_is_there)
     ck_assert_int_gt(hb_json_int(stats, "bytes", 0), 0);
     ck_assert_int_eq(hb_json_int(hb_json_at(stats, "collections.users"), "records", -1), USERS);
     ck_assert_int_eq(hb_json_int(hb_json_at(stats, "collections.sessions"), "records", -1), 0);
+    if (strcmp(c->backend, "mongodb") == 0) {   /* what its driver sends is counted, too */
+        apr_int64_t good = hb_metric_value(c->ts->site->metrics, HB_M_MONGODB_GOOD);
+
+        ck_assert_int_gt(good, USERS);
+        ck_assert_int_gt(hb_metric_value(c->ts->site->metrics, HB_M_MONGODB_USEC), good);
+        ck_assert_int_le(hb_json_int(stats, "commands", 0), good);
+    }
 }
 END_TEST
 

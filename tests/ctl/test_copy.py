@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """halobuzzctl store copy, indexes, reindex, and backups of a MongoDB.
 
-Cases with a MongoDB need HALOBUZZ_TEST_MONGODB_URI (tests/servers/with-mongodb), the one about a
-standalone server HALOBUZZ_TEST_SECANTUS, too: the program that it starts."""
+Cases with a MongoDB need HALOBUZZ_TEST_MONGODB_URI (tests/servers/with-mongodb)."""
 
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import time
@@ -20,7 +18,6 @@ from hb_users import Users
 
 OK, FAILED, USAGE, UNREACHABLE = 0, 1, 2, 3
 MONGODB = os.environ.get("HALOBUZZ_TEST_MONGODB_URI")
-PROGRAM = os.environ.get("HALOBUZZ_TEST_SECANTUS")
 MESSAGES = 60000
 
 
@@ -205,29 +202,3 @@ def test_mongodb_and_back(ctl, filled, make_place):
             roots.add(db.execute("SELECT group_concat(doc) FROM (SELECT doc FROM transactions "
                                  "ORDER BY id)").fetchone()[0])
     assert len(roots) == 2
-
-
-@needs_mongodb
-@pytest.mark.skipif(not PROGRAM, reason="HALOBUZZ_TEST_SECANTUS is not set")
-def test_mongodb_standalone(ctl, make_place, tmp_path):
-    """A server that is no replica set is refused with the two commands that make it one."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    child = subprocess.Popen([PROGRAM, "--standalone", "--host", "127.0.0.1", "--port", str(port),
-                              "--storage-path", str(tmp_path)],
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        place = make_place(HaloBuzzStore="mongodb://127.0.0.1:%d/x" % port)
-        for _ in range(100):
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        done = ctl("store", "stats", place=place)
-        assert done.code == UNREACHABLE
-        assert "mongod --replSet rs0" in done.err and "rs.initiate()" in done.err, done.err
-    finally:
-        child.terminate()
-        child.wait()
