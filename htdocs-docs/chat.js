@@ -122,7 +122,7 @@ function client(id, title) {
   }
 
   async function list() {
-    const streams = (await ask("GET", "/streams", token)).items;
+    const streams = (await ask("GET", "/streams?limit=100", token)).items;
 
     find(".choose select").replaceChildren(...streams.map((s) => new Option(s.title, s.id)));
   }
