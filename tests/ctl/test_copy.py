@@ -202,3 +202,23 @@ def test_mongodb_and_back(ctl, filled, make_place):
             roots.add(db.execute("SELECT group_concat(doc) FROM (SELECT doc FROM transactions "
                                  "ORDER BY id)").fetchone()[0])
     assert len(roots) == 2
+
+
+@needs_mongodb
+def test_backups_of_mongodb(ctl, filled, make_place):
+    """The same commands; only what is restored goes in by store copy."""
+    url = database()
+    assert ctl("store", "copy", "configured", "file:" + filled.file("url", url + "\n"),
+               place=filled).code == OK
+    there = on(filled, make_place, url)
+    done = ctl("backup", "--json", place=there)
+    assert done.code == OK and done.json["full"], done.err
+    done = ctl("backup", "--json", place=there)
+    assert done.code == OK and not done.json["full"], done.err
+    done = ctl("backup", "test", "--json", place=there)
+    assert done.code == OK and done.json["whole"], done.err
+    done = ctl("restore", place=there)
+    assert done.code != OK and "store copy" in done.err
+    out = os.path.join(there.state, "unpacked.db")
+    assert ctl("backup", "unpack", out, place=there).code == OK
+    assert records(on(filled, make_place, "sqlite:" + out), ctl) == records(filled, ctl)
