@@ -33,7 +33,7 @@
  *     settings are of no use, so httpd does not try again.
  *
  * BUGS
- *     permessage-deflate is declined. A poll and a POST of one session that arrive on two loops
+ *     permessage-deflate works without context takeover only. A poll and a POST of one session that arrive on two loops
  *     cost one hand-over each, once for each connection.
  */
 #include <stdio.h>
@@ -60,6 +60,7 @@ typedef struct options_t {
     int n_listen;
     int loops;
     int ping_msec;              /* 0: as the profile has it */
+    int may_deflate;
 } options_t;
 
 static const char *read_option(options_t *options, int option, const char *value)
@@ -80,6 +81,9 @@ static const char *read_option(options_t *options, int option, const char *value
     case 'i':
         options->ping_msec = atoi(value);
         return options->ping_msec >= 10 ? NULL : "--ping is 10 or more milliseconds";
+    case 'd':
+        options->may_deflate = 1;
+        return NULL;
     default:
         options->loops = atoi(value);
         return options->loops >= 1 && options->loops <= 64 ? NULL : "--loops is 1 to 64";
@@ -95,6 +99,7 @@ static const char *read_options(options_t *options, int argc, const char *const 
         { "profile", 'p', 1, "echo" },
         { "listen", 'l', 1, "ADDRESS:PORT or unix:PATH" },
         { "loops", 'n', 1, "event loops" },
+        { "deflate", 'd', 0, "take permessage-deflate in the profile" },
         { "ping", 'i', 1, "milliseconds between pings of the profile" },
         { NULL, 0, 0, NULL }
     };
@@ -214,6 +219,7 @@ static const char *serve_echo(const options_t *options, const hb_log_t *log, apr
 
     rt_config_echo(&config);
     config.loops = options->loops;
+    config.may_deflate = options->may_deflate;
     if (options->ping_msec > 0) {
         config.ping_interval_msec = (uint32_t)options->ping_msec;
     }

@@ -70,4 +70,5 @@ void rt_config_read(rt_config_t *config, const hb_settings_t *settings)
     config->events_burst = config->events_per_sec * FLOOD_SECONDS;
     config->per_address_max = (int)settings->realtime_per_address;
     config->is_behind_httpd = 1;
+    config->may_deflate = settings->realtime_deflate;
 }

@@ -28,6 +28,8 @@ typedef struct rt_config_t {
     uint32_t plain_pong_msec;
     uint32_t plain_payload_max;
 
+    int may_deflate;                    /* take permessage-deflate when it is offered */
+
     /* Connections */
     uint32_t head_timeout_msec;         /* to send a whole request */
     uint32_t idle_timeout_msec;         /* between requests */

@@ -40,6 +40,8 @@ struct rt_conn_t {
     unsigned keep_alive:1;
     unsigned is_chunked:1;
     unsigned is_plain:1;        /* WebSocket of the plain door */
+    unsigned is_packed:1;       /* WebSocket on which messages may be compressed */
+    unsigned frag_is_packed:1;
     unsigned frag_opcode:2;     /* of the message whose fragments are in frag, 0 for none */
     unsigned was_shut:1;        /* our end is closed */
     unsigned is_digesting:1;    /* its bytes are being read further up the stack */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rt_deflate.h"
 #include "rt_memory.h"
 
 /* A digit for the type, ten attachments and a dash, commas, a 64-bit id. */
@@ -32,13 +33,49 @@ void rt_frame_hold(rt_frame_t *frame)
     __atomic_add_fetch(&frame->refs, 1, __ATOMIC_RELAXED);
 }
 
+static void packed_free(rt_packed_t *packed)
+{
+    if (packed != NULL) {
+        free(packed->own);
+        free(packed);
+    }
+}
+
 void rt_frame_release(rt_frame_t *frame)
 {
     if (__atomic_sub_fetch(&frame->refs, 1, __ATOMIC_ACQ_REL) == 0) {
         free((char *)frame->plain.at);
         free((char *)frame->stream.at);
+        packed_free(frame->packed_eio);
+        packed_free(frame->packed_plain);
         free(frame);
     }
+}
+
+rt_bytes_t rt_frame_packed(const rt_frame_t *frame, rt_door_e door)
+{
+    rt_frame_t *mine = (rt_frame_t *)frame;     /* what it says does not change by this */
+    rt_packed_t **slot = door == RT_DOOR_PLAIN ? &mine->packed_plain : &mine->packed_eio;
+    rt_packed_t *packed = __atomic_load_n(slot, __ATOMIC_ACQUIRE), *none = NULL;
+    rt_bytes_t form = rt_frame_form(frame, door);
+
+    if (form.len < RT_DEFLATE_MIN || door == RT_DOOR_STREAM) {
+        return form;
+    }
+    if (packed == NULL) {
+        packed = rt_need(sizeof(*packed));
+        packed->bytes = rt_deflate_frames(form);
+        packed->own = (char *)packed->bytes.at;
+        if (packed->own == NULL) {
+            packed->bytes = form;
+        }
+        if (!__atomic_compare_exchange_n(slot, &none, packed, 0, __ATOMIC_ACQ_REL,
+                                         __ATOMIC_ACQUIRE)) {
+            packed_free(packed);    /* another loop was quicker */
+            packed = none;
+        }
+    }
+    return packed->bytes;
 }
 
 static char *put(char *to, const char *bytes, apr_size_t len)

@@ -14,12 +14,20 @@
 #include "rt_sio.h"
 #include "rt_ws.h"
 
+/** A compressed form; at points into the frame when there is nothing to gain. */
+typedef struct rt_packed_t {
+    rt_bytes_t bytes;
+    char *own;                  /* NULL then */
+} rt_packed_t;
+
 struct rt_frame_t {
     int refs;
     uint64_t key;               /* of RT_LANE_METRIC, 0 for none */
     rt_bytes_t eio;             /* Engine.IO packets, a WebSocket frame each */
     rt_bytes_t plain;           /* a WebSocket frame */
     rt_bytes_t stream;          /* text as it goes out */
+    rt_packed_t *packed_eio;    /* compressed; made when first wanted, by any loop */
+    rt_packed_t *packed_plain;
     char own[];                 /* the bytes of eio */
 };
 
@@ -29,6 +37,9 @@ static inline rt_bytes_t rt_frame_form(const rt_frame_t *frame, rt_door_e door)
     return door == RT_DOOR_PLAIN ? frame->plain : door == RT_DOOR_STREAM ? frame->stream
            : frame->eio;
 }
+
+/** The same for a WebSocket that takes compressed messages. The same each time. */
+rt_bytes_t rt_frame_packed(const rt_frame_t *frame, rt_door_e door);
 
 /**
  * Any Socket.IO packet.

@@ -13,9 +13,15 @@
 
 #define QUEUE_FIRST_SIZE 4
 
+static rt_bytes_t form_of(const rt_queue_t *queue, const rt_frame_t *frame)
+{
+    return queue->is_packed ? rt_frame_packed(frame, queue->door)
+                            : rt_frame_form(frame, queue->door);
+}
+
 static uint32_t cost_of(const rt_queue_t *queue, const rt_frame_t *frame)
 {
-    return (uint32_t)rt_frame_form(frame, queue->door).len + RT_ENTRY_COST;
+    return (uint32_t)form_of(queue, frame).len + RT_ENTRY_COST;
 }
 
 static rt_entry_t *entry_at(const rt_queue_t *queue, uint32_t i)
@@ -122,6 +128,21 @@ static void make_room(rt_queue_t *queue, uint32_t cost, uint32_t limit, apr_uint
     skip_dropped(queue);
 }
 
+void rt_queue_pack(rt_queue_t *queue)
+{
+    uint32_t i;
+
+    queue->is_packed = 1;
+    memset(queue->bytes, 0, sizeof(queue->bytes));
+    for (i = 0; i < queue->n; i++) {
+        const rt_entry_t *entry = entry_at(queue, i);
+
+        if (entry->frame != NULL) {
+            queue->bytes[entry->lane] += cost_of(queue, entry->frame);
+        }
+    }
+}
+
 rt_queued_e rt_queue_push(rt_queue_t *queue, rt_frame_t *frame, rt_lane_e lane,
                           const rt_queue_limits_t *limits, apr_uint64_t *n_dropped)
 {
@@ -169,7 +190,7 @@ int rt_queue_peek(const rt_queue_t *queue, struct iovec *vec, int max, apr_size_
         if (frame == NULL) {
             continue;
         }
-        form = rt_frame_form(frame, queue->door);
+        form = form_of(queue, frame);
         if (i == 0) {
             form.at += queue->sent;
             form.len -= queue->sent;
@@ -189,7 +210,7 @@ uint32_t rt_queue_sent(rt_queue_t *queue, apr_size_t bytes)
         rt_entry_t *entry = entry_at(queue, 0);
 
         if (entry->frame != NULL) {
-            apr_size_t left = rt_frame_form(entry->frame, queue->door).len - queue->sent;
+            apr_size_t left = form_of(queue, entry->frame).len - queue->sent;
 
             if (bytes < left) {
                 queue->sent += (uint32_t)bytes;

@@ -26,6 +26,7 @@ typedef struct rt_queue_t {
     uint32_t sent;              /* bytes of the first entry that left already */
     uint32_t bytes[RT_LANES];   /* what waits, with RT_ENTRY_COST for each */
     rt_door_e door;             /* which form of a frame counts */
+    int is_packed;              /* and that it is the compressed one */
 } rt_queue_t;
 
 /** What an entry costs beside its bytes, so that tiny frames are bounded too. */
@@ -41,6 +42,9 @@ typedef enum rt_queued_e {
     RT_QUEUED_NOT,          /* dropped, as its lane allows */
     RT_QUEUED_FULL          /* it may not be dropped: the reader has to be cut */
 } rt_queued_e;
+
+/** From now on frames leave compressed; what waits, too. Nothing of it may have left in part. */
+void rt_queue_pack(rt_queue_t *queue);
 
 /** Take a frame, with a hold of its own. *n_dropped grows by those that were dropped for it. */
 rt_queued_e rt_queue_push(rt_queue_t *queue, rt_frame_t *frame, rt_lane_e lane,

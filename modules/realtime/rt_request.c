@@ -159,6 +159,9 @@ static void handshake(rt_conn_t *conn, const rt_head_t *head, rt_door_e door, in
             refuse(conn, head, BAD_REQUEST);
             return;
         }
+        if (conn->is_packed) {
+            rt_queue_pack(&session->queue);
+        }
         session->main = conn;
         conn->session = session;
     }
@@ -308,6 +311,9 @@ static void serve_other(rt_conn_t *conn, const rt_head_t *head, rt_door_e door)
             rt_session_end(session, RT_GONE_TRANSPORT_ERROR, 0);
             refuse_door(conn, 400, "not a WebSocket handshake\n");
             return;
+        }
+        if (conn->is_packed) {
+            rt_queue_pack(&session->queue);
         }
     }
     else {

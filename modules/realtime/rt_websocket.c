@@ -9,6 +9,7 @@
 #include <apr_strings.h>
 
 #include "hb_json.h"
+#include "rt_deflate.h"
 #include "rt_memory.h"
 #include "rt_ws.h"
 
@@ -23,8 +24,12 @@ int rt_websocket_open(rt_conn_t *conn, const rt_head_t *head, int is_held)
         || version == NULL || strcmp(version, "13") != 0) {
         return 0;
     }
+    conn->is_packed = rt_config(conn->loop)->may_deflate
+        && rt_deflate_accepts(rt_head_field(head, "sec-websocket-extensions"));
     text = apr_psprintf(head->pool, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                        "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n", accept);
+                        "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s\r\n", accept,
+                        conn->is_packed ? "Sec-WebSocket-Extensions: " RT_DEFLATE_ANSWER "\r\n"
+                        : "");
     len = strlen(text);
     conn->is_held = is_held != 0;
     conn->mode = is_held ? RT_CONN_WAIT : RT_CONN_WS;
@@ -99,6 +104,28 @@ static void deliver(rt_conn_t *conn, char *bytes, apr_size_t len, int is_binary)
     }
 }
 
+/* A message as it came off the wire. */
+static void deliver_packed(rt_conn_t *conn, char *bytes, apr_size_t len, int is_binary)
+{
+    const rt_config_t *config = rt_config(conn->loop);
+    char *text;
+    apr_size_t text_len;
+
+    switch (rt_inflate(&text, &text_len, bytes, len,
+                       conn->is_plain ? config->plain_payload_max : config->payload_max)) {
+    case RT_INFLATED:
+        deliver(conn, text, text_len, is_binary);
+        free(text);
+        break;
+    case RT_INFLATED_TOO_BIG:
+        fail(conn, RT_GONE_TOO_BIG);
+        break;
+    default:
+        fail(conn, RT_GONE_BAD_TEXT);
+        break;
+    }
+}
+
 /* A message in several frames; its end is delivered from there. */
 static void add_fragment(rt_conn_t *conn, const char *bytes, apr_size_t len)
 {
@@ -120,11 +147,13 @@ static void add_fragment(rt_conn_t *conn, const char *bytes, apr_size_t len)
 static void on_data(rt_conn_t *conn, const rt_ws_frame_t *frame, char *payload, apr_size_t len)
 {
     if (conn->frag_opcode == 0 && frame->is_last) {
-        deliver(conn, payload, len, frame->opcode == RT_WS_BINARY);
+        (frame->is_packed ? deliver_packed : deliver)(conn, payload, len,
+                                                            frame->opcode == RT_WS_BINARY);
         return;
     }
     if (frame->opcode != RT_WS_CONTINUATION) {
         conn->frag_opcode = (unsigned)frame->opcode & 3;
+        conn->frag_is_packed = frame->is_packed != 0;
     }
     add_fragment(conn, payload, len);
     if (frame->is_last) {
@@ -135,7 +164,7 @@ static void on_data(rt_conn_t *conn, const rt_ws_frame_t *frame, char *payload, 
         conn->frag = NULL;
         conn->frag_len = conn->frag_size = 0;
         conn->frag_opcode = 0;
-        deliver(conn, bytes, len, is_binary);
+        (conn->frag_is_packed ? deliver_packed : deliver)(conn, bytes, len, is_binary);
         free(bytes);
     }
 }
@@ -155,7 +184,7 @@ apr_size_t rt_websocket_read(rt_conn_t *conn, char *bytes, apr_size_t len)
     const rt_config_t *config = rt_config(conn->loop);
     uint32_t limit = conn->is_plain ? config->plain_payload_max : config->payload_max;
     rt_ws_frame_t frame;
-    int rv = rt_ws_head_read(&frame, bytes, len);
+    int rv = rt_ws_head_read(&frame, bytes, len, conn->is_packed);
     apr_size_t all;
     char *payload;
 
@@ -208,6 +237,9 @@ static void take_over(rt_session_t *session, rt_conn_t *conn)
     session->is_probed = 0;
     session->main = conn;
     session->transport = RT_WEBSOCKET;
+    if (conn->is_packed) {
+        rt_queue_pack(&session->queue);
+    }
     rt_alarm_clear(&conn->alarm);
     RT_COUNT(session->loop, websockets, 1);
     RT_COUNT(session->loop, upgrades, 1);

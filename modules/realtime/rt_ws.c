@@ -9,19 +9,22 @@
 #include "hb_json.h"
 #include "rt_eio.h"
 
-int rt_ws_head_read(rt_ws_frame_t *frame, const char *bytes, apr_size_t len)
+int rt_ws_head_read(rt_ws_frame_t *frame, const char *bytes, apr_size_t len, int may_pack)
 {
     const unsigned char *in = (const unsigned char *)bytes;
+    const int reserved = may_pack ? 0x30 : 0x70;
     int i, n_len;
 
     if (len < 2) {
         /* A first byte that nothing can mend need not wait for the second. */
-        return len == 1 && (in[0] & 0x70) != 0 ? -1 : 0;
+        return len == 1 && (in[0] & reserved) != 0 ? -1 : 0;
     }
     frame->is_last = in[0] >> 7;
     frame->opcode = (rt_opcode_e)(in[0] & 15);
     frame->len = in[1] & 127;
-    if ((in[0] & 0x70) != 0 || (in[1] & 0x80) == 0) {
+    frame->is_packed = (in[0] & RT_WS_PACKED) != 0;
+    if ((in[0] & reserved) != 0 || (in[1] & 0x80) == 0
+        || (frame->is_packed && frame->opcode != RT_WS_TEXT && frame->opcode != RT_WS_BINARY)) {
         return -1;
     }
     switch (frame->opcode) {

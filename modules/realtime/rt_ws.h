@@ -14,11 +14,13 @@ typedef enum rt_opcode_e {
     RT_WS_CLOSE = 8, RT_WS_PING = 9, RT_WS_PONG = 10
 } rt_opcode_e;
 
+#define RT_WS_PACKED 0x40           /* RSV1 of the first byte: compressed (RFC 7692 6) */
 #define RT_WS_HEAD_MAX 10           /* of a frame we send */
 #define RT_WS_CONTROL_MAX 125       /* bytes in a ping, pong or close frame */
 
 typedef struct rt_ws_frame_t {
     int is_last;                    /* of its message */
+    int is_packed;                  /* begins a compressed message */
     rt_opcode_e opcode;
     unsigned char mask[4];
     apr_uint64_t len;               /* of the payload */
@@ -27,9 +29,10 @@ typedef struct rt_ws_frame_t {
 
 /**
  * The head of a frame from a client.
+ * @param may_pack  it may send compressed messages
  * @return 1 read, 0 not all of it is there, -1 no client may send this (code 1002)
  */
-int rt_ws_head_read(rt_ws_frame_t *frame, const char *bytes, apr_size_t len);
+int rt_ws_head_read(rt_ws_frame_t *frame, const char *bytes, apr_size_t len, int may_pack);
 
 /** Head of an unmasked, unfragmented frame; @return its length. */
 int rt_ws_head_write(char out[RT_WS_HEAD_MAX], rt_opcode_e opcode, apr_uint64_t len);

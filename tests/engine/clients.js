@@ -128,13 +128,17 @@ const cases = {
     const { WebSocket } = require('ws');
     const socket = new WebSocket(url.replace('http', 'ws') + '/ws-echo');
     await event(socket, 'open');
-    assert.strictEqual(socket.extensions, '');
+    assert.strictEqual(socket.extensions.split(';')[0], detail === 'deflate' ? 'permessage-deflate' : '');
     for (const size of [0, 1, 125, 126, 65536, 1000000]) {
       const bytes = Buffer.alloc(size, 7);
       socket.send(bytes);
       const [data, isBinary] = await event(socket, 'message');
       assert.ok(isBinary && bytes.equals(data));
     }
+    const words = JSON.stringify(Array(5000).fill({ text: 'namaste' }));
+    socket.send(words);
+    assert.strictEqual((await event(socket, 'message'))[0].toString(), words);
+    if (detail === 'deflate') assert.ok(socket._socket.bytesRead < 1000000 + 65536 * 2);
     socket.send('a', { fin: false });
     socket.ping('x');
     socket.send('b', { fin: true });

@@ -48,15 +48,16 @@ def install(folder, wanted, there):
             missing("npm cannot install the clients: " + done.stderr[-300:])
 
 
+def run_node(modules, server, *args):
+    done = subprocess.run(
+        ["node", HERE_JS, "http://127.0.0.1:%d" % server.port, *args],
+        env={**os.environ, "NODE_PATH": modules}, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "ok", done.stdout + done.stderr
+
+
 @pytest.fixture
 def node(server, modules):
-    def run(*args):
-        done = subprocess.run(
-            ["node", HERE_JS, "http://127.0.0.1:%d" % server.port, *args],
-            env={**os.environ, "NODE_PATH": modules}, capture_output=True, text=True,
-            timeout=60)
-        assert done.stdout.strip() == "ok", done.stdout + done.stderr
-    return run
+    return lambda *args: run_node(modules, server, *args)
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -86,6 +87,14 @@ def test_engineio_client(node, transport):
 
 def test_ws(node):
     node("ws")
+
+
+def test_deflate(make_server, modules):
+    """The official clients offer it by themselves; nothing else changes for them."""
+    server = make_server("--deflate", "--loops", "2")
+    run_node(modules, server, "ws", "deflate")
+    run_node(modules, server, "engine", "websocket")
+    run_node(modules, server, "engine", "default")
 
 
 PYTHON = """

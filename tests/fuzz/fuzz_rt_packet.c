@@ -10,6 +10,7 @@
 #include <apr_general.h>
 
 #include "hb_json.h"
+#include "rt_deflate.h"
 #include "rt_eio.h"
 #include "rt_frame.h"
 #include "rt_http.h"
@@ -96,7 +97,11 @@ static void try_frame(const char *bytes, size_t size)
     rt_bytes_t rest, packet;
     int is_binary;
 
-    if (rt_ws_head_read(&frame, bytes, size) == 1) {
+    if (rt_ws_head_read(&frame, bytes, size, 1) == 1) {
+        FUZZ_EXPECT(frame.head_len <= (int)size && frame.len >> 63 == 0);
+        FUZZ_EXPECT(!frame.is_packed || frame.opcode == RT_WS_TEXT || frame.opcode == RT_WS_BINARY);
+    }
+    if (rt_ws_head_read(&frame, bytes, size, 0) == 1) {
         FUZZ_EXPECT(frame.head_len <= (int)size && frame.len >> 63 == 0);
     }
     rt_ws_close_read(bytes, size);
@@ -105,6 +110,31 @@ static void try_frame(const char *bytes, size_t size)
     FUZZ_EXPECT(rt_frame_next(&packet, &is_binary, &rest) && is_binary && packet.len == size);
     FUZZ_EXPECT(memcmp(packet.at, bytes, size) == 0 && !rt_frame_next(&packet, &is_binary, &rest));
     rt_frame_release(made);
+}
+
+/* As compressed bytes, and compressed. */
+static void try_deflate(const char *bytes, size_t size)
+{
+    rt_frame_t *made = rt_frame_message(bytes, size, 1);
+    rt_bytes_t form = rt_frame_packed(made, RT_DOOR_ENGINE_IO), packet;
+    char *text = strndup(bytes, size), *out;
+    apr_size_t len;
+    int is_binary;
+
+    FUZZ_EXPECT(form.len <= made->eio.len);
+    if ((form.at[0] & RT_WS_PACKED) != 0) {
+        FUZZ_EXPECT(rt_frame_next(&packet, &is_binary, &form) && is_binary);
+        FUZZ_EXPECT(rt_inflate(&out, &len, packet.at, packet.len, size) == RT_INFLATED);
+        FUZZ_EXPECT(len == size && memcmp(out, bytes, size) == 0);
+        free(out);
+    }
+    rt_frame_release(made);
+    if (rt_inflate(&out, &len, bytes, size, 5000) == RT_INFLATED) {
+        FUZZ_EXPECT(len <= 5000 && out[len] == '\0');
+        free(out);
+    }
+    rt_deflate_accepts(text);
+    free(text);
 }
 
 /* However it comes, a chunked body is the same. */
@@ -154,6 +184,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     try_json(bytes, size);
     try_payload(bytes, size);
     try_frame(bytes, size);
+    try_deflate(bytes, size);
     try_chunks(bytes, size);
     try_head(bytes, size);
     return 0;

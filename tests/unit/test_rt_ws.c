@@ -36,7 +36,7 @@ START_TEST(heads_are_read)
     apr_size_t i;
 
     for (i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
-        ck_assert_msg(rt_ws_head_read(&frame, heads[i].bytes, heads[i].len) == heads[i].rv,
+        ck_assert_msg(rt_ws_head_read(&frame, heads[i].bytes, heads[i].len, 0) == heads[i].rv,
                       "%s", heads[i].label);
         if (heads[i].rv == 1) {
             ck_assert_int_eq(frame.head_len, heads[i].head_len);
@@ -63,7 +63,7 @@ START_TEST(heads_are_written_in_the_shortest_form)
         /* With a mask it is one that we read. */
         head[1] = (char)(head[1] | 0x80);
         memcpy(head + n, "abcd", 4);
-        ck_assert_int_eq(rt_ws_head_read(&frame, head, (apr_size_t)n + 4), 1);
+        ck_assert_int_eq(rt_ws_head_read(&frame, head, (apr_size_t)n + 4, 0), 1);
         ck_assert_uint_eq(frame.len, sizes[i]);
         ck_assert_int_eq(frame.opcode, RT_WS_BINARY);
     }
