@@ -44,9 +44,12 @@ def log_guard(claims):
 @pytest.fixture(scope="session", params=("1", "3"), ids=("one-loop", "three-loops"))
 def server(request):
     """For all cases that need nothing special: over TLS, with one loop and with several, where
-    members of a room and a client that comes back are on different ones."""
+    members of a room and a client that comes back are on different ones; and there what the
+    official clients offer is taken, compressed messages."""
     one = LiveServer(tls=True, settings={"HaloBuzzRealtimePerUser": "50",
-                                         "HaloBuzzRealtimeLoops": request.param})
+                                         "HaloBuzzRealtimeLoops": request.param,
+                                         "HaloBuzzRealtimeDeflate": "on" if request.param == "3"
+                                         else "off"})
     try:
         one.start()
         assert one.status()["loops"] == int(request.param)

@@ -8,6 +8,7 @@ import time
 import pytest
 import websocket
 
+import hb_socket
 from hb_socketio import Plain, Socket
 
 
@@ -234,3 +235,17 @@ def test_blocks_through_each_door(server, live, users, listen):
     b.say(live.id, "unheard again")
     host.say(live.id, "heard again")
     assert listen(live.id, anna.token, last).wait("chat:new")[1]["text"] == "heard again"
+
+
+# --- compressed messages
+
+def test_deflate_through_httpd(server):
+    """What the browser offers reaches the sidecar, and its answer the browser; off, it is declined."""
+    is_on = server.status()["loops"] == 3
+    ws = hb_socket.Socket(server, "/socket.io/?EIO=4&transport=websocket",
+                          headers=["Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"])
+    assert ws.status == 101
+    assert ("permessage-deflate" in ws.head) == is_on
+    opcode, text = ws.read()
+    assert opcode == 1 and text.startswith(b"0{")
+    ws.s.close()
