@@ -7,7 +7,7 @@ in turn, A B A B ..., and the median of the pairwise ratios is printed with its 
 
     bench.py --build DIR [--rounds 5] [--seconds 3] [--json FILE] [CASE ...]
 
-CASE: me limiter streams register ledger hooks million storm start backup tunnel hold joined limits remote rooms realtime.
+CASE: me limiter streams register ledger hooks million storm start backup tunnel hold joined limits remote rooms deflate realtime.
 Needs wrk.
 Loopback only.
 """
@@ -637,7 +637,7 @@ CASES = {"copy": case_copy, "me": case_me, "limiter": case_limiter, "streams": c
          "tunnel": bench_tunnel.case_tunnel, "hold": bench_tunnel.case_hold,
          "joined": bench_tunnel.case_joined,
          "limits": bench_hosts.case_limits, "remote": bench_hosts.case_remote,
-         "rooms": bench_rooms.case_rooms,
+         "rooms": bench_rooms.case_rooms, "deflate": bench_rooms.case_deflate,
          "realtime": bench_realtime.case_realtime}
 
 

@@ -51,3 +51,8 @@ def case_rooms(f, o):
         server.stop()
         server.kill()
         server.remove()
+
+
+def case_deflate(f, o):
+    """What permessage-deflate saves and costs; printed as it is, for it is no ratio of ours to theirs."""
+    subprocess.run([os.path.join(o.build, "tests/bench/bench_deflate")], check=True)
