@@ -133,7 +133,7 @@ def words_of(stream, name, n):
 @pytest.mark.parametrize("loops, what", (("1", reload), ("3", kill_child), ("3", kill_sidecar),
                                          ("1", kill_parent)))
 def test_nobody_misses_a_word(make_server, make_users, make_live_on, claims, loops, what):
-    claims("AH00052", "AH00051", "AH00484", "AH00098", "~realtime")
+    claims("AH00052", "AH00051", "AH00484", "AH00098", "~realtime", "HB02002")     # 503 while it is away
     server = make_server(settings={"HaloBuzzRealtimeGrace": "500ms", "HaloBuzzRealtimeLoops": loops,
                                    "HaloBuzzChatPerMinute": "100000"}, tls=True)
     live, users = make_live_on(server), make_users(server)
