@@ -118,16 +118,36 @@ typedef struct wanted_t {
     hb_backup_choice_t choice;
 } wanted_t;
 
-static int check_choice(ctl_t *ctl, wanted_t *wanted, const char *name)
+/*
+ * Read the command line and find the backup that is meant.
+ * @param args     as for ctl_options()
+ * @param is_named  the first argument is its name; else wanted->choice.name may be set already
+ */
+static int open_choice(hb_op_t **op, const hb_backup_t **backup, ctl_t *ctl, int argc,
+                       const char *const *argv, const ctl_option_t *options, wanted_t *wanted,
+                       const char **args, int is_named)
 {
-    wanted->choice.name = name;
+    apr_status_t rv;
+    int rc = ctl_options(ctl, argc, argv, options, args, is_named ? 0 : 1, 1);
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+    if (is_named) {
+        wanted->choice.name = args[0];
+    }
     if (wanted->at != NULL && !hb_time_read(&wanted->choice.at, wanted->at)) {
         return ctl_misuse(ctl, "--at takes a time such as 2026-07-01T09:30:00Z");
     }
-    if ((name != NULL) + (wanted->at != NULL) + wanted->choice.is_previous > 1) {
+    if ((wanted->choice.name != NULL) + (wanted->at != NULL) + wanted->choice.is_previous > 1) {
         return ctl_misuse(ctl, "a name, --previous and --at exclude each other");
     }
-    return CTL_OK;
+    rc = ctl_site_closed(op, ctl);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+    rv = hb_backup_find(backup, *op, &wanted->choice);
+    return rv == APR_SUCCESS ? CTL_OK : ctl_fail_op(ctl, *op, rv);
 }
 
 static void show_proof(ctl_t *ctl, const hb_backup_t *backup, const hb_backup_proof_t *proof)
@@ -162,21 +182,12 @@ int ctl_backup_test(ctl_t *ctl, int argc, const char *const *argv)
     const char *args[2];
     hb_op_t *op;
     apr_status_t rv;
-    int rc = ctl_options(ctl, argc, argv, options, args, 0, 1);
+    int rc = open_choice(&op, &backup, ctl, argc, argv, options, &wanted, args, 1);
 
-    if (rc == CTL_OK) {
-        rc = check_choice(ctl, &wanted, args[0]);
-    }
-    if (rc == CTL_OK) {
-        rc = ctl_site_closed(&op, ctl);
-    }
     if (rc != CTL_OK) {
         return rc;
     }
-    rv = hb_backup_find(&backup, op, &wanted.choice);
-    if (rv == APR_SUCCESS) {
-        rv = hb_backup_test(&proof, op, backup, &way);
-    }
+    rv = hb_backup_test(&proof, op, backup, &way);
     if (rv != APR_SUCCESS) {
         return ctl_fail_op(ctl, op, rv);
     }
@@ -188,28 +199,20 @@ int ctl_backup_unpack(ctl_t *ctl, int argc, const char *const *argv)
 {
     hb_backup_way_t way = { 0, 0, show_progress, ctl };
     wanted_t wanted = { NULL, { NULL, 0, 0 } };
-    const char *name = NULL, *args[2];
-    const ctl_option_t options[] = { { "at", &wanted.at, NULL }, { "name", &name, NULL },
+    const char *args[2];
+    const ctl_option_t options[] = { { "at", &wanted.at, NULL },
+                                     { "name", &wanted.choice.name, NULL },
                                      { "previous", NULL, &wanted.choice.is_previous },
                                      { NULL, NULL, NULL } };
     const hb_backup_t *backup;
     hb_op_t *op;
     apr_status_t rv;
-    int rc = ctl_options(ctl, argc, argv, options, args, 1, 1);
+    int rc = open_choice(&op, &backup, ctl, argc, argv, options, &wanted, args, 0);
 
-    if (rc == CTL_OK) {
-        rc = check_choice(ctl, &wanted, name);
-    }
-    if (rc == CTL_OK) {
-        rc = ctl_site_closed(&op, ctl);
-    }
     if (rc != CTL_OK) {
         return rc;
     }
-    rv = hb_backup_find(&backup, op, &wanted.choice);
-    if (rv == APR_SUCCESS) {
-        rv = hb_backup_unpack(op, backup, args[0], &way);
-    }
+    rv = hb_backup_unpack(op, backup, args[0], &way);
     if (rv != APR_SUCCESS) {
         return ctl_fail_op(ctl, op, rv);
     }
@@ -230,21 +233,12 @@ int ctl_restore(ctl_t *ctl, int argc, const char *const *argv)
     hb_backup_proof_t proof;
     hb_op_t *op;
     apr_status_t rv;
-    int rc = ctl_options(ctl, argc, argv, options, args, 0, 1);
+    int rc = open_choice(&op, &backup, ctl, argc, argv, options, &wanted, args, 1);
 
-    if (rc == CTL_OK) {
-        rc = check_choice(ctl, &wanted, args[0]);
-    }
-    if (rc == CTL_OK) {
-        rc = ctl_site_closed(&op, ctl);
-    }
     if (rc != CTL_OK) {
         return rc;
     }
-    rv = hb_backup_find(&backup, op, &wanted.choice);
-    if (rv == APR_SUCCESS) {
-        rv = hb_backup_restore(&proof, &aside, op, backup, is_forced, &way);
-    }
+    rv = hb_backup_restore(&proof, &aside, op, backup, is_forced, &way);
     if (rv != APR_SUCCESS) {
         ctl_fail_op(ctl, op, rv);
         if (rv == HB_E_BACKUP_IN_USE) {
