@@ -250,7 +250,7 @@ static apr_status_t fill(taking_t *taking)
         rv = backup_check_write(&taking->work, taking->dir);
     }
     if (rv == APR_SUCCESS) {
-        rv = backup_sync(taking->dir);
+        rv = hb_file_sync(taking->dir);
     }
     return rv;
 }
@@ -273,7 +273,7 @@ static apr_status_t make_one(taking_t *taking)
             rv = backup_io(op, taking->made.path, errno);
         }
     }
-    if (rv == APR_SUCCESS && (rv = backup_sync(top)) != APR_SUCCESS) {
+    if (rv == APR_SUCCESS && (rv = hb_file_sync(top)) != APR_SUCCESS) {
         rv = backup_io(op, top, rv);
     }
     if (rv != APR_SUCCESS) {

@@ -24,21 +24,6 @@
 
 /* --- directories --- */
 
-apr_status_t backup_sync(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    apr_status_t rv = APR_SUCCESS;
-
-    if (fd < 0) {
-        return errno;
-    }
-    if (fsync(fd) != 0) {
-        rv = errno;
-    }
-    close(fd);
-    return rv;
-}
-
 apr_status_t backup_dir_make(const char *path, apr_pool_t *pool)
 {
     char *above = apr_pstrdup(pool, path), *slash;
@@ -357,7 +342,7 @@ static apr_status_t write_sum(void *baton, const char *path, const char *rel,
     if (rv == APR_SUCCESS) {
         line = apr_pstrcat(op->pool, digest, "  ", rel, "\n", NULL);
         errno = hb_file_write(summing->fd, line, strlen(line));
-        rv = errno != 0 ? backup_io(op, BACKUP_CHECK, errno) : backup_sync(path);
+        rv = errno != 0 ? backup_io(op, BACKUP_CHECK, errno) : hb_file_sync(path);
     }
     return rv;
 }

@@ -80,7 +80,6 @@ apr_status_t backup_pages_check(backup_work_t *work, const hb_backup_t *backup,
 apr_status_t backup_dir_make(const char *path, apr_pool_t *pool);
 /** Remove a directory with all in it; no error when it is not there. */
 apr_status_t backup_dir_remove(const char *path, apr_pool_t *pool);
-apr_status_t backup_sync(const char *path);
 /** All bytes in it. */
 apr_int64_t backup_dir_bytes(const char *path, apr_pool_t *pool);
 

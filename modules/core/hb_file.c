@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writing small files whole. */
+/* Writing files whole. */
 #include "hb_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 int hb_file_write(int fd, const char *text, apr_size_t len)
@@ -21,4 +22,19 @@ int hb_file_write(int fd, const char *text, apr_size_t len)
         len -= (apr_size_t)n;
     }
     return 0;
+}
+
+apr_status_t hb_file_sync(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    apr_status_t rv = APR_SUCCESS;
+
+    if (fd < 0) {
+        return errno;
+    }
+    if (fsync(fd) != 0) {
+        rv = errno;
+    }
+    close(fd);
+    return rv;
 }

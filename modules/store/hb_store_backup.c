@@ -15,26 +15,12 @@
 #include <apr_file_info.h>
 #include <apr_strings.h>
 
+#include "hb_file.h"
 #include "hb_store_copy.h"
-
-static apr_status_t sync_path(const char *path, int flags)
-{
-    int fd = open(path, flags | O_CLOEXEC);
-    apr_status_t rv = APR_SUCCESS;
-
-    if (fd < 0) {
-        return errno;
-    }
-    if (fsync(fd) != 0) {
-        rv = errno;
-    }
-    close(fd);
-    return rv;
-}
 
 apr_status_t hb_store_publish(const char *part, const char *path, apr_pool_t *pool)
 {
-    apr_status_t rv = sync_path(part, O_RDWR);
+    apr_status_t rv = hb_file_sync(part);
     char *dir = apr_pstrdup(pool, path);
     char *slash = strrchr(dir, '/');
 
@@ -46,7 +32,7 @@ apr_status_t hb_store_publish(const char *part, const char *path, apr_pool_t *po
         if (slash != NULL) {
             slash[slash == dir] = '\0';
         }
-        rv = sync_path(slash != NULL ? dir : ".", O_RDONLY | O_DIRECTORY);
+        rv = hb_file_sync(slash != NULL ? dir : ".");
     }
     return rv;
 }

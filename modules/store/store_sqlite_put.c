@@ -19,6 +19,7 @@
 
 #include <apr_strings.h>
 
+#include "hb_file.h"
 #include "hb_time.h"
 
 #define BEFORE ".before-"
@@ -51,15 +52,11 @@ static apr_status_t failed(hb_op_t *op, const char *what, const char *path, apr_
                    apr_strerror(error, text, sizeof(text)));
 }
 
-static apr_status_t sync_dir(const char *dir)
+static apr_status_t sync_dir(hb_op_t *op, const char *dir)
 {
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    apr_status_t rv = fd < 0 || fsync(fd) != 0 ? errno : APR_SUCCESS;
+    apr_status_t rv = hb_file_sync(dir);
 
-    if (fd >= 0) {
-        close(fd);
-    }
-    return rv;
+    return rv != APR_SUCCESS ? failed(op, "syncing", dir, rv) : rv;
 }
 
 /* Bring what is in its log into the file. What does not work here (it is damaged, others have
@@ -125,10 +122,7 @@ static apr_status_t set_aside(const char **aside, hb_op_t *op, const char *path,
     if (rv == APR_SUCCESS) {
         rv = move_if_there(op, path, "-shm", *aside, name);
     }
-    if (rv == APR_SUCCESS && sync_dir(*aside) != APR_SUCCESS) {
-        rv = failed(op, "syncing", *aside, errno);
-    }
-    return rv;
+    return rv == APR_SUCCESS ? sync_dir(op, *aside) : rv;
 }
 
 /* With nobody writing. */
@@ -146,10 +140,7 @@ static apr_status_t swap(const char **aside, hb_op_t *op, const char *path, cons
     if (rv == APR_SUCCESS && rename(file, path) != 0) {
         rv = failed(op, "moving", file, errno);
     }
-    if (rv == APR_SUCCESS && sync_dir(dir) != APR_SUCCESS) {
-        rv = failed(op, "syncing", dir, errno);
-    }
-    return rv;
+    return rv == APR_SUCCESS ? sync_dir(op, dir) : rv;
 }
 
 apr_status_t store_sqlite_put(const char **aside, hb_op_t *op, const char *url,
