@@ -62,7 +62,11 @@ def is_root():
 
 
 def processes_of(session):
-    """Live processes of a session, by number."""
+    """Processes of a session that run or still end, by number.
+
+    A killed process is a zombie with its first thread; until the last has gone, it holds its
+    descriptors and so its ports.
+    """
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -71,7 +75,8 @@ def processes_of(session):
                     fields = f.read().rpartition(")")[2].split()
             except OSError:
                 continue
-            if int(fields[3]) == session and fields[0] != "Z":
+            threads = int(fields[17])
+            if int(fields[3]) == session and (fields[0] != "Z" or threads > 1):
                 found.append(int(name))
     return found
 
