@@ -92,8 +92,9 @@ apr_status_t hb_backup_unpack(hb_op_t *op, const hb_backup_t *backup, const char
 
 /**
  * Restore it into a scratch directory beside the backups, look at all of it, remove that again;
- * note in the backup that it is proved when it is whole. HB_E_BACKUP_DAMAGED when it is not (with proof
- * set if it could be looked at).
+ * note in the backup that it is proved when it is whole. Backups can be taken meanwhile.
+ * HB_E_BACKUP_DAMAGED when it is not (with proof set if it could be looked at), HB_E_BACKUP_BUSY while
+ * another process does this or restores.
  */
 apr_status_t hb_backup_test(hb_backup_proof_t *proof, hb_op_t *op, const hb_backup_t *backup,
                             const hb_backup_way_t *way);
@@ -106,7 +107,7 @@ apr_status_t hb_backup_test(hb_backup_proof_t *proof, hb_op_t *op, const hb_back
  * records are there, or none, and then the server refuses to start with an empty store; run it again.
  * @param is_forced  also while other processes have the store open; they go over to the new
  *                   records within a second, and what they write until then goes to the old ones
- * @return HB_E_BACKUP_IN_USE otherwise, HB_E_BACKUP_DAMAGED, HB_E_UNAVAILABLE
+ * @return HB_E_BACKUP_IN_USE otherwise, HB_E_BACKUP_BUSY, HB_E_BACKUP_DAMAGED, HB_E_UNAVAILABLE
  */
 apr_status_t hb_backup_restore(hb_backup_proof_t *proof, const char **aside, hb_op_t *op,
                                const hb_backup_t *backup, int is_forced,

@@ -83,11 +83,10 @@ apr_status_t backup_io(hb_op_t *op, const char *path, apr_status_t error)
 
 /* --- the directory --- */
 
-/* One process at a time. The lock goes with the descriptor. */
-static apr_status_t lock_dir(int *fd, hb_op_t *op)
+apr_status_t backup_lock(int *fd, hb_op_t *op, const char *name)
 {
     const char *dir = op->site->settings->backup_dir;
-    const char *path = apr_pstrcat(op->pool, dir, "/lock", NULL);
+    const char *path = apr_pstrcat(op->pool, dir, "/", name, NULL);
     apr_status_t rv = backup_dir_make(dir, op->pool);
     struct stat st;
 
@@ -321,7 +320,7 @@ apr_status_t hb_backup_take(const hb_backup_t **backup, hb_op_t *op,
                             const hb_backup_way_t *way)
 {
     int lock;
-    apr_status_t rv = lock_dir(&lock, op);
+    apr_status_t rv = backup_lock(&lock, op, BACKUP_LOCK);
 
     if (rv == APR_SUCCESS) {
         rv = take_locked(backup, op, way);
@@ -403,7 +402,7 @@ static apr_status_t prune(int *n_gone, hb_op_t *op)
 apr_status_t hb_backup_prune(int *n, hb_op_t *op)
 {
     int lock;
-    apr_status_t rv = lock_dir(&lock, op);
+    apr_status_t rv = backup_lock(&lock, op, BACKUP_LOCK);
 
     *n = 0;
     if (rv == APR_SUCCESS) {

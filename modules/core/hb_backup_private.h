@@ -43,6 +43,15 @@ apr_status_t backup_damaged(hb_op_t *op, const char *fmt, ...)
 /** Reading or writing a file failed: noted for the operator, with the path. */
 apr_status_t backup_io(hb_op_t *op, const char *path, apr_status_t error);
 
+/**
+ * Make the directory of backups and take one of its locks; held until fd is closed. HB_E_BACKUP_BUSY.
+ * @param name  BACKUP_LOCK for who writes backups, BACKUP_PROOF_LOCK for who makes stores of them: a
+ *              proof takes longer than there may be without a backup
+ */
+apr_status_t backup_lock(int *fd, hb_op_t *op, const char *name);
+#define BACKUP_LOCK "lock"
+#define BACKUP_PROOF_LOCK "proof.lock"
+
 /* --- hb_backup_list.c --- */
 
 /** As a manifest tells of it; damage is set when it tells nothing sensible. */

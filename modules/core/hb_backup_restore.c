@@ -230,12 +230,19 @@ static apr_status_t note_proved(hb_op_t *op, const hb_backup_t *backup)
 apr_status_t hb_backup_test(hb_backup_proof_t *proof, hb_op_t *op, const hb_backup_t *backup,
                             const hb_backup_way_t *way)
 {
-    const char *dir = apr_psprintf(op->pool, "%s/proof-%ld" BACKUP_NEW,
-                                   op->site->settings->backup_dir, (long)getpid());
-    apr_status_t rv = make_proved(proof, op, backup, dir,
-                                  apr_pstrcat(op->pool, dir, "/" BACKUP_STORE, NULL), way);
+    /* Not BACKUP_NEW: that is swept away when the next backup is taken, which may be meanwhile. */
+    const char *dir = apr_pstrcat(op->pool, op->site->settings->backup_dir, "/proof", NULL);
+    int lock;
+    apr_status_t rv = backup_lock(&lock, op, BACKUP_PROOF_LOCK);
 
+    memset(proof, 0, sizeof(*proof));
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    rv = make_proved(proof, op, backup, dir,
+                     apr_pstrcat(op->pool, dir, "/" BACKUP_STORE, NULL), way);
     backup_dir_remove(dir, op->pool);
+    close(lock);
     if (rv == APR_SUCCESS) {
         rv = note_proved(op, backup);
     }
@@ -261,9 +268,9 @@ static void forget_events(hb_op_t *op)
     }
 }
 
-apr_status_t hb_backup_restore(hb_backup_proof_t *proof, const char **aside, hb_op_t *op,
-                               const hb_backup_t *backup, int is_forced,
-                               const hb_backup_way_t *way)
+static apr_status_t restore(hb_backup_proof_t *proof, const char **aside, hb_op_t *op,
+                            const hb_backup_t *backup, int is_forced,
+                            const hb_backup_way_t *way)
 {
     const char *dir = apr_pstrcat(op->pool, op->site->settings->state_dir, "/restore"
                                   BACKUP_NEW, NULL);
@@ -272,7 +279,6 @@ apr_status_t hb_backup_restore(hb_backup_proof_t *proof, const char **aside, hb_
     int is_used, n_files = 0;
     apr_status_t rv;
 
-    *aside = NULL;
     rv = hb_store_is_used(&is_used, op);
     if (rv == APR_SUCCESS && is_used && !is_forced) {
         rv = hb_fail(op, HB_E_BACKUP_IN_USE, "the server, or another process, has the records "
@@ -297,5 +303,21 @@ apr_status_t hb_backup_restore(hb_backup_proof_t *proof, const char **aside, hb_
     }
     remove_store(op, file);
     backup_dir_remove(dir, op->pool);
+    return rv;
+}
+
+apr_status_t hb_backup_restore(hb_backup_proof_t *proof, const char **aside, hb_op_t *op,
+                               const hb_backup_t *backup, int is_forced,
+                               const hb_backup_way_t *way)
+{
+    int lock;
+    apr_status_t rv = backup_lock(&lock, op, BACKUP_PROOF_LOCK);
+
+    *aside = NULL;
+    memset(proof, 0, sizeof(*proof));
+    if (rv == APR_SUCCESS) {
+        rv = restore(proof, aside, op, backup, is_forced, way);
+        close(lock);
+    }
     return rv;
 }

@@ -507,6 +507,43 @@ START_TEST(one_at_a_time)
 }
 END_TEST
 
+/* A proof of a large store takes longer than the hour to the next backup. */
+static int take_meanwhile(void *baton, const char *what, apr_int64_t done, apr_int64_t total)
+{
+    hb_backup_proof_t proof;
+    const char *aside;
+    int *n = baton;
+
+    (void)what;
+    (void)total;
+    if (done >= 0 && ++*n == 1) {
+        const hb_backup_t *taken = take(&part_way);
+
+        ck_assert_int_eq(test(&proof, taken), HB_E_BACKUP_BUSY);
+        ck_assert_int_eq(hb_backup_restore(&proof, &aside, hb_test_site_op(ts), taken, 1,
+                                           &part_way), HB_E_BACKUP_BUSY);
+    }
+    return 0;
+}
+
+START_TEST(a_proof_and_the_next_backup_meet)
+{
+    const hb_backup_t *full;
+    hb_backup_proof_t proof;
+    int n = 0;
+    const hb_backup_way_t way = { .report = take_meanwhile, .baton = &n };
+
+    open_site();
+    add_person("anna");
+    full = take(&full_way);
+    ck_assert_int_eq(hb_backup_test(&proof, hb_test_site_op(ts), full, &way), APR_SUCCESS);
+    ck_assert_int_gt(n, 0);
+    newest(2);
+    ck_assert_int_eq(access(apr_pstrcat(hb_test_pool, ts->site->settings->backup_dir, "/proof",
+                                        NULL), F_OK), -1);
+}
+END_TEST
+
 START_TEST(others_may_not_look)
 {
     hb_op_t *op;
@@ -550,7 +587,7 @@ int main(void)
         old_ones_go_but_never_what_is_needed, a_restore_brings_the_records_back,
         a_restore_onto_nothing, a_restore_that_was_killed_is_taken_up,
         stopped_at_any_step_nothing_is_there, killed_in_the_middle_it_is_swept_away,
-        one_at_a_time, others_may_not_look, files_go_along, NULL
+        one_at_a_time, a_proof_and_the_next_backup_meet, others_may_not_look, files_go_along, NULL
     };
 
     return hb_test_main("hb_backup", cases);
