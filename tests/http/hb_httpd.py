@@ -326,7 +326,8 @@ class Httpd:
                     os.truncate(self.error_log, 0) if os.path.exists(self.error_log) else None
                     open(os.path.join(self.root, "stderr.log"), "w").close()
                     return False
-                raise AssertionError("httpd did not start:\n" + text[-4000:])
+                raise AssertionError("httpd did not start, but ended with %d:\n%s"
+                                     % (self.process.returncode, text[-4000:]))
             if self.answers():
                 return True
             time.sleep(0.02)
