@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Chat of live rooms: written, then told. What is asked before writing is read without a
+ * Chat of live rooms: written, then told. A process that dies between the two leaves a message that
+ * is kept and was told to nobody; its client, which got no answer, says it again, and the
+ * sidecar, which knows what it told, makes up for it (HB_EV_CHAT_AGAIN).
+ *
+ * What is asked before writing is read without a
  * transaction, because a rule that changes in the same millisecond may go either way; that a
  * message stands once is the store's word (the unique client key).
  */
@@ -24,6 +28,9 @@
 #include "hb_wordlist.h"
 
 #define LIST_MAX 100
+
+/* A client that got no answer has said it again by then, or never will. */
+#define AGAIN_MAX apr_time_from_sec(60)
 
 /* Messages of a leaving account that go in one transaction. */
 #define DROP_PAGE 200
@@ -246,6 +253,27 @@ static apr_status_t prepare(say_t *say, hb_op_t *op, const char *stream_id,
     return rv == APR_SUCCESS ? hb_user_load(&say->user, op, op->actor.user_id) : rv;
 }
 
+/* Who alone hears it; NULL: everybody. */
+static const char *only_user(const hb_op_t *op, const hb_json_t *doc)
+{
+    return hb_json_bool(doc, "isShadow", 0) ? op->actor.user_id : NULL;
+}
+
+static void tell_again(hb_op_t *op, const char *stream_id, const hb_json_t *doc,
+                       const hb_json_t *message)
+{
+    apr_time_t said_at = hb_time_from_msec(hb_json_int(doc, "createdAt", 0));
+
+    if (hb_json_int(doc, "deletedAt", 0) != 0 || op->now - said_at > AGAIN_MAX) {
+        return;
+    }
+    if (hb_chat_check_rate(op) == APR_SUCCESS) {
+        hb_bus_publish_to(op, HB_EV_CHAT_AGAIN, stream_id, only_user(op, doc), message);
+    } else {
+        hb_op_recover(op);      /* it is answered all the same */
+    }
+}
+
 apr_status_t hb_chat_say(hb_json_t **reply, hb_op_t *op, const char *stream_id,
                          const hb_json_t *input)
 {
@@ -270,11 +298,12 @@ apr_status_t hb_chat_say(hb_json_t **reply, hb_op_t *op, const char *stream_id,
         }
     }
     message = message_json(op, doc, hb_user_view(op, say.user, HB_ALL));
-    if (!op->is_replayed) {
+    if (op->is_replayed) {
+        tell_again(op, stream_id, doc, message);
+    } else {
         hb_stream_host_seen(op, say.room.stream);
         hb_metric_add(op->site->metrics, HB_M_CHAT_MESSAGES, 1);
-        hb_bus_publish_to(op, HB_EV_CHAT_NEW, stream_id,
-                          hb_json_bool(doc, "isShadow", 0) ? op->actor.user_id : NULL, message);
+        hb_bus_publish_to(op, HB_EV_CHAT_NEW, stream_id, only_user(op, doc), message);
     }
     *reply = hb_json_object_make(op->pool);
     hb_json_set(*reply, "message", message);

@@ -23,6 +23,7 @@ typedef struct chain_t {
     past_t *oldest, *newest;
     int n;
     apr_uint64_t known_after;           /* everything numbered higher that the room saw is here */
+    apr_time_t known_since;             /* when that was */
     char name[1];
 } chain_t;
 
@@ -41,6 +42,7 @@ struct rt_history_t {
     past_t *first, *last;
     apr_size_t bytes, bytes_max;
     apr_uint64_t floor;                 /* rooms without chain saw nothing after this number */
+    apr_time_t floor_at;                /* when that was; 0: the next that is kept tells */
     int chain_max;
 };
 
@@ -71,6 +73,7 @@ static chain_t *chain_need(rt_history_t *history, const char *name)
         chain = rt_need(sizeof(*chain) + strlen(name));
         strcpy(chain->name, name);
         chain->known_after = history->floor;
+        chain->known_since = history->floor_at;
         apr_hash_set(history->chains, chain->name, APR_HASH_KEY_STRING, chain);
     }
     return chain;
@@ -82,6 +85,9 @@ static void chain_end(rt_history_t *history, chain_t *chain)
     apr_hash_set(history->chains, chain->name, APR_HASH_KEY_STRING, NULL);
     if (chain->known_after > history->floor) {
         history->floor = chain->known_after;
+    }
+    if (chain->known_since > history->floor_at) {
+        history->floor_at = chain->known_since;
     }
     free(chain);
 }
@@ -122,6 +128,7 @@ static void give_up(rt_history_t *history, past_t *past)
     chain_t *chain = past->chain;
 
     chain->known_after = rt_news_seq(past->news);
+    chain->known_since = rt_news_at(past->news);
     take_out(history, past);
     if (chain->oldest == NULL) {
         chain_end(history, chain);
@@ -148,6 +155,7 @@ void rt_history_forget(rt_history_t *history, apr_uint64_t seq)
     pthread_mutex_lock(&history->lock);
     drop_all(history);
     history->floor = seq;       /* lower than before when the log is a new one */
+    history->floor_at = 0;
     pthread_mutex_unlock(&history->lock);
 }
 
@@ -184,6 +192,9 @@ static void append(rt_history_t *history, rt_news_t *news)
 void rt_history_keep(rt_history_t *history, rt_news_t *news)
 {
     pthread_mutex_lock(&history->lock);
+    if (history->floor_at == 0) {
+        history->floor_at = rt_news_at(news);
+    }
     append(history, news);
     while (history->bytes > history->bytes_max && history->first != NULL) {
         give_up(history, history->first);
@@ -223,6 +234,36 @@ static past_t *next_of(past_t **at, const rt_since_t *rooms, int n)
         at[first] = next->newer;
     }
     return next;
+}
+
+static int is_told(const chain_t *chain, const char *said_id)
+{
+    const past_t *past = chain != NULL ? chain->newest : NULL;
+    const char *id;
+
+    for (; past != NULL; past = past->older) {
+        id = rt_news_said_id(past->news);
+        if (id != NULL && strcmp(id, said_id) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int rt_history_lacks(rt_history_t *history, const char *room, const char *said_id,
+                     apr_time_t said_at)
+{
+    const chain_t *chain;
+    apr_time_t since;
+    int lacks;
+
+    pthread_mutex_lock(&history->lock);
+    chain = chain_of(history, room);
+    since = chain != NULL ? chain->known_since : history->floor_at;
+    /* It was told after it was said, so if all that was told since then is here, so is that. */
+    lacks = history->floor_at != 0 && since < said_at && !is_told(chain, said_id);
+    pthread_mutex_unlock(&history->lock);
+    return lacks;
 }
 
 void rt_history_missed(rt_missed_t *missed, rt_history_t *history, const rt_since_t *rooms,

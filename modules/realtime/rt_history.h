@@ -25,11 +25,21 @@ typedef struct rt_history_t rt_history_t;
 rt_history_t *rt_history_make(int chain_max, apr_size_t bytes_max);
 void rt_history_free(rt_history_t *history);
 
-/** What happened up to here is not known: at the start, and when events were lost. */
+/**
+ * What happened up to here is not known: at the start, and when events were lost. The moment it was is
+ * that of the next event that is kept.
+ */
 void rt_history_forget(rt_history_t *history, apr_uint64_t seq);
 
 /** Add what just happened in its room; takes a hold of its own. Numbers only ever rise. */
 void rt_history_keep(rt_history_t *history, rt_news_t *news);
+
+/**
+ * Was the room surely not told of a message? 0 when it was, and when that is not known any more.
+ * @param said_at  when it was said
+ */
+int rt_history_lacks(rt_history_t *history, const char *room, const char *said_id,
+                     apr_time_t said_at);
 
 /**
  * A room, and after which number everything is asked for, up to another: what the caller's loop

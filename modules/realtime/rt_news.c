@@ -17,10 +17,12 @@ struct rt_news_t {
     char room[36];
     char only_user[28];         /* "" for everybody */
     char author[28];            /* "" for nobody */
+    char said_id[28];           /* "" for none */
     char payload[1];
 };
 
-rt_news_t *rt_news_make(const hb_event_t *event, const char *room, const char *author)
+rt_news_t *rt_news_make(const hb_event_t *event, const char *room, const char *author,
+                        const char *said_id)
 {
     rt_news_t *news = rt_need(sizeof(*news) + event->payload_bytes);
 
@@ -30,6 +32,7 @@ rt_news_t *rt_news_make(const hb_event_t *event, const char *room, const char *a
     news->holds = 1;
     snprintf(news->room, sizeof(news->room), "%s", room);
     snprintf(news->author, sizeof(news->author), "%s", author != NULL ? author : "");
+    snprintf(news->said_id, sizeof(news->said_id), "%s", said_id != NULL ? said_id : "");
     news->payload_bytes = event->payload_bytes;
     memcpy(news->payload, event->payload, event->payload_bytes);
     if (event->only_user != NULL) {
@@ -85,6 +88,11 @@ const char *rt_news_id(const rt_news_t *news)
 const char *rt_news_author(const rt_news_t *news)
 {
     return news->author[0] != '\0' ? news->author : NULL;
+}
+
+const char *rt_news_said_id(const rt_news_t *news)
+{
+    return news->said_id[0] != '\0' ? news->said_id : NULL;
 }
 
 const char *rt_news_payload(const rt_news_t *news)

@@ -19,9 +19,11 @@ typedef struct rt_news_t rt_news_t;
 /**
  * A copy of what the bus gave; with one hold, the caller's.
  * @param room    name of the room it goes to
- * @param author  whose words it carries, NULL for nobody's: not shown to who blocks them
+ * @param author   whose words it carries, NULL for nobody's: not shown to who blocks them
+ * @param said_id  the message it tells of for the first time, or NULL
  */
-rt_news_t *rt_news_make(const hb_event_t *event, const char *room, const char *author);
+rt_news_t *rt_news_make(const hb_event_t *event, const char *room, const char *author,
+                        const char *said_id);
 void rt_news_hold(rt_news_t *news);
 void rt_news_drop(rt_news_t *news);
 
@@ -36,6 +38,8 @@ const char *rt_news_room(const rt_news_t *news);
 const char *rt_news_id(const rt_news_t *news);
 /** NULL when they are nobody's words. */
 const char *rt_news_author(const rt_news_t *news);
+/** NULL when it tells of no message. */
+const char *rt_news_said_id(const rt_news_t *news);
 /** JSON text with a 0 behind. */
 const char *rt_news_payload(const rt_news_t *news);
 apr_size_t rt_news_payload_bytes(const rt_news_t *news);

@@ -12,6 +12,7 @@
 
 #include <apr_strings.h>
 
+#include "hb_time.h"
 #include "rt_memory.h"
 
 /* Events of one turn; clients are served in between. */
@@ -120,17 +121,33 @@ static void begin(rt_hub_t *hub, int is_lost)
 
 /* --- one event --- */
 
-/* Whose words does it carry? Those are not shown to who blocks them. */
-static const char *author_of(const hb_event_t *event, apr_pool_t *pool)
+typedef struct words_t {
+    const char *author;         /* NULL: it carries nobody's; who blocks them is not shown them */
+    const char *id;             /* of the message it tells of; NULL for none */
+    const char *said_at;
+} words_t;
+
+static words_t words_of(const hb_event_t *event, apr_pool_t *pool)
 {
+    words_t words = { NULL, NULL, NULL };
     const hb_json_t *json;
 
-    if (event->event != HB_EV_CHAT_NEW && event->event != HB_EV_CHAT_PINNED) {
-        return NULL;
+    switch (event->event) {
+    case HB_EV_CHAT_NEW:
+    case HB_EV_CHAT_AGAIN:
+        json = hb_json_parse_own(event->payload, event->payload_bytes, pool);
+        words.author = hb_json_string_value(hb_json_at(json, "user.id"));
+        words.id = hb_json_string(json, "id");
+        words.said_at = hb_json_string(json, "createdAt");
+        break;
+    case HB_EV_CHAT_PINNED:
+        json = hb_json_parse_own(event->payload, event->payload_bytes, pool);
+        words.author = hb_json_string_value(hb_json_at(json, "message.user.id"));
+        break;
+    default:
+        break;
     }
-    json = hb_json_parse_own(event->payload, event->payload_bytes, pool);
-    return hb_json_string_value(hb_json_at(json, event->event == HB_EV_CHAT_NEW ? "user.id"
-                                           : "message.user.id"));
+    return words;
 }
 
 static const char *room_of(const hb_event_t *event, apr_pool_t *pool)
@@ -145,16 +162,37 @@ static int is_kept(hb_lane_e lane)
     return lane == HB_LANE_MONEY || lane == HB_LANE_CHAT;
 }
 
-static void take(rt_hub_t *hub, const hb_event_t *event)
+/*
+ * Somebody said it again: now it is new to the room, if the room was not told before. Whoever reads
+ * the same log comes to the same, also after a restart.
+ */
+static hb_event_e event_of(rt_hub_t *hub, const hb_event_t *event, const char *room,
+                           const words_t *words)
 {
-    rt_news_t *news = rt_news_make(event, room_of(event, hub->scratch),
-                                   author_of(event, hub->scratch));
+    apr_time_t said_at;
+
+    if (event->event == HB_EV_CHAT_AGAIN && words->id != NULL && words->said_at != NULL
+        && hb_time_read(&said_at, words->said_at)
+        && rt_history_lacks(hub->house->history, room, words->id, said_at)) {
+        return HB_EV_CHAT_NEW;
+    }
+    return event->event;
+}
+
+static void take(rt_hub_t *hub, const hb_event_t *read)
+{
+    const char *room = room_of(read, hub->scratch);
+    words_t words = words_of(read, hub->scratch);
+    hb_event_t event = *read;
+    rt_news_t *news;
 
     if (hub->is_after_gap) {
         hub->is_after_gap = 0;
-        rt_history_forget(hub->house->history, event->seq - 1);
+        rt_history_forget(hub->house->history, event.seq - 1);
     }
-    if (is_kept(hb_event_row(event->event)->lane)) {
+    event.event = event_of(hub, read, room, &words);
+    news = rt_news_make(&event, room, words.author, words.id);
+    if (is_kept(hb_event_row(event.event)->lane)) {
         rt_history_keep(hub->house->history, news);
     }
     pack(hub, news);

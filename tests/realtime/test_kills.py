@@ -165,10 +165,7 @@ def test_nobody_misses_a_word(make_server, make_users, make_live_on, claims, loo
     texts = ["%s %d" % (name, i) for name in ("person0", "person1", "person2", "host")
              for i in range(WORDS)] + ["the end"]
     assert sorted(m["text"] for m in history) == sorted(texts)
-    # Keeping and telling are not one transaction. What was said just when its process was killed may
-    # be kept, in the history, and told to nobody; then it is nobody's gap but everybody's.
-    kept, heard = [m["id"] for m in history], people[0].heard
-    assert len(set(heard)) == len(heard) and set(heard) <= set(kept)
-    assert len(kept) - len(heard) <= (0 if what is reload else 2)
+    # What was kept by a process that was killed before it told is told when it is said again.
+    assert sorted(people[0].heard) == sorted(m["id"] for m in history)
     for one in people:
         assert one.heard == people[0].heard

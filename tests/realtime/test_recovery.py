@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Coming back: exactly what was missed, or told that it cannot be."""
 
+import contextlib
+import json
+import sqlite3
 import time
 
 import pytest
 
+from hb_httpd import STORE
 from hb_live import ctl
 from hb_socketio import Refused, Socket
 
@@ -35,6 +39,45 @@ def test_exactly_what_was_missed(server, live, users):
     new.wait_text("four")
     assert new.texts() == ["two", "three", "four"]
     assert live.viewers() == 1
+
+
+@pytest.mark.skipif(bool(STORE), reason="writes a record into the file")
+def test_kept_and_not_told_it_is_told_when_it_is_said_again(make_server, make_live_on,
+                                                            make_users, claims):
+    """A process was killed between the two; then the sidecar was, and knows it all the same."""
+    claims("~realtime")
+    server = make_server()
+    live, users = make_live_on(server), make_users(server)
+    listener, speaker = users.make(), users.make()
+    ear = Socket(server, listener.token, join=live.id)
+    mouth = Socket(server, speaker.token, join=live.id)
+    first = mouth.say(live.id, "first", clientId="c-1")
+    ear.wait_text("first")
+    again = first["id"][:-4] + "ffff"
+    with contextlib.closing(sqlite3.connect(server.state + "/halobuzz.db", timeout=5)) as db, db:
+        kept = json.loads(db.execute("SELECT doc FROM messages WHERE id=?",
+                                     (first["id"],)).fetchone()[0])
+        kept.update(text="second", clientId="c-2",
+                    clientKey=kept["clientKey"].replace("c-1", "c-2"),
+                    createdAt=int(time.time() * 1000))
+        db.execute('INSERT INTO messages(id, "$.streamId", "$.createdAt", "$.userId", "$.clientKey", '
+                   'doc) VALUES (?, ?, ?, ?, ?, ?)',
+                   (again, kept["streamId"], kept["createdAt"], kept["userId"],
+                    kept["clientKey"], json.dumps(kept)))
+    for _ in range(3):
+        assert mouth.say(live.id, "second", clientId="c-2")["id"] == again
+    mouth.say(live.id, "third")
+    ear.wait_text("third")
+    assert ear.texts() == ["first", "second", "third"]
+    server.kill_sidecar()
+    server.wait_sidecar()
+    ear = back(server, listener, ear)
+    mouth = back(server, speaker, mouth)
+    assert ear.recovered and mouth.recovered
+    assert mouth.say(live.id, "second", clientId="c-2")["id"] == again
+    mouth.say(live.id, "fourth")
+    ear.wait_text("fourth")
+    assert ear.texts() == ["fourth"]
 
 
 def test_who_heard_nothing_yet_has_no_offset(server, live, users):

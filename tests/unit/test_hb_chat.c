@@ -154,6 +154,42 @@ START_TEST(sent_twice_it_is_said_once)
 }
 END_TEST
 
+/* Whoever publishes may have died between keeping and telling: the sidecar knows. */
+START_TEST(said_again_the_room_may_be_told_again)
+{
+    hb_json_t *first;
+    const char *only;
+    int i;
+
+    open_site();
+    ck_assert_int_eq(say_in(&first, as(anna), room, "hello", "c-1"), APR_SUCCESS);
+    ck_assert_ptr_null(hb_test_heard(ear, HB_EV_CHAT_AGAIN, room));
+    ts->now += apr_time_from_sec(60);
+    ck_assert_int_eq(say_in(NULL, as(anna), room, "hello", "c-1"), APR_SUCCESS);
+    ck_assert(hb_json_equal(hb_test_heard_by(&only, ear, HB_EV_CHAT_AGAIN, room), first));
+    ck_assert_ptr_null(only);
+    /* No faster than one may speak, and not for ever. */
+    for (i = 0; i < ts->site->settings->chat_per_min + 5; i++) {
+        ck_assert_int_eq(say_in(NULL, as(anna), room, "hello", "c-1"), APR_SUCCESS);
+    }
+    for (i = 0; hb_test_heard(ear, HB_EV_CHAT_AGAIN, room) != NULL; i++) {
+    }
+    ck_assert_int_lt(i, ts->site->settings->chat_per_min);
+    ts->now += apr_time_from_sec(1);
+    ck_assert_int_eq(say_in(NULL, as(bim), room, "hi", "c-1"), APR_SUCCESS);
+    ck_assert_int_eq(say_in(&first, as(bim), room, "hi", "c-1"), APR_SUCCESS);
+    ck_assert_ptr_nonnull(hb_test_heard(ear, HB_EV_CHAT_AGAIN, room));
+    ts->now += apr_time_from_sec(61);
+    ck_assert_int_eq(say_in(NULL, as(bim), room, "hi", "c-1"), APR_SUCCESS);
+    ck_assert_ptr_null(hb_test_heard(ear, HB_EV_CHAT_AGAIN, room));
+    /* What was taken back stays so. */
+    ck_assert_int_eq(say_in(&first, as(bim), room, "sorry", "c-2"), APR_SUCCESS);
+    ck_assert_int_eq(hb_chat_delete(as(bim), room, hb_json_string(first, "id")), APR_SUCCESS);
+    ck_assert_int_eq(say_in(NULL, as(bim), room, "sorry", "c-2"), APR_SUCCESS);
+    ck_assert_ptr_null(hb_test_heard(ear, HB_EV_CHAT_AGAIN, room));
+}
+END_TEST
+
 static void *APR_THREAD_FUNC say_at_once(apr_thread_t *thread, void *baton)
 {
     say_in(NULL, baton, room, "hello", "c-1");
@@ -467,7 +503,8 @@ END_TEST
 int main(void)
 {
     const TTest *const cases[] = {
-        what_is_said_is_kept_and_told, sent_twice_it_is_said_once, twins_at_once_are_said_once,
+        what_is_said_is_kept_and_told, sent_twice_it_is_said_once,
+        said_again_the_room_may_be_told_again, twins_at_once_are_said_once,
         strangers_and_other_rooms, blocks_work_both_ways, the_young_do_not_chat,
         the_age_is_a_setting, rules_of_the_room, nobody_floods, what_is_no_text,
         what_is_a_link, deleted_messages_are_gone, a_shadow_is_seen_by_its_author_alone,

@@ -22,8 +22,12 @@ static void begin(int chain_max, apr_size_t bytes_max)
 static void say(const char *room, apr_uint64_t seq)
 {
     const hb_event_t event = { .event = HB_EV_CHAT_NEW, .seq = seq, .id = "", .payload = "{}",
-                               .payload_bytes = 2 };
-    rt_news_t *news = rt_news_make(&event, room, NULL);
+                               .payload_bytes = 2, .at = apr_time_from_sec(seq) };
+    char id[8];
+    rt_news_t *news;
+
+    snprintf(id, sizeof(id), "m%d", (int)seq);
+    news = rt_news_make(&event, room, NULL, id);
 
     rt_history_keep(history, news);
     rt_news_drop(news);
@@ -147,6 +151,43 @@ START_TEST(what_is_lost_is_lost_for_all)
 }
 END_TEST
 
+/* What was said half a second before it is told. */
+static int lacks(const char *room, int seq)
+{
+    char id[8];
+
+    snprintf(id, sizeof(id), "m%d", seq);
+    return rt_history_lacks(history, room, id, apr_time_from_sec(seq) - 500000);
+}
+
+START_TEST(a_room_knows_what_it_was_not_told)
+{
+    begin(3, 100000);
+    ck_assert(!lacks("stream:a", 1));           /* nothing is known yet */
+    say("stream:b", 1);
+    ck_assert(!lacks("stream:a", 1));
+    ck_assert(lacks("stream:a", 2));
+    say("stream:a", 2);
+    ck_assert(!lacks("stream:a", 2));
+    ck_assert(lacks("stream:b", 2));
+    say("stream:a", 4);
+    ck_assert(lacks("stream:a", 3));            /* said between, and late */
+    say("stream:a", 5);
+    say("stream:a", 6);                         /* there 2 is given up */
+    ck_assert(!lacks("stream:a", 2));
+    ck_assert(lacks("stream:a", 3));
+    say("stream:a", 7);
+    ck_assert(!lacks("stream:a", 3));
+    ck_assert(!lacks("stream:a", 4));
+    rt_history_forget(history, 7);
+    ck_assert(!lacks("stream:a", 8));
+    say("stream:a", 8);
+    ck_assert(!lacks("stream:a", 8));
+    ck_assert(lacks("stream:a", 9));
+    rt_history_free(history);
+}
+END_TEST
+
 /* Loops look while another adds: what they get is in order, and whole when it says so. */
 static void *look(void *wrong)
 {
@@ -189,7 +230,8 @@ int main(void)
     const TTest *const cases[] = {
         history_is_what_came_after, a_chain_is_bounded_and_says_so,
         all_rooms_share_the_bound_of_bytes, too_much_to_tell_again_is_not_complete,
-        what_is_lost_is_lost_for_all, loops_look_while_events_come, NULL
+        what_is_lost_is_lost_for_all, a_room_knows_what_it_was_not_told,
+        loops_look_while_events_come, NULL
     };
 
     return hb_test_main("rt_history", cases);
