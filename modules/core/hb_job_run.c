@@ -382,8 +382,9 @@ static void prune(hb_op_t *op, const hb_job_claim_t *claim)
         const hb_cond_t where[] = {
             { "job", HB_IS, HB_STR(claim->job->name) },
             { "plannedAt", HB_BELOW, HB_INT(before) },
+            { "dueAt", HB_IS, HB_NIL },     /* over: what is caught up on late is no history yet */
         };
-        const hb_query_t old = { .in = HB_C_JOB_RUNS, .where = where, .n_where = 2,
+        const hb_query_t old = { .in = HB_C_JOB_RUNS, .where = where, .n_where = 3,
                                  .limit = 1000 };
 
         if (hb_store_remove_all(NULL, op, &old) != APR_SUCCESS) {

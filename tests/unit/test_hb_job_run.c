@@ -224,6 +224,22 @@ START_TEST(a_long_absence_is_caught_up_in_pieces)
 }
 END_TEST
 
+/* Planning is quicker than the runs: what waits for its turn is older than history is kept. */
+START_TEST(what_waits_is_no_history)
+{
+    int i;
+
+    begin("0 * * * *", HB_JOB_EACH, "2026-07-01T00:05:00Z");
+    plan();
+    ts->now += 11 * DAY;
+    for (i = 0; i < 6; i++) {
+        plan();
+    }
+    work_off();
+    ck_assert_int_eq(n_runs, 264);
+}
+END_TEST
+
 START_TEST(what_waits_behind_one_holds_nobody_else_up)
 {
     hb_job_claim_t first, other;
@@ -584,7 +600,7 @@ int main(void)
     const TTest *const cases[] = {
         days_of_change_run_once, hours_that_come_twice_run_twice_by_time,
         what_was_missed_is_caught_up_by_policy, a_long_absence_is_caught_up_in_pieces,
-        what_waits_behind_one_holds_nobody_else_up,
+        what_waits_is_no_history, what_waits_behind_one_holds_nobody_else_up,
         clocks_that_jump_repeat_nothing, after_a_jump_back_jobs_of_minutes_go_on,
         two_hosts_run_it_once, who_is_not_heard_of_loses_it_for_good,
         a_function_keeps_its_lease_and_learns_of_its_loss,
