@@ -93,6 +93,7 @@ typedef struct plan_t {
     int is_paused;
     int is_cut;                 /* there are more */
     apr_interval_time_t back;   /* so far was the clock put back */
+    apr_interval_time_t over;   /* by so much a lease was longer than any */
     apr_time_t until;           /* planned up to */
     int n;                      /* of runs made */
     hb_due_t due[EACH_MAX];
@@ -125,6 +126,35 @@ static apr_status_t clock_was_put_back(hb_op_t *op, const hb_job_t *job)
             rv = hb_store_change(NULL, NULL, op, HB_C_JOB_RUNS,
                                  hb_json_string(page.items[i], "_id"), NULL, 0, edits, 1);
         }
+    }
+    return rv;
+}
+
+/* Of somebody by a clock that was ahead. Who is alive renews it before it ends. */
+static apr_interval_time_t lease_is_over_long(const hb_op_t *op, const hb_json_t *record)
+{
+    apr_time_t until = hb_time_from_msec(hb_json_int(record, "leaseUntil", 0));
+    apr_interval_time_t over = until - op->now - op->site->settings->job_lease;
+
+    return over > AHEAD ? over : 0;
+}
+
+static apr_status_t cut_lease(hb_op_t *op, const hb_json_t *record)
+{
+    const apr_int64_t until = hb_time_to_msec(op->now + op->site->settings->job_lease);
+    const hb_cond_t guards[] = {
+        { "fence", HB_IS, HB_INT(hb_json_int(record, "fence", 0)) },
+    };
+    const hb_edit_t of_job[] = { { "leaseUntil", HB_SET, HB_INT(until) } };
+    const hb_edit_t of_run[] = { { "dueAt", HB_SET, HB_INT(until) } };
+    apr_status_t rv = hb_store_change(NULL, NULL, op, HB_C_JOBS, hb_json_string(record, "_id"),
+                                      guards, 1, of_job, 1);
+
+    if (rv == APR_SUCCESS && hb_json_string(record, "runId") != NULL) {
+        rv = hb_store_change(NULL, NULL, op, HB_C_JOB_RUNS, hb_json_string(record, "runId"), guards,
+                             1, of_run, 1);
+        /* Without its run the lease holds nothing, and others may plan. */
+        rv = rv == HB_E_STORE_MISSING || rv == HB_E_STORE_GUARD ? APR_SUCCESS : rv;
     }
     return rv;
 }
@@ -213,16 +243,20 @@ static apr_status_t plan_tx(hb_op_t *op, void *baton)
     apr_status_t rv = hb_job_record(&record, op, plan->job->name);
 
     plan->is_paused = plan->is_cut = plan->n = 0;
-    plan->back = 0;
+    plan->back = plan->over = 0;
     if (rv == HB_E_STORE_MISSING) {
         return hb_job_record_make(&record, op, plan->job->name);
     }
     if (rv != APR_SUCCESS) {
         return rv;
     }
+    plan->over = lease_is_over_long(op, record);
+    if (plan->over > 0) {
+        rv = cut_lease(op, record);
+    }
     plan->is_paused = hb_json_bool(record, "isPaused", 0);
-    if (plan->is_paused) {
-        return APR_SUCCESS;
+    if (plan->is_paused || rv != APR_SUCCESS) {
+        return rv;
     }
     planned_to = hb_json_int(record, "plannedTo", 0);
     plan->until = op->now;
@@ -262,6 +296,7 @@ static int is_idle(hb_op_t *op, const plan_t *plan)
     }
     planned_to = hb_time_from_msec(hb_json_int(record, "plannedTo", 0));
     return !hb_json_bool(record, "isPaused", 0) && planned_to <= op->now + AHEAD
+        && lease_is_over_long(op, record) == 0
         && hb_cron_find(&due, 1, &plan->schedule->cron, plan->schedule->zone, planned_to,
                         op->now) == 0;
 }
@@ -290,6 +325,11 @@ apr_status_t hb_job_plan(apr_time_t *next, hb_op_t *op, const hb_job_t *job,
         hb_log(op, HB_LOG_NOTICE, 0, HBLOGNO(00495) "the clock is %" APR_TIME_T_FMT " s behind what job "
                "%s was planned to; what ran ahead of time is not run again",
                apr_time_sec(plan->back), job->name);
+    }
+    if (plan->over > 0) {
+        hb_log(op, HB_LOG_NOTICE, 0, HBLOGNO(00525) "the lease of job %s was %" APR_TIME_T_FMT " s longer "
+               "than any: it is cut, so that the job does not wait for a clock that was ahead",
+               plan->job->name, apr_time_sec(plan->over));
     }
     *next = op->now;
     if (plan->is_paused) {

@@ -139,7 +139,7 @@ static apr_status_t look(hb_json_t **job, hb_json_t **run, hb_op_t *op, const ta
         return rv == HB_E_STORE_MISSING ? HB_E_STORE_GUARD : rv;
     }
     state = hb_json_string(*run, "state");
-    if (hb_json_int(*job, "leaseUntil", 0) > hb_time_to_msec(op->now)) {
+    if (hb_json_int(*job, "leaseUntil", 0) > hb_time_to_msec(now_of(op->site))) {
         return HB_E_JOB_STATE;
     }
     if (hb_json_int(*run, "dueAt", APR_INT64_MAX) > hb_time_to_msec(op->now)
@@ -150,12 +150,13 @@ static apr_status_t look(hb_json_t **job, hb_json_t **run, hb_op_t *op, const ta
     return APR_SUCCESS;
 }
 
+/* Leases go by the site's clock: the op may play another day (halobuzz-crond --once --at). */
 static apr_status_t take_tx(hb_op_t *op, void *baton)
 {
     take_t *take = baton;
     hb_json_t *job, *run;
     apr_status_t rv = look(&job, &run, op, take);
-    apr_int64_t until = hb_time_to_msec(op->now + op->site->settings->job_lease);
+    apr_int64_t until = hb_time_to_msec(now_of(op->site) + op->site->settings->job_lease);
     apr_int64_t fence;
 
     if (rv != APR_SUCCESS) {

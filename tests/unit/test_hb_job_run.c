@@ -359,6 +359,35 @@ START_TEST(who_is_not_heard_of_loses_it_for_good)
 }
 END_TEST
 
+/* The host died, and its clock was ahead: nobody waits for that time. */
+START_TEST(a_lease_by_a_clock_that_was_ahead_is_cut)
+{
+    static const apr_int64_t ahead[] = { HOUR, 3 * DAY, 0 };
+    hb_job_claim_t a, b;
+    int i;
+
+    for (i = 0; ahead[i] != 0; i++) {
+        begin("0 2 * * *", HB_JOB_EACH, "2026-07-01T15:59:00Z");
+        plan();
+        ts->now += apr_time_from_sec(60);
+        plan();
+        ck_assert(claim(&a, "host-a") == APR_SUCCESS);
+        ts->now += ahead[i];
+        ck_assert(hb_job_renew(hb_test_site_op(ts), &a) == APR_SUCCESS);
+        ts->now -= ahead[i];
+        plan();
+        ck_assert(hb_test_site_logged(ts, "s longer than any"));
+        ck_assert(claim(&b, "host-b") == HB_E_STORE_MISSING);     /* it may be alive after all */
+        ts->now += apr_time_from_sec(31);
+        plan();
+        ck_assert(claim(&b, "host-b") == APR_SUCCESS);
+        ck_assert(hb_job_do(hb_test_site_op(ts), &b) == APR_SUCCESS);
+        ck_assert(hb_job_renew(hb_test_site_op(ts), &a) == HB_E_JOB_LOST);
+        ck_assert_int_eq(times("2026-07-02"), 1);
+    }
+}
+END_TEST
+
 /* The function meets it when the lease went while it worked. */
 static hb_job_claim_t thief;
 static apr_status_t work_long(hb_op_t *op, const hb_job_run_t *run)
@@ -516,7 +545,8 @@ START_TEST(an_operator_runs_one_now)
 {
     const char *id, *again;
     hb_json_t *run;
-    hb_job_claim_t a;
+    hb_job_claim_t a, b;
+    hb_op_t *op;
 
     begin("0 2 * * *", HB_JOB_EACH, "2026-07-01T00:00:00Z");
     ck_assert(hb_job_request(&id, hb_test_site_op(ts), "order-expire", "2026-07-02")
@@ -542,6 +572,16 @@ START_TEST(an_operator_runs_one_now)
     ck_assert_int_eq(n_runs, 2);
     ck_assert_int_eq(times("2026-07-01"), 1);
     ck_assert_str_eq(last_date, "2026-07-01");
+    /* As if it were another day (--at): the lease is of today. */
+    ts->now -= 10 * DAY;
+    op = hb_test_site_op(ts);
+    ts->now += 10 * DAY;
+    ck_assert(hb_job_request(&id, op, "order-expire", NULL) == APR_SUCCESS);
+    ck_assert(hb_job_claim(&a, op, "by hand", id) == APR_SUCCESS);
+    ck_assert(claim(&b, "host-a") == HB_E_STORE_MISSING);
+    a.job = &job;
+    ck_assert(hb_job_do(op, &a) == APR_SUCCESS);
+    ck_assert_str_eq(last_date, "2026-06-21");
     ck_assert(hb_job_request(&id, hb_test_site_op(ts), "none", NULL) == HB_E_JOB_UNKNOWN);
     ck_assert(hb_job_request(&id, hb_test_site_op(ts), "reconcile", NULL) == HB_E_JOB_STATE);
     ck_assert(hb_job_request(&id, hb_test_site_op(ts), "order-expire", "tomorrow")
@@ -603,6 +643,7 @@ int main(void)
         what_waits_is_no_history, what_waits_behind_one_holds_nobody_else_up,
         clocks_that_jump_repeat_nothing, after_a_jump_back_jobs_of_minutes_go_on,
         two_hosts_run_it_once, who_is_not_heard_of_loses_it_for_good,
+        a_lease_by_a_clock_that_was_ahead_is_cut,
         a_function_keeps_its_lease_and_learns_of_its_loss,
         failures_are_tried_again_later_and_later,
         a_later_occurrence_takes_the_place_of_a_failing_one, what_is_given_back_goes_on_at_once,
