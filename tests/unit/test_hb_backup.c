@@ -14,6 +14,7 @@
 
 #include <apr_strings.h>
 
+#include "hb_job_private.h"
 #include "hb_metrics.h"
 #include "hb_test.h"
 #include "hb_test_people.h"
@@ -544,6 +545,42 @@ START_TEST(a_proof_and_the_next_backup_meet)
 }
 END_TEST
 
+/* A proof that fails for no fault of the backup: tries again do not fill the disk with more. */
+START_TEST(a_night_takes_no_more_than_two)
+{
+    hb_job_run_t run = { .name = "backup-nightly", .occurrence = "x" };
+    const char *path;
+    int fd, i;
+
+    open_site();
+    take(&part_way);
+    path = apr_pstrcat(hb_test_pool, ts->site->settings->backup_dir, "/proof.lock", NULL);
+    fd = open(path, O_RDWR | O_CREAT, 0600);
+    ck_assert_int_eq(flock(fd, LOCK_EX), 0);
+    ts->now += HOUR;
+    run.planned_at = hb_time_to_msec(ts->now);
+    for (i = 0; i < 4; i++) {
+        hb_op_t *op = hb_test_site_op(ts);
+
+        ck_assert_int_eq(hb_job_backup_nightly(op, &run), HB_E_BACKUP_BUSY);
+        ck_assert_ptr_nonnull(op->problem.detail);
+        newest(i == 0 ? 2 : 3);
+        ts->now += apr_time_from_sec(60);
+    }
+    close(fd);
+    ck_assert_int_eq(hb_job_backup_nightly(hb_test_site_op(ts), &run), APR_SUCCESS);
+    ck_assert(newest(3)->proved_at != 0);
+    /* Asked for again, it takes one; as it does the night after. */
+    ts->now += HOUR;
+    ck_assert_int_eq(hb_job_backup_nightly(hb_test_site_op(ts), &run), APR_SUCCESS);
+    ck_assert(newest(4)->proved_at != 0);
+    ts->now += DAY;
+    run.planned_at = hb_time_to_msec(ts->now);
+    ck_assert_int_eq(hb_job_backup_nightly(hb_test_site_op(ts), &run), APR_SUCCESS);
+    newest(5);
+}
+END_TEST
+
 START_TEST(others_may_not_look)
 {
     hb_op_t *op;
@@ -587,7 +624,8 @@ int main(void)
         old_ones_go_but_never_what_is_needed, a_restore_brings_the_records_back,
         a_restore_onto_nothing, a_restore_that_was_killed_is_taken_up,
         stopped_at_any_step_nothing_is_there, killed_in_the_middle_it_is_swept_away,
-        one_at_a_time, a_proof_and_the_next_backup_meet, others_may_not_look, files_go_along, NULL
+        one_at_a_time, a_proof_and_the_next_backup_meet, a_night_takes_no_more_than_two,
+        others_may_not_look, files_go_along, NULL
     };
 
     return hb_test_main("hb_backup", cases);
