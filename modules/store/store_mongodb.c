@@ -22,8 +22,7 @@ static apr_status_t read_all(hb_json_t **docs, int *n, int max, const mongo_call
     mongoc_collection_t *collection = mongo_collection(call, in);
     mongoc_cursor_t *cursor;
     const bson_t *doc;
-    bson_error_t error;
-    apr_status_t rv = APR_SUCCESS;
+    apr_status_t rv;
     bson_t opts;
 
     bson_copy_to(call->opts, &opts);
@@ -40,9 +39,7 @@ static apr_status_t read_all(hb_json_t **docs, int *n, int max, const mongo_call
             mongo_tx_saw(call->tx, call->op, in, hb_json_string(json, "_id"), json);
         }
     }
-    if (mongoc_cursor_error(cursor, &error)) {
-        rv = mongo_fail(call->self, call->op, "find", &error, NULL);
-    }
+    rv = mongo_fail_cursor(call->self, call->op, "find", cursor);
     mongoc_cursor_destroy(cursor);
     mongoc_collection_destroy(collection);
     bson_destroy(&opts);
@@ -129,7 +126,7 @@ static apr_status_t mongo_count(void *self, apr_int64_t *n, hb_op_t *op,
     bson_error_t error;
     mongo_call_t call;
     apr_status_t rv = mongo_take(&call, self, op);
-    bson_t filter;
+    bson_t filter, reply;
 
     if (rv != APR_SUCCESS) {
         return rv;
@@ -137,11 +134,12 @@ static apr_status_t mongo_count(void *self, apr_int64_t *n, hb_op_t *op,
     bson_init(&filter);
     mongo_filter(&filter, query, NULL);
     collection = mongo_collection(&call, query->in);
-    *n = mongoc_collection_count_documents(collection, &filter, call.opts, NULL, NULL, &error);
+    *n = mongoc_collection_count_documents(collection, &filter, call.opts, NULL, &reply, &error);
     if (*n < 0) {
         *n = 0;
-        rv = mongo_fail(self, op, "count", &error, NULL);
+        rv = mongo_fail(self, op, "count", &error, &reply);
     }
+    bson_destroy(&reply);
     mongoc_collection_destroy(collection);
     bson_destroy(&filter);
     mongo_give(&call, rv != HB_E_STORE_DOWN);
@@ -154,8 +152,7 @@ static apr_status_t walk_cursor(mongoc_cursor_t *cursor, const mongo_call_t *cal
 {
     apr_pool_t *scratch;
     const bson_t *doc;
-    bson_error_t error;
-    apr_status_t rv = APR_SUCCESS;
+    apr_status_t rv;
     int n, stop = 0;
 
     apr_pool_create(&scratch, call->op->pool);
@@ -171,9 +168,7 @@ static apr_status_t walk_cursor(mongoc_cursor_t *cursor, const mongo_call_t *cal
             apr_pool_clear(scratch);
         }
     }
-    if (mongoc_cursor_error(cursor, &error)) {
-        rv = mongo_fail(call->self, call->op, "walk", &error, NULL);
-    }
+    rv = mongo_fail_cursor(call->self, call->op, "walk", cursor);
     apr_pool_destroy(scratch);
     return rv;
 }
@@ -571,8 +566,7 @@ static apr_status_t ids_of(apr_array_header_t **ids, const mongo_call_t *call,
     mongoc_cursor_t *cursor;
     bson_t filter, sort, opts, only;
     const bson_t *doc;
-    bson_error_t error;
-    apr_status_t rv = APR_SUCCESS;
+    apr_status_t rv;
     bson_iter_t iter;
 
     *ids = apr_array_make(call->op->pool, 64, sizeof(const char *));
@@ -595,9 +589,7 @@ static apr_status_t ids_of(apr_array_header_t **ids, const mongo_call_t *call,
                                                              bson_iter_utf8(&iter, NULL));
         }
     }
-    if (mongoc_cursor_error(cursor, &error)) {
-        rv = mongo_fail(call->self, call->op, "find", &error, NULL);
-    }
+    rv = mongo_fail_cursor(call->self, call->op, "find", cursor);
     mongoc_cursor_destroy(cursor);
     mongoc_collection_destroy(collection);
     bson_destroy(&filter);

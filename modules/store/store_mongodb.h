@@ -107,6 +107,9 @@ mongoc_collection_t *mongo_collection(const mongo_call_t *call, hb_collection_e 
  */
 apr_status_t mongo_fail(mongo_t *self, hb_op_t *op, const char *what,
                         const bson_error_t *error, const bson_t *reply);
+/** The same for what a cursor ended with; APR_SUCCESS when that was no error. */
+apr_status_t mongo_fail_cursor(mongo_t *self, hb_op_t *op, const char *what,
+                               mongoc_cursor_t *cursor);
 /** Was there an answer at all? */
 int mongo_has_answered(const bson_error_t *error);
 int mongo_is_duplicate(const bson_error_t *error);

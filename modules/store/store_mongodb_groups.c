@@ -21,7 +21,6 @@ apr_status_t store_mongodb_values(void *self, hb_op_t *op, const hb_query_t *que
     mongoc_cursor_t *cursor;
     bson_t filter, sort, opts, only;
     const bson_t *doc;
-    bson_error_t error;
     bson_iter_t iter;
     mongo_call_t call;
     apr_status_t rv = mongo_take(&call, self, op);
@@ -54,9 +53,7 @@ apr_status_t store_mongodb_values(void *self, hb_op_t *op, const hb_query_t *que
             stop = fn(baton, bson_iter_utf8(&iter, NULL));
         }
     }
-    if (mongoc_cursor_error(cursor, &error)) {
-        rv = mongo_fail(self, op, "values", &error, NULL);
-    }
+    rv = mongo_fail_cursor(self, op, "values", cursor);
     mongoc_cursor_destroy(cursor);
     mongoc_collection_destroy(collection);
     bson_destroy(&filter);
@@ -142,7 +139,6 @@ apr_status_t store_mongodb_groups(void *self, hb_group_t **groups, int *n, hb_op
     mongoc_collection_t *collection;
     mongoc_cursor_t *cursor;
     const bson_t *doc;
-    bson_error_t error;
     bson_t pipeline;
     mongo_call_t call;
     apr_status_t rv = mongo_take(&call, self, op);
@@ -163,8 +159,8 @@ apr_status_t store_mongodb_groups(void *self, hb_group_t **groups, int *n, hb_op
         }
         APR_ARRAY_PUSH(all, hb_group_t) = group;
     }
-    if (rv == APR_SUCCESS && mongoc_cursor_error(cursor, &error)) {
-        rv = mongo_fail(self, op, "groups", &error, NULL);
+    if (rv == APR_SUCCESS) {
+        rv = mongo_fail_cursor(self, op, "groups", cursor);
     }
     *groups = (hb_group_t *)(void *)all->elts;
     *n = rv == APR_SUCCESS ? all->nelts : 0;

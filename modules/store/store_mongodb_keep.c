@@ -130,6 +130,16 @@ apr_status_t mongo_fail(mongo_t *self, hb_op_t *op, const char *what,
     }
 }
 
+apr_status_t mongo_fail_cursor(mongo_t *self, hb_op_t *op, const char *what,
+                               mongoc_cursor_t *cursor)
+{
+    const bson_t *reply;
+    bson_error_t error;
+
+    return mongoc_cursor_error_document(cursor, &error, &reply)
+        ? mongo_fail(self, op, what, &error, reply) : APR_SUCCESS;
+}
+
 /* --- ping --- */
 
 apr_status_t store_mongodb_ping(void *baton, hb_op_t *op)
@@ -188,10 +198,9 @@ static apr_status_t check_documents(inspection_t *in, const mongo_call_t *call,
     mongoc_collection_t *collection = mongo_collection(call, shape->shape);
     bson_t filter = BSON_INITIALIZER;
     mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(collection, &filter, NULL, NULL);
-    apr_status_t rv = APR_SUCCESS;
     apr_pool_t *scratch;
     const bson_t *doc;
-    bson_error_t error;
+    apr_status_t rv;
     apr_int64_t n = 0;
 
     apr_pool_create(&scratch, call->op->pool);
@@ -204,10 +213,8 @@ static apr_status_t check_documents(inspection_t *in, const mongo_call_t *call,
             }
         }
     }
-    if (mongoc_cursor_error(cursor, &error)) {
-        rv = mongo_fail(call->self, call->op, "verify", &error, NULL);
-    }
-    else if (!in->stopped && in->report != NULL
+    rv = mongo_fail_cursor(call->self, call->op, "verify", cursor);
+    if (rv == APR_SUCCESS && !in->stopped && in->report != NULL
              && in->report(in->baton, shape->name, n, n) != 0) {
         in->stopped = 1;
     }

@@ -124,8 +124,7 @@ static apr_status_t is_there(int *found, const mongo_call_t *call, hb_collection
     mongoc_collection_t *collection = mongo_collection(call, in);
     mongoc_cursor_t *cursor;
     const bson_t *doc;
-    bson_error_t error;
-    apr_status_t rv = APR_SUCCESS;
+    apr_status_t rv;
     bson_t opts, not_id;
 
     if (id != NULL) {
@@ -137,9 +136,7 @@ static apr_status_t is_there(int *found, const mongo_call_t *call, hb_collection
     bson_append_int64(&opts, "limit", -1, 1);
     cursor = mongoc_collection_find_with_opts(collection, filter, &opts, NULL);
     *found = mongoc_cursor_next(cursor, &doc);
-    if (mongoc_cursor_error(cursor, &error)) {
-        rv = mongo_fail(call->self, call->op, "find", &error, NULL);
-    }
+    rv = mongo_fail_cursor(call->self, call->op, "find", cursor);
     mongoc_cursor_destroy(cursor);
     bson_destroy(&opts);
     mongoc_collection_destroy(collection);
@@ -195,8 +192,7 @@ apr_status_t mongo_tx_keep(const mongo_call_t *call, hb_collection_e in, const c
     mongoc_cursor_t *cursor;
     mongo_undo_t *undo;
     const bson_t *doc;
-    bson_error_t error;
-    apr_status_t rv = APR_SUCCESS;
+    apr_status_t rv;
     bson_t filter;
 
     if (tx->depth == 0) {
@@ -212,9 +208,7 @@ apr_status_t mongo_tx_keep(const mongo_call_t *call, hb_collection_e in, const c
     if (mongoc_cursor_next(cursor, &doc)) {
         undo->before = bson_copy(doc);
     }
-    if (mongoc_cursor_error(cursor, &error)) {
-        rv = mongo_fail(call->self, call->op, "find", &error, NULL);
-    }
+    rv = mongo_fail_cursor(call->self, call->op, "find", cursor);
     mongoc_cursor_destroy(cursor);
     mongoc_collection_destroy(collection);
     bson_destroy(&filter);
@@ -290,6 +284,15 @@ static apr_status_t run_part(mongo_t *self, hb_op_t *op, hb_store_tx_fn *fn, voi
 
 /* --- the whole --- */
 
+/* A little longer each time, and never the same for two. */
+static void pause_before(int n_runs)
+{
+    unsigned int most = 500u << (n_runs < 6 ? n_runs : 6);
+    unsigned int at_random = (unsigned int)hb_store_clock() * 2654435761u >> 8;
+
+    usleep((most < PAUSE_MOST_USEC ? most : PAUSE_MOST_USEC) / 2 + at_random % most / 2);
+}
+
 static int has_label(const bson_t *reply, const char *label)
 {
     return mongoc_error_has_label(reply, label);
@@ -301,7 +304,7 @@ static apr_status_t commit(int *again, mongo_t *self, hb_op_t *op, mongo_tx_t *t
 {
     bson_error_t error;
     apr_status_t rv = APR_SUCCESS;
-    int unknown;
+    int unknown, n_asked = 0;
 
     *again = 0;
     do {
@@ -314,6 +317,7 @@ static apr_status_t commit(int *again, mongo_t *self, hb_op_t *op, mongo_tx_t *t
         else if (has_label(&reply, "UnknownTransactionCommitResult")
                  && hb_store_clock() < deadline) {
             unknown = 1;
+            pause_before(n_asked++);
         }
         else if (has_label(&reply, "TransientTransactionError")) {
             *again = 1;
@@ -407,15 +411,6 @@ static int is_crowded(mongo_t *self, int now_it_is)
     crowded = now < self->crowded_until;
     pthread_mutex_unlock(&self->lock);
     return crowded;
-}
-
-/* A little longer each time, and never the same for two. */
-static void pause_before(int n_runs)
-{
-    unsigned int most = 500u << (n_runs < 6 ? n_runs : 6);
-    unsigned int at_random = (unsigned int)hb_store_clock() * 2654435761u >> 8;
-
-    usleep((most < PAUSE_MOST_USEC ? most : PAUSE_MOST_USEC) / 2 + at_random % most / 2);
 }
 
 apr_status_t store_mongodb_transact(void *baton, hb_op_t *op, hb_store_tx_fn *fn, void *fn_baton)

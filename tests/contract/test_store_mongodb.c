@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What only a MongoDB can answer: that a transaction did not get through, that it is not known whether
+ * it did. The server is told to (failCommand, for the connections of this store alone); one that takes no
+ * such orders is left out.
+ */
+#include "contract.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <apr_strings.h>
+#include <mongoc/mongoc.h>
+
+#include "hb_test.h"
+
+#define APP "contract_fails"
+
+/* An answer in the place of the real one, the next few times. 0: the server does not do that. */
+static int answer_next(const contract_t *c, const char *url, const char *command, int times,
+                       int code, const char *label)
+{
+    mongoc_client_t *client = mongoc_client_new(url);
+    char *text = apr_psprintf(c->pool, "{\"configureFailPoint\":\"failCommand\",\"mode\":"
+                              "{\"times\":%d},\"data\":{\"failCommands\":[\"%s\"],"
+                              "\"errorCode\":%d,\"errorLabels\":[\"%s\"],\"appName\":\"" APP
+                              "%ld\"}}", times, command, code, label, (long)getpid());
+    bson_t *bson = bson_new_from_json((const uint8_t *)text, -1, NULL);
+    bson_error_t error;
+    bool good;
+
+    ck_assert_ptr_nonnull(client);
+    ck_assert_ptr_nonnull(bson);
+    good = mongoc_client_command_simple(client, "admin", bson, NULL, NULL, &error);
+    bson_destroy(bson);
+    mongoc_client_destroy(client);
+    if (!good) {
+        printf("left out: %s\n", error.message);
+    }
+    return good;
+}
+
+/* Reads in all ways, then writes. */
+static apr_status_t count_up(hb_op_t *op, void *baton)
+{
+    const char *const by[2] = { "_id", NULL };
+    hb_cond_t where = { .field = "email", .how = HB_IS, .value = HB_STR("x@example.com") };
+    hb_query_t query = { .in = HB_C_USERS, .where = &where, .n_where = 1 };
+    hb_edit_t edit = { "coins.balance", HB_INC, HB_INT(1) };
+    hb_group_t *groups;
+    hb_page_t page;
+    apr_int64_t n;
+    apr_status_t rv;
+    int n_groups, *n_runs = baton;
+
+    ++*n_runs;
+    rv = hb_store_find(&page, op, &query);
+    if (rv == APR_SUCCESS) {
+        rv = hb_store_count(&n, op, &query);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = hb_store_groups(&groups, &n_groups, op, &query, by, NULL);
+    }
+    return rv == APR_SUCCESS
+        ? hb_store_change(NULL, NULL, op, HB_C_USERS, "x", NULL, 0, &edit, 1) : rv;
+}
+
+static const struct {
+    const char *command;
+    int times, code;
+    const char *label;
+    int n_runs;
+} answers[] = {
+    { "find",              1, 246, "TransientTransactionError", 2 },       /* SnapshotUnavailable */
+    { "find",              2, 267, "TransientTransactionError", 3 },
+    { "aggregate",         2, 250, "TransientTransactionError", 3 },
+    { "update",            1, 112, "TransientTransactionError", 2 },
+    { "commitTransaction", 1, 251, "TransientTransactionError", 2 },
+    { "commitTransaction", 3, 64,  "UnknownTransactionCommitResult", 1 },  /* asked again, not run */
+};
+
+START_TEST(a_transaction_goes_on_as_the_labels_say)
+{
+    contract_t *c = contract_make(_i, "");
+    const char *plain = c->url;
+    hb_json_t *doc;
+    unsigned int i;
+
+    if (strcmp(c->backend, "mongodb") != 0) {
+        return;
+    }
+    c->url = apr_psprintf(hb_test_pool, "%s%cappName=" APP "%ld",
+                          plain, strchr(plain, '?') != NULL ? '&' : '?', (long)getpid());
+    contract_start(c);
+    contract_insert(c->op, HB_C_USERS, "{'_id':'x','email':'x@example.com','coins':{'balance':0}}");
+    for (i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        int n_runs = 0;
+
+        if (!answer_next(c, plain, answers[i].command, answers[i].times, answers[i].code,
+                         answers[i].label)) {
+            break;
+        }
+        ASSERT_OK(hb_store_transact(c->op, count_up, &n_runs));
+        ck_assert_msg(n_runs == answers[i].n_runs, "%s %d: ran %d times", answers[i].command,
+                      answers[i].code, n_runs);
+        ASSERT_OK(hb_store_get(&doc, c->op, HB_C_USERS, "x"));
+        ck_assert_int_eq(hb_json_int(hb_json_get(doc, "coins"), "balance", -1), (int)i + 1);
+    }
+    ck_assert_int_eq(c->op->problem.status, APR_SUCCESS);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const cases[] = { a_transaction_goes_on_as_the_labels_say, NULL };
+
+    return contract_main("store_mongodb", cases);
+}
