@@ -87,14 +87,20 @@ static apr_status_t refuse(hb_site_t *site, const char *number_and_fmt, ...)
     return HB_E_STORE_DOWN;
 }
 
-/* Options the URL leaves open: what is written in it wins, but for the write concern. */
+/*
+ * Options the URL leaves open: what is written in it wins, but for what is acknowledged when and where
+ * it is read. A secondary may not have what was just written, and has no transactions.
+ */
 static void fill_in(mongoc_uri_t *uri, const hb_settings_t *settings)
 {
     mongoc_write_concern_t *writes = mongoc_write_concern_new();
+    mongoc_read_prefs_t *reads = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
 
     mongoc_write_concern_set_wmajority(writes, -1);
     mongoc_uri_set_write_concern(uri, writes);
     mongoc_write_concern_destroy(writes);
+    mongoc_uri_set_read_prefs_t(uri, reads);
+    mongoc_read_prefs_destroy(reads);
     if (!mongoc_uri_has_option(uri, MONGOC_URI_MAXPOOLSIZE)) {
         mongoc_uri_set_option_as_int32(uri, MONGOC_URI_MAXPOOLSIZE,
                                        (int32_t)settings->store_pool_max);
