@@ -46,6 +46,9 @@ const char *hb_redis_url_read(hb_redis_url_t *redis, const char *url, apr_pool_t
     if (strncmp(url, "redis://", 8) != 0) {
         return "it has to begin with redis://";
     }
+    if (strchr(url, ' ') != NULL) {
+        return "a blank in it is written as %20";
+    }
     rest = apr_pstrdup(pool, url + 8);
     query = strchr(rest, '?');
     if (query != NULL) {

@@ -540,6 +540,23 @@ const char *hb_settings_text(const hb_settings_t *settings, const hb_setting_row
     }
 }
 
+/* Of an option of a URL, its name in lower case with =: what stands behind it goes. */
+static const char *hide_option(const char *text, const char *option, apr_pool_t *pool)
+{
+    apr_size_t n = strlen(option);
+    const char *at;
+
+    for (at = text; *at != '\0'; at++) {
+        if (strncasecmp(at, option, n) == 0) {
+            const char *end = at + n + strcspn(at + n, "&; ");
+
+            return apr_psprintf(pool, "%.*s***%s", (int)(at + n - text), text,
+                                hide_option(end, option, pool));
+        }
+    }
+    return text;
+}
+
 const char *hb_url_shown(const char *text, apr_pool_t *pool)
 {
     const char *start = strstr(text, "://");
@@ -548,8 +565,10 @@ const char *hb_url_shown(const char *text, apr_pool_t *pool)
     if (start == NULL) {
         return text;
     }
-    start += 3;
-    at = start + strcspn(start, "/ ,");
+    text = hide_option(text, "password=", pool);
+    text = hide_option(text, "authmechanismproperties=", pool);
+    start = strstr(text, "://") + 3;
+    at = start + strcspn(start, "/ ");      /* a comma may be a part of the password */
     while (at > start && *at != '@') {
         at--;
     }

@@ -28,10 +28,11 @@ static const char *user_misfit(char *user)
     if (password != NULL) {
         *password++ = '\0';
     }
-    if (*user == '\0' || strpbrk(user, "@/") != NULL
-        || (password != NULL && strpbrk(password, "@/:") != NULL)
+    if (*user == '\0' || strpbrk(user, "@/ ") != NULL
+        || (password != NULL && strpbrk(password, "@/: ") != NULL)
         || !is_escaped(user) || (password != NULL && !is_escaped(password))) {
-        return "before @ stands USER:PASSWORD, in which : / @ and % are written as %3A %2F %40 and %25";
+        return "before @ stands USER:PASSWORD, in which : / @ % and blanks are written as %3A %2F %40 "
+            "%25 and %20";
     }
     return NULL;
 }

@@ -123,6 +123,8 @@ static const struct { const char *directive, *value, *has[3]; } bad[] = {
     { "HaloBuzzSMTP",         "mail.example.com", { "smtp://host:587" } },
     { "HaloBuzzSMTP",         "smtp://u:p@mail.example.com", { "HaloBuzzSMTPUser", "smtp://...@mail" } },
     { "HaloBuzzAgoraAppId",   "your_app_id", { "32 hex digits" } },
+    { "HaloBuzzStore",        "mongodb://u:p w@host/db", { "HaloBuzzStore", "%20" } },
+    { "HaloBuzzCache",        "redis://:p w@host", { "HaloBuzzCache", "%20" } },
 };
 
 START_TEST(refusals_teach)
@@ -178,6 +180,30 @@ START_TEST(backends_without_a_driver_are_told)
     ck_assert_ptr_nonnull(strstr(problem, "HaloBuzzCache"));
     ck_assert_ptr_nonnull(strstr(problem, "shm:"));
     ck_assert_ptr_null(strstr(problem, "pw"));
+}
+END_TEST
+
+/* A URL that a process may be started with, and how it stands in the log. */
+START_TEST(a_url_is_shown_without_its_secrets)
+{
+    static const struct { const char *url, *shown; } rows[] = {
+        { "sqlite:halobuzz.db", "sqlite:halobuzz.db" },
+        { "redis://host:6379/1", "redis://host:6379/1" },
+        { "redis://:pa,ss@host", "redis://:***@host" },
+        { "mongodb://user:pa,ss@h1:1,h2:2/db?w=1", "mongodb://user:***@h1:1,h2:2/db?w=1" },
+        { "mongodb://h/db?tlsCertificateKeyFilePassword=pass&w=1",
+          "mongodb://h/db?tlsCertificateKeyFilePassword=***&w=1" },
+        { "mongodb://h/db?authMechanismProperties=AWS_SESSION_TOKEN:pass",
+          "mongodb://h/db?authMechanismProperties=***" },
+        { "https://a.example.com,https://b.example.com:8443",
+          "https://a.example.com,https://b.example.com:8443" },
+        { "HaloBuzzCache redis://:pa,ss@host: no", "HaloBuzzCache redis://:***@host: no" },
+    };
+    unsigned int i;
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        ck_assert_str_eq(hb_url_shown(rows[i].url, hb_test_pool), rows[i].shown);
+    }
 }
 END_TEST
 
@@ -311,7 +337,7 @@ int main(void)
     const TTest *const cases[] = {
         defaults_are_acceptable, directive_beats_environment_beats_default,
         aliases_are_put_into_our_form, refusals_teach, a_wrong_variable_is_named,
-        backends_without_a_driver_are_told,
+        backends_without_a_driver_are_told, a_url_is_shown_without_its_secrets,
         every_example_would_be_taken, units_are_read, lists_grow,
         paths_lie_below_the_state_directory, a_saved_file_gives_the_same_settings,
         a_wrong_line_is_named, a_directory_that_is_not_there_fails_the_save, NULL
