@@ -22,6 +22,7 @@ struct mend_t {
     pthread_t thread;
     int has_thread, is_over;
     int n_due;                  /* keys and namespaces; read without the lock, too */
+    unsigned int n_noted;       /* calls of mend_note */
     apr_pool_t *pool;           /* of what the tables hold; fresh when they are empty */
     apr_hash_t *keys, *spaces;
 };
@@ -48,6 +49,7 @@ static int mend_one(mend_t *mend, apr_pool_t *pool)
 {
     const char *name;
     apr_hash_t *table = first_of(&name, mend, pool);
+    unsigned int n_noted = mend->n_noted;
     apr_status_t rv;
     hb_op_t *op;
 
@@ -55,7 +57,8 @@ static int mend_one(mend_t *mend, apr_pool_t *pool)
     op = hb_op_make(mend->site, pool);
     rv = (table == mend->keys ? mend->remove : mend->flush)(mend->baton, op, name);
     pthread_mutex_lock(&mend->lock);
-    if (rv == APR_SUCCESS) {
+    /* Noted again meanwhile, its value may be one from behind this removal: once more then. */
+    if (rv == APR_SUCCESS && mend->n_noted == n_noted) {
         apr_hash_set(table, name, APR_HASH_KEY_STRING, NULL);
         __atomic_store_n(&mend->n_due, (int)(apr_hash_count(mend->keys)
                                              + apr_hash_count(mend->spaces)), __ATOMIC_RELEASE);
@@ -82,7 +85,7 @@ static void *run(void *baton)
         else if (!mend_one(mend, pool) && !mend->is_over) {
             struct timespec until;
 
-            clock_gettime(CLOCK_REALTIME, &until);
+            clock_gettime(CLOCK_MONOTONIC, &until);
             until.tv_nsec += TRY_EVERY_MSEC * 1000000L;
             until.tv_sec += until.tv_nsec / 1000000000L;
             until.tv_nsec %= 1000000000L;
@@ -116,6 +119,7 @@ mend_t *mend_make(hb_site_t *site, mend_remove_fn *remove, mend_flush_fn *flush,
                   apr_pool_t *pool)
 {
     mend_t *mend = apr_pcalloc(pool, sizeof(*mend));
+    pthread_condattr_t attr;
 
     mend->site = site;
     mend->remove = remove;
@@ -126,7 +130,10 @@ mend_t *mend_make(hb_site_t *site, mend_remove_fn *remove, mend_flush_fn *flush,
     }
     begin_anew(mend);
     pthread_mutex_init(&mend->lock, NULL);
-    pthread_cond_init(&mend->changed, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&mend->changed, &attr);
+    pthread_condattr_destroy(&attr);
     apr_pool_pre_cleanup_register(pool, mend, close_mend);
     return mend;
 }
@@ -142,6 +149,7 @@ static void remember(apr_hash_t *table, const char *name, apr_size_t len, apr_po
 void mend_note(mend_t *mend, const char *key)
 {
     pthread_mutex_lock(&mend->lock);
+    mend->n_noted++;
     if (apr_hash_count(mend->keys) < KEYS_MOST) {
         remember(mend->keys, key, strlen(key), mend->pool);
     } else {

@@ -8,7 +8,8 @@
 #ifndef CACHE_REDIS_MEND_H
 #define CACHE_REDIS_MEND_H
 
-#include "hb_redis.h"
+#include "hb_op.h"
+#include "hb_site.h"
 
 typedef struct mend_t mend_t;
 

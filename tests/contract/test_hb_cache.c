@@ -17,6 +17,7 @@
 #include <apr_general.h>
 #include <apr_strings.h>
 
+#include "cache_redis_mend.h"
 #include "hb_cache.h"
 #include "hb_error.h"
 #include "hb_test_site.h"
@@ -538,6 +539,56 @@ START_TEST(a_killed_process_leaves_a_cache_that_works)
 }
 END_TEST
 
+/* --- what could not be removed from a Redis --- */
+
+typedef struct outage_t {
+    mend_t *mend;
+    int n_removed;
+} outage_t;
+
+/* While the first removal is under way, another write of the same value cannot be told. */
+static apr_status_t remove_late(void *baton, hb_op_t *op, const char *key)
+{
+    outage_t *outage = baton;
+
+    (void)op;
+    ck_assert_str_eq(key, "t:one");
+    if (__atomic_fetch_add(&outage->n_removed, 1, __ATOMIC_ACQ_REL) == 0) {
+        mend_note(outage->mend, "t:one");
+    }
+    return APR_SUCCESS;
+}
+
+static apr_status_t flush_nothing(void *baton, hb_op_t *op, const char *name_space)
+{
+    (void)baton;
+    (void)op;
+    ck_abort_msg("%s", name_space);
+    return APR_SUCCESS;
+}
+
+START_TEST(a_value_is_removed_behind_the_last_write_of_it)
+{
+    hb_test_site_t *ts = hb_test_site_make(hb_test_pool);
+    outage_t outage = { NULL, 0 };
+    const struct timespec nap = { 0, 1000000 };
+    apr_pool_t *pool;
+    int n;
+
+    apr_pool_create(&pool, hb_test_pool);
+    outage.mend = mend_make(ts->site, remove_late, flush_nothing, &outage, pool);
+    ck_assert_ptr_nonnull(outage.mend);
+    ck_assert(!mend_is_due(outage.mend));
+    mend_note(outage.mend, "t:one");
+    for (n = 0; n < 10000 && mend_is_due(outage.mend); n++) {
+        nanosleep(&nap, NULL);
+    }
+    ck_assert(!mend_is_due(outage.mend));
+    apr_pool_destroy(pool);
+    ck_assert_int_eq(outage.n_removed, 2);
+}
+END_TEST
+
 static void open_pool(void)
 {
     ck_assert_int_eq(apr_initialize(), 0);
@@ -562,9 +613,13 @@ int main(void)
         a_killed_process_leaves_a_cache_that_works, NULL
     };
     Suite *suite = suite_create("hb_cache");
+    TCase *mend = tcase_create("mend");
     SRunner *runner;
     int i, one, n_failed;
 
+    tcase_add_checked_fixture(mend, open_pool, close_pool);
+    tcase_add_test(mend, a_value_is_removed_behind_the_last_write_of_it);
+    suite_add_tcase(suite, mend);
     for (i = 0; i < N_BACKENDS; i++) {
         TCase *tcase;
 
