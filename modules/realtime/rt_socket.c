@@ -168,7 +168,7 @@ static void parse_error(rt_session_t *session)
     rt_session_end(session, RT_GONE_PARSE_ERROR, 1);
 }
 
-/* Is this event within what one session may send? A bucket that fills by time. */
+/* Is this event or CONNECT within what one session may send? A bucket that fills by time. */
 static int is_allowed(rt_session_t *session)
 {
     const rt_config_t *config = rt_config(session->loop);
@@ -294,6 +294,10 @@ void rt_socket_text(rt_session_t *session, char *text, apr_size_t len)
     if (packet.type == RT_PACKET_CONNECT) {
         if (socket != NULL) {
             parse_error(session);
+        }
+        else if (!is_allowed(session)) {
+            /* Being refused costs us more than asking costs a stranger. */
+            rt_session_end(session, RT_GONE_FLOOD, 1);
         }
         else {
             on_connect(session, &packet);

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Readers that do not read, callers that do not stop, many at once."""
 
+import json
 import socket
 import struct
 import threading
 import time
 
 import pytest
+import requests
 
 import hb_socket                        # shows every byte
 from hb_socketio import Socket
@@ -60,6 +62,23 @@ def test_who_does_not_stop_is_closed(server, live, users):
     except OSError:
         pass
     socket_.inbox.wait_closed()
+
+
+@pytest.mark.parametrize("packet", ("40", "40/nowhere"))
+def test_a_stranger_who_asks_to_come_in_without_end_is_closed(server, packet):
+    """Nobody knows him yet; a POST full of it is answered for a while, and not to its end."""
+    path = server.url + "/socket.io/?EIO=4&transport=polling"
+    with requests.Session() as session:
+        session.trust_env, session.verify = False, server.certificate
+        path += "&sid=" + json.loads(session.get(path).text[1:])["sid"]
+        before = server.status()["gone"]["FLOOD"]
+        body = "\x1e".join([packet] * (900000 // (len(packet) + 1)))
+        assert session.post(path, data=body).status_code == 200
+        told = session.get(path).text.split("\x1e")
+        assert told[-1] == "1" and {p[:2] for p in told[:-1]} == {"44"}
+        assert 10 < len(told) < 1000
+        assert session.get(path).json()["code"] == 1
+    assert server.status()["gone"]["FLOOD"] == before + 1
 
 
 @pytest.mark.parametrize("text", (
