@@ -74,7 +74,7 @@ typedef enum rt_door_e {
 const char *rt_head_path(const rt_head_t *head);            /* without the query, as sent */
 /** A header by its name in lower case, NULL when absent; several are joined by ", ". */
 const char *rt_head_field(const rt_head_t *head, const char *lower_name);
-/** A query parameter, decoded, in pool; NULL when absent or not UTF-8. */
+/** A query parameter, decoded, in pool; NULL when absent, "" when it is no UTF-8. */
 const char *rt_head_query(const rt_head_t *head, const char *name, apr_pool_t *pool);
 /** A cookie, in pool, NULL when absent. */
 const char *rt_head_cookie(const rt_head_t *head, const char *name, apr_pool_t *pool);

@@ -282,7 +282,8 @@ const char *rt_head_query(const rt_head_t *head, const char *name, apr_pool_t *p
             rt_bytes_t value = { equals != NULL ? equals + 1 : stop, 0 };
 
             value.len = (apr_size_t)(stop - value.at);
-            return decode(value, pool);
+            decoded = decode(value, pool);
+            return decoded != NULL ? decoded : "";
         }
         at = stop + 1;
     }

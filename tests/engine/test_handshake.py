@@ -50,6 +50,8 @@ def test_sids_differ(server):
     ("unknown sid of the right length", "GET", SIO + "&transport=polling&sid=" + "A" * 20, {}, 1),
     ("unknown sid, POST", "POST", SIO + "&transport=polling&sid=abc", {}, 1),
     ("empty sid", "GET", SIO + "&transport=polling&sid=", {}, 1),
+    ("sid that is no text", "GET", SIO + "&transport=polling&sid=%ff", {}, 1),
+    ("sid that is no text, in disguise", "GET", SIO + "&transport=polling&s%69d=%00&sid=x", {}, 1),
     ("POST without sid", "POST", SIO + "&transport=polling", {}, 2),
     ("PUT without sid", "PUT", SIO + "&transport=polling", {}, 2),
     ("websocket without upgrade", "GET", SIO + "&transport=websocket", {}, 3),

@@ -19,7 +19,7 @@ START_TEST(a_head_is_read)
 {
     rt_head_t head;
 
-    ck_assert_int_eq(read_head(&head, "GET /socket.io/?EIO=4&a=%C3%A9+x&b&sid=%zz HTTP/1.1\r\n"
+    ck_assert_int_eq(read_head(&head, "GET /socket.io/?EIO=4&a=%C3%A9+x&b&sid=%zz&c=%ff&d=%00 HTTP/1.1\r\n"
                                "Host: x\r\nCookie: a=1; io=abc\r\nCOOKIE:b=2\r\n"
                                "X-A:  one \t\r\nx-a: two\r\nConnection: keep-alive, Upgrade\r\n"
                                "Upgrade: websocket\r\n\r\n"), 0);
@@ -29,6 +29,8 @@ START_TEST(a_head_is_read)
     ck_assert_str_eq(rt_head_query(&head, "a", hb_test_pool), "\xc3\xa9 x");
     ck_assert_str_eq(rt_head_query(&head, "b", hb_test_pool), "");
     ck_assert_str_eq(rt_head_query(&head, "sid", hb_test_pool), "%zz");
+    ck_assert_str_eq(rt_head_query(&head, "c", hb_test_pool), "");
+    ck_assert_str_eq(rt_head_query(&head, "d", hb_test_pool), "");
     ck_assert_ptr_null(rt_head_query(&head, "nope", hb_test_pool));
     ck_assert_str_eq(rt_head_field(&head, "x-a"), "one, two");
     ck_assert_ptr_null(rt_head_field(&head, "x-b"));
