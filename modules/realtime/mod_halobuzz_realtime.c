@@ -30,7 +30,7 @@
 
 #define HANDLER "halobuzz-realtime"
 #define RATE_CLASS "realtime"
-#define BODY_MAX 1000000        /* maxPayload of Engine.IO: what a client may put into one POST */
+#define SOCKET_IO "/socket.io/"
 #define QUICK_WAIT apr_time_from_msec(20)
 #define FULL_RETRY_SEC 5
 
@@ -115,10 +115,11 @@ static int is_origin_allowed(const request_rec *r)
         || is_in_list(settings->cors_origins, origin);
 }
 
-/* The first request of a session; the others name it. */
+/* The first request of a session; the others name it, and only Socket.IO has others. What is named
+ * is never a handshake to the sidecar, so nobody gets past the limit by naming anything. */
 static int is_handshake(const request_rec *r)
 {
-    const char *at = r->args;
+    const char *at = strncmp(r->uri, SOCKET_IO, strlen(SOCKET_IO)) == 0 ? r->args : NULL;
 
     while (at != NULL && strncmp(at, "sid=", 4) != 0) {
         at = strchr(at, '&');
@@ -322,7 +323,7 @@ static int handle(request_rec *r)
     count_as(r, -1);
     rv = admit(r, op);
     if (rv == APR_SUCCESS && !is_upgrade(r) && r->method_number != M_GET) {
-        rv = hb_ap_body_read(&body, &body_len, r, op, BODY_MAX);
+        rv = hb_ap_body_read(&body, &body_len, r, op, site->settings->realtime_payload);
     }
     if (rv != APR_SUCCESS) {
         return refuse(r, op, rv);

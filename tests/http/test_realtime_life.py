@@ -343,14 +343,21 @@ def test_full_is_said(make_realtime, claims):
 
 
 def test_handshakes_are_limited(make_realtime):
-    server = make_realtime({"HaloBuzzRateLimit realtime": "5/60s"})
+    server = make_realtime({"HaloBuzzRateLimit realtime": "5/60s",
+                            "HaloBuzzRealtimePayload": "2000"})
     many = open_some(server, 6)
     assert [ws.status for ws in many] == [101] * 5 + [429]
     close_all(many)
     client = Client(server)
     assert client.get("/socket.io/?EIO=4&transport=polling").status_code == 429
     # a session that there is goes on
-    assert client.get("/socket.io/?EIO=4&transport=polling&sid=x").status_code == 400
+    path = "/socket.io/?EIO=4&transport=polling&sid=x"
+    assert client.get(path).status_code == 400
+    # with what one message may be
+    assert [client.post(path, data=b"x" * n).status_code for n in (2000, 2001)] == [400, 413]
+    # the other doors know no sessions
+    for other in ("/api/v1/realtime?sid=x", "/api/v1/streams/0123456789abcdef01234567/events?1&sid=x"):
+        assert client.get(other).status_code == 429
 
 
 def test_maintenance(make_realtime, claims):
