@@ -70,6 +70,9 @@ rt_pump_e rt_reply_pump(rt_link_t *link, char *space)
 {
     int i;
 
+    if (link->client_gone && link->body_left < 0) {
+        return end(link, RT_END_CLIENT);        /* else it is noticed at the next event */
+    }
     if (!link->has_sent_head) {
         if (!pass(link, link->head + link->head_end, link->head_len - link->head_end)) {
             return end(link, RT_END_CLIENT);
@@ -131,6 +134,7 @@ rt_pump_e rt_reply_failed(rt_link_t *link)
     APR_OPTIONAL_FN_TYPE(hb_ap_op) *op_of = APR_RETRIEVE_OPTIONAL_FN(hb_ap_op);
     hb_op_t *op = op_of(link->r);
 
+    rt_count_add(HB_M_RT_REFUSED_DOWN);
     link->c->keepalive = AP_CONN_CLOSE;
     hb_ap_reply_problem(link->r, op, hb_fail_later(op, HB_E_UNAVAILABLE, 2,
                                                    "realtime is not available just now"));

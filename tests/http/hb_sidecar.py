@@ -100,6 +100,10 @@ class Sidecar:
             self.answer(writer, "200 OK", str(n).encode())
         elif path.endswith("/big"):
             self.answer(writer, "200 OK", b"x" * int(query))
+        elif path.endswith("/events") and query == "quiet":
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: hush\n\n")
+            await reader.read(1)
+            self.note("quiet stream dropped")
         elif path.endswith("/events"):
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
                          b"Cache-Control: no-store\r\n\r\n")

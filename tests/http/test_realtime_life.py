@@ -198,15 +198,22 @@ def test_a_graceful_stop_ends(make_realtime):
 # --- deaths
 
 def test_the_sidecar_is_killed(make_realtime, claims):
-    claims("HB02055", "AH00484")
+    claims("HB02055", "HB02002", "AH00484")
     server = make_realtime()
     client = Client(server)
     many = open_some(server, 100)
     pid, = sidecars(server)
+    answers = []
+    polling = threading.Thread(target=lambda: answers.append(
+        Client(server).get("/socket.io/poll").status_code))
+    polling.start()
+    wait_for(lambda: held(client) == (100, 1))
     os.kill(pid, signal.SIGKILL)
     for ws in many:
         assert ws.is_closed()
         ws.close()
+    polling.join(10)
+    assert answers == [503]
     # who comes back at once waits for the new one
     again = Socket(server)
     assert again.status == 101
@@ -215,6 +222,7 @@ def test_the_sidecar_is_killed(make_realtime, claims):
     assert started(server, 2) != pid
     wait_for(lambda: held(client) == (0, 0), why=lambda: str(held(client)))
     assert metrics(client)['halobuzz_realtime_ended_total{reason="sidecar"}'] >= 100
+    assert metrics(client)['halobuzz_realtime_refused_total{reason="down"}'] == 1
 
 
 def test_the_sidecar_stands_still(make_realtime, claims):

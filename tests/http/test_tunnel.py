@@ -360,6 +360,21 @@ def test_events_flow(server, client):
     wait_for(lambda: held(client) == (0, 0))
 
 
+def test_a_dropped_stream_of_events_is_dropped(server, client):
+    """At once, although nothing is said that could not be delivered."""
+    before = len([n for n in notes(server) if "quiet stream dropped" in n])
+    s = open_raw(server)
+    s.sendall(b"GET /api/v1/streams/0123456789abcdef01234567/events?quiet HTTP/1.1\r\n"
+              b"Host: localhost\r\n\r\n")
+    data = b""
+    while b"hush" not in data:
+        data += s.recv(65536)
+    assert held(client) == (0, 1)
+    s.close()
+    wait_for(lambda: len([n for n in notes(server) if "quiet stream dropped" in n]) == before + 1)
+    wait_for(lambda: held(client) == (0, 0))
+
+
 def test_no_answer_and_nonsense(server, client, claims):
     claims("HB06500", "HB02002")
     for path in ("/socket.io/nothing", "/socket.io/garbage"):
