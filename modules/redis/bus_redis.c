@@ -255,6 +255,28 @@ static void wake(const redis_reader_t *reader)
     (void)!write(reader->fd, &one, sizeof(one));
 }
 
+/* A server with a limit of memory may be told to drop what was used longest ago, whatever it is: then
+ * the stream can be gone although nobody flushed it. 0: it did not say. */
+static int tell_policy(const redis_reader_t *reader, redisContext *context)
+{
+    redisReply *reply = redisCommand(context, "INFO memory");
+    int has_said = reply != NULL && reply->type == REDIS_REPLY_STRING;
+    const char *most = has_said ? strstr(reply->str, "\nmaxmemory:") : NULL;
+    const char *policy = has_said ? strstr(reply->str, "\nmaxmemory_policy:allkeys") : NULL;
+
+    if (most != NULL && policy != NULL && strtoull(most + strlen("\nmaxmemory:"), NULL, 10) > 0) {
+        policy += strlen("\nmaxmemory_policy:");
+        hb_log_to(&reader->bus->site->log, HB_LOG_WARNING, 0, HBLOGNO(09503) "Redis at %s drops any key "
+                  "when its memory is full (maxmemory-policy %.*s), events that live clients have yet "
+                  "to hear too: let it drop what has an end only, maxmemory-policy volatile-lru",
+                  redis_where(reader->bus->redis), (int)strcspn(policy, "\r\n"), policy);
+    }
+    if (reply != NULL) {
+        freeReplyObject(reply);
+    }
+    return has_said;
+}
+
 /* Block on the stream until something new is there. */
 static void *watch(void *baton)
 {
@@ -262,6 +284,7 @@ static void *watch(void *baton)
     redis_t *redis = reader->bus->redis;
     redisContext *context = NULL;
     char key[256], why[160];
+    int has_told = 0;
 
     apr_snprintf(key, sizeof(key), "%s" KEY, redis_prefix(redis));
     while (!__atomic_load_n(&reader->is_over, __ATOMIC_ACQUIRE)) {
@@ -274,6 +297,7 @@ static void *watch(void *baton)
                 continue;
             }
             wake(reader);       /* for what came before it listened */
+            has_told = has_told || tell_policy(reader, context);
         }
         reply = redisCommand(context, "XREAD BLOCK %d COUNT 1 STREAMS %s $", WATCH_MSEC, key);
         if (reply == NULL) {

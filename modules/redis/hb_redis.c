@@ -352,6 +352,11 @@ const char *redis_prefix(const redis_t *redis)
     return redis->url.prefix;
 }
 
+const char *redis_where(const redis_t *redis)
+{
+    return redis->where;
+}
+
 hb_site_t *redis_site(const redis_t *redis)
 {
     return redis->site;

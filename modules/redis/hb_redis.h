@@ -36,6 +36,8 @@ apr_status_t redis_open(redis_t **redis, hb_site_t *site, const char *url, const
                         apr_pool_t *pool);
 
 const char *redis_prefix(const redis_t *redis);
+/** host:port, for log lines. */
+const char *redis_where(const redis_t *redis);
 hb_site_t *redis_site(const redis_t *redis);
 
 /**

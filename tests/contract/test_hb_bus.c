@@ -393,6 +393,46 @@ BUS_TEST(readers_never_see_a_torn_event, "256K")
     ck_assert_uint_eq(last, 80000);
 }
 
+/* --- a Redis that may drop it --- */
+
+/* One setting of the server; what it was. */
+static const char *configure(const char *name, const char *value)
+{
+    char line[200] = "";
+    FILE *pipe = popen(apr_psprintf(hb_test_pool, "redis-cli -u %s CONFIG GET %s | tail -n 1; "
+                                    "redis-cli -u %s CONFIG SET %s %s >&2", getenv(backends[1].env),
+                                    name, getenv(backends[1].env), name, value), "r");
+
+    ck_assert_ptr_nonnull(pipe);
+    ck_assert_ptr_nonnull(fgets(line, sizeof(line), pipe));
+    ck_assert_int_eq(pclose(pipe), 0);
+    line[strcspn(line, "\n")] = '\0';
+    return apr_pstrdup(hb_test_pool, line);
+}
+
+BUS_TEST(a_server_that_drops_any_key_is_told, "1M")
+{
+    const char *most, *policy;
+    hb_bus_reader_t *reader;
+    apr_pool_t *pool;
+    int n;
+
+    if (strncmp(ts->site->settings->bus_url, "redis:", 6) != 0) {
+        return;
+    }
+    policy = configure("maxmemory-policy", "allkeys-lru");
+    most = configure("maxmemory", "1000000000");
+    apr_pool_create(&pool, ts->pool);
+    ck_assert_int_eq(hb_bus_reader_open(&reader, ts->site, HB_BUS_OLDEST, 1, pool), APR_SUCCESS);
+    for (n = 0; n < 1000 && !hb_test_site_logged(ts, "volatile-lru"); n++) {
+        usleep(10000);
+    }
+    configure("maxmemory", most);
+    configure("maxmemory-policy", policy);
+    ck_assert(hb_test_site_logged(ts, "volatile-lru"));
+    apr_pool_destroy(pool);
+}
+
 static void open_pool(void)
 {
     apr_initialize();
@@ -411,7 +451,8 @@ int main(void)
         all_in_order, what_was_told_arrives, a_transaction_tells_after_its_commit,
         a_roll_back_tells_nothing, who_is_overrun_is_told, a_large_event_is_refused,
         texts_of_any_length_fit_the_ring, two_writers_keep_their_order,
-        killed_writers_leave_it_readable, readers_never_see_a_torn_event, NULL
+        killed_writers_leave_it_readable, readers_never_see_a_torn_event,
+        a_server_that_drops_any_key_is_told, NULL
     };
     Suite *suite = suite_create("hb_bus");
     SRunner *runner;
