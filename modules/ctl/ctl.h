@@ -52,7 +52,7 @@ ctl_run_fn ctl_reconcile;
 ctl_run_fn ctl_cron_list, ctl_cron_history, ctl_cron_run, ctl_cron_pause, ctl_cron_resume;
 ctl_run_fn ctl_ledger_verify, ctl_ledger_balance, ctl_ledger_statement, ctl_ledger_circulation;
 ctl_run_fn ctl_events_list, ctl_events_show, ctl_events_replay, ctl_webhook_send;
-ctl_run_fn ctl_bus_stats, ctl_bus_tail;
+ctl_run_fn ctl_bus_stats, ctl_bus_tail, ctl_cache_flush;
 ctl_run_fn ctl_backup, ctl_backup_list, ctl_backup_test, ctl_backup_unpack, ctl_restore;
 ctl_run_fn ctl_store_backup, ctl_report_day, ctl_store_clean, ctl_store_verify, ctl_store_stats;
 ctl_run_fn ctl_store_copy, ctl_store_indexes, ctl_store_reindex;

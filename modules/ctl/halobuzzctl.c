@@ -55,6 +55,7 @@ static const ctl_command_t commands[] = {
   { "webhook send",  "PROVIDER TYPE --order ID | --user USER [--product CODE] [URL] [--copies N] [-k] [--json]", ctl_webhook_send,  "send the server what a payment provider would, signed with its secret" },
   { "bus stats",     "[--json]",                                                              ctl_bus_stats,     "the log of events: how full, which numbers, what was lost" },
   { "bus tail",      "[--all] [--payload] [--no-follow] [--json]",                            ctl_bus_tail,      "events as they pass" },
+  { "cache flush",   "",                                                                      ctl_cache_flush,   "empty the cache in Redis; what is no cache stays" },
   { "reconcile",     "[--since DURATION|TIME | --open] [--json]",                             ctl_reconcile,     "ask the payment providers what became of orders; credit what was lost, report what differs" },
   { "cron list",     "[--json]",                                                              ctl_cron_list,     "jobs: state, schedule, next run in local and UTC time, how the last one went" },
   { "cron history",  "JOB [--limit N] [--after CURSOR] [--json]",                             ctl_cron_history,  "runs of a job, the last planned first" },

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""halobuzzctl bus: what passed on the bus of a running server."""
+"""halobuzzctl bus: what passed on the bus of a running server. And halobuzzctl cache."""
 
 import json
 import os
 import subprocess
 
+import pytest
+
 from hb_httpd import BUILD
 from hb_users import Users
 
-OK, USAGE = 0, 2
+OK, FAILED, USAGE, UNREACHABLE = range(4)
+REDIS = os.environ.get("HALOBUZZ_TEST_REDIS_URL")
 STREAMS = "/api/v1/streams"
 
 
@@ -51,3 +54,31 @@ def test_tail_follows(make_server, make_place):
     finally:
         tail.kill()
         tail.wait()
+
+
+def test_shared_memory_is_not_flushed(ctl, place):
+    done = ctl("cache", "flush", place=place)
+    assert done.code == FAILED and "restarting httpd" in done.err
+
+
+@pytest.mark.skipif(not REDIS, reason="needs a Redis")
+def test_flush_in_redis(ctl, make_place):
+    """What is cached goes, and nothing else."""
+    def redis(*words):
+        return subprocess.run(["redis-cli", "-u", REDIS, *words], capture_output=True, text=True,
+                              check=True).stdout.split()
+
+    prefix = "f%s:" % os.urandom(4).hex()
+    kept = [prefix + name for name in ("session:a", "ranking:streams", "rate:api:1:00", "bus")]
+    gone = [prefix + "cache:user:me:%d" % n for n in range(3)]
+    for key in kept + gone + ["cache:%s" % prefix]:
+        redis("HSET", key, "v", "1")
+    place = make_place(HaloBuzzCache="%s?prefix=%s" % (REDIS, prefix), HaloBuzzRedisTimeout="10s")
+    done = ctl("cache", "flush", place=place)
+    assert done.code == OK and "empty" in done.out
+    assert all(redis("HGET", key, "v") == ["1"] for key in kept + ["cache:%s" % prefix])
+    assert all(redis("HEXISTS", key, "v") == ["0"] for key in gone)
+    redis("DEL", "cache:%s" % prefix)
+    place = make_place(HaloBuzzCache="redis://:a,b@127.0.0.1:1")
+    done = ctl("cache", "flush", place=place)
+    assert done.code == UNREACHABLE and "redis://:***@127.0.0.1:1 does not answer" in done.err
