@@ -74,6 +74,9 @@ typedef struct ctl_option_t {
 int ctl_options(ctl_t *ctl, int argc, const char *const *argv, const ctl_option_t *options,
                 const char **args, int min, int max);
 
+/** What a list's --limit says: 1 to 1000. Gives CTL_OK, or CTL_USAGE after saying what is wrong. */
+int ctl_limit(int *limit, const ctl_t *ctl, const char *text);
+
 /* --- output (ctl_output.c) --- */
 
 typedef enum ctl_mark_e { CTL_GOOD, CTL_NOTE, CTL_BAD } ctl_mark_e;
@@ -91,6 +94,14 @@ int ctl_misuse(const ctl_t *ctl, const char *fmt, ...) __attribute__((format(pri
 int ctl_fail_op(const ctl_t *ctl, const hb_op_t *op, apr_status_t status);
 /** JSON for scripts, indented on a terminal. */
 void ctl_json(const ctl_t *ctl, const hb_json_t *json);
+/** A text of a record, or what stands where it has none. */
+const char *ctl_text(const hb_json_t *json, const char *key, const char *otherwise);
+/**
+ * A page of a list, { "items", "next" }: each item by print and how to go on, or all of it as
+ * JSON.
+ */
+void ctl_list(const ctl_t *ctl, const hb_json_t *list,
+              void (*print)(const ctl_t *ctl, const hb_json_t *item));
 /** "12 of 40 checks" in place, on a terminal only; done == total ends the line. */
 void ctl_progress(const ctl_t *ctl, const char *what, apr_int64_t done, apr_int64_t total);
 

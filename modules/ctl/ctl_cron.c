@@ -15,17 +15,10 @@
 /* halobuzz-crond looks each second; somebody who waits longer for a start wants to know. */
 #define START_SEC 15
 
-static const char *text_or(const hb_json_t *json, const char *key, const char *otherwise)
-{
-    const char *text = hb_json_string(json, key);
-
-    return text != NULL ? text : otherwise;
-}
-
 /* "2026-10-04T02:00:00.000Z" without its fraction. */
 static const char *short_time(const hb_json_t *json, const char *key, apr_pool_t *pool)
 {
-    const char *text = text_or(json, key, "-");
+    const char *text = ctl_text(json, key, "-");
 
     return strlen(text) > 20 ? apr_pstrcat(pool, apr_pstrmemdup(pool, text, 19), "Z", NULL) : text;
 }
@@ -40,10 +33,10 @@ static void print_job(const ctl_t *ctl, const hb_json_t *job)
     ctl_mark(ctl, failures > 0 ? CTL_BAD : strcmp(state, "paused") == 0
              || strcmp(state, "off") == 0 ? CTL_NOTE : CTL_GOOD,
              "%-18s %-8s %-14s %-26s %-20s  %s", hb_json_string(job, "name"), state,
-             text_or(job, "schedule", "-"), text_or(job, "nextLocal", "-"),
+             ctl_text(job, "schedule", "-"), ctl_text(job, "nextLocal", "-"),
              short_time(job, "next", ctl->pool),
              failures > 0 ? apr_psprintf(ctl->pool, "failed %" APR_INT64_T_FMT " times: %s", failures,
-                                         text_or(job, "lastError", "-"))
+                                         ctl_text(job, "lastError", "-"))
              : why != NULL ? why
              : hb_json_string(job, "lastSuccessAt") == NULL ? "has not run yet"
              : apr_psprintf(ctl->pool, "%s, %" APR_INT64_T_FMT " ms",
@@ -53,11 +46,10 @@ static void print_job(const ctl_t *ctl, const hb_json_t *job)
 
 int ctl_cron_list(ctl_t *ctl, int argc, const char *const *argv)
 {
-    const hb_json_t *items;
     hb_json_t *list;
     hb_op_t *op;
     apr_status_t rv;
-    int i, rc = ctl_options(ctl, argc, argv, NULL, NULL, 0, 0);
+    int rc = ctl_options(ctl, argc, argv, NULL, NULL, 0, 0);
 
     if (rc == CTL_OK) {
         rc = ctl_site(&op, ctl);
@@ -69,16 +61,11 @@ int ctl_cron_list(ctl_t *ctl, int argc, const char *const *argv)
     if (rv != APR_SUCCESS) {
         return ctl_fail_op(ctl, op, rv);
     }
-    if (ctl->wants_json) {
-        ctl_json(ctl, list);
-        return CTL_OK;
+    if (!ctl->wants_json) {
+        ctl_say(ctl, "     %-18s %-8s %-14s %-26s %-20s  %s", "JOB", "STATE", "SCHEDULE",
+                "NEXT, LOCAL", "NEXT, UTC", "LAST");
     }
-    ctl_say(ctl, "     %-18s %-8s %-14s %-26s %-20s  %s", "JOB", "STATE", "SCHEDULE", "NEXT, LOCAL",
-            "NEXT, UTC", "LAST");
-    items = hb_json_get(list, "items");
-    for (i = 0; i < hb_json_length(items); i++) {
-        print_job(ctl, hb_json_item(items, i));
-    }
+    ctl_list(ctl, list, print_job);
     return CTL_OK;
 }
 
@@ -86,7 +73,7 @@ int ctl_cron_list(ctl_t *ctl, int argc, const char *const *argv)
 
 static ctl_mark_e mark_of(const hb_json_t *run)
 {
-    const char *state = text_or(run, "state", "");
+    const char *state = ctl_text(run, "state", "");
 
     return strcmp(state, "done") == 0 ? CTL_GOOD
         : strcmp(state, "failed") == 0 || hb_json_string(run, "error") != NULL ? CTL_BAD : CTL_NOTE;
@@ -95,9 +82,9 @@ static ctl_mark_e mark_of(const hb_json_t *run)
 static void print_run(const ctl_t *ctl, const hb_json_t *run)
 {
     ctl_mark(ctl, mark_of(run), "%-44s %-8s %-20s %6" APR_INT64_T_FMT " ms  %s",
-             text_or(run, "occurrence", "-"), text_or(run, "state", "-"),
+             ctl_text(run, "occurrence", "-"), ctl_text(run, "state", "-"),
              short_time(run, "startedAt", ctl->pool), hb_json_int(run, "msec", 0),
-             text_or(run, "error", text_or(run, "note", "")));
+             ctl_text(run, "error", ctl_text(run, "note", "")));
 }
 
 int ctl_cron_history(ctl_t *ctl, int argc, const char *const *argv)
@@ -108,40 +95,25 @@ int ctl_cron_history(ctl_t *ctl, int argc, const char *const *argv)
         { "after", &after, NULL },
         { NULL, NULL, NULL }
     };
-    const hb_json_t *items;
-    apr_int64_t limit;
     hb_json_t *list;
     hb_op_t *op;
     apr_status_t rv;
-    char *end;
-    int i, rc = ctl_options(ctl, argc, argv, options, args, 1, 1);
+    int limit, rc = ctl_options(ctl, argc, argv, options, args, 1, 1);
 
+    if (rc == CTL_OK) {
+        rc = ctl_limit(&limit, ctl, limit_text);
+    }
+    if (rc == CTL_OK) {
+        rc = ctl_site(&op, ctl);
+    }
     if (rc != CTL_OK) {
         return rc;
     }
-    limit = apr_strtoi64(limit_text, &end, 10);
-    if (*end != '\0' || limit < 1 || limit > 1000) {
-        return ctl_misuse(ctl, "--limit takes a number from 1 to 1000");
-    }
-    rc = ctl_site(&op, ctl);
-    if (rc != CTL_OK) {
-        return rc;
-    }
-    rv = hb_job_history(&list, op, args[0], (int)limit, after);
+    rv = hb_job_history(&list, op, args[0], limit, after);
     if (rv != APR_SUCCESS) {
         return ctl_fail_op(ctl, op, rv);
     }
-    if (ctl->wants_json) {
-        ctl_json(ctl, list);
-        return CTL_OK;
-    }
-    items = hb_json_get(list, "items");
-    for (i = 0; i < hb_json_length(items); i++) {
-        print_run(ctl, hb_json_item(items, i));
-    }
-    if (hb_json_string(list, "next") != NULL) {
-        ctl_say(ctl, "more: --after %s", hb_json_string(list, "next"));
-    }
+    ctl_list(ctl, list, print_run);
     return CTL_OK;
 }
 
@@ -164,7 +136,7 @@ static int wait_for(ctl_t *ctl, hb_op_t *op, const char *run_id, int limit_sec)
         if (rv != APR_SUCCESS) {
             return ctl_fail_op(ctl, op, rv);
         }
-        state = text_or(run, "state", "");
+        state = ctl_text(run, "state", "");
         if (strcmp(state, "running") == 0) {
             ctl_progress(ctl, hb_json_string(run, "job"), hb_json_int(run, "done", 0),
                          hb_json_int(run, "total", 0));

@@ -10,30 +10,23 @@
 
 #define PAGE 100
 
-static const char *text_or(const hb_json_t *event, const char *key, const char *otherwise)
-{
-    const char *text = hb_json_string(event, key);
-
-    return text != NULL ? text : otherwise;
-}
-
 /* One line: when, id, what, verdict, what became of it, order. */
 static void print_line(const ctl_t *ctl, const hb_json_t *event)
 {
-    const char *effect = text_or(event, "effect", text_or(event, "state", "-"));
-    const char *why = text_or(event, "error", text_or(event, "why", text_or(event, "note", "")));
+    const char *effect = ctl_text(event, "effect", ctl_text(event, "state", "-"));
+    const char *why = ctl_text(event, "error", ctl_text(event, "why", ctl_text(event, "note", "")));
     apr_int64_t repeats = hb_json_int(event, "repeats", 0);
 
-    ctl_say(ctl, "%s  %s  %-8s %-34s %-9s %-8s %s%s%s%s", text_or(event, "createdAt", "-"),
-            text_or(event, "id", "-"), text_or(event, "provider", "-"),
-            text_or(event, "type", text_or(event, "source", "-")),
-            text_or(event, "verdict", "-"), effect, text_or(event, "orderId", "-"),
+    ctl_say(ctl, "%s  %s  %-8s %-34s %-9s %-8s %s%s%s%s", ctl_text(event, "createdAt", "-"),
+            ctl_text(event, "id", "-"), ctl_text(event, "provider", "-"),
+            ctl_text(event, "type", ctl_text(event, "source", "-")),
+            ctl_text(event, "verdict", "-"), effect, ctl_text(event, "orderId", "-"),
             repeats > 0 ? apr_psprintf(ctl->pool, "  +%" APR_INT64_T_FMT, repeats) : "",
             *why != '\0' ? "  " : "", why);
 }
 
 static hb_json_t *query_make(ctl_t *ctl, const char *order, int pending, int refused,
-                             apr_int64_t limit, const char *after)
+                             int limit, const char *after)
 {
     hb_json_t *query = hb_json_object_make(ctl->pool);
 
@@ -62,25 +55,20 @@ int ctl_events_list(ctl_t *ctl, int argc, const char *const *argv)
         { "after", &after, NULL },
         { NULL, NULL, NULL }
     };
-    const hb_json_t *items;
-    apr_int64_t limit;
     hb_json_t *list;
     hb_op_t *op;
     apr_status_t rv;
-    char *end;
-    int i, rc = ctl_options(ctl, argc, argv, options, NULL, 0, 0);
+    int limit, rc = ctl_options(ctl, argc, argv, options, NULL, 0, 0);
 
-    if (rc != CTL_OK) {
-        return rc;
+    if (rc == CTL_OK) {
+        rc = ctl_limit(&limit, ctl, limit_text);
     }
-    limit = apr_strtoi64(limit_text, &end, 10);
-    if (*end != '\0' || limit < 1 || limit > 1000) {
-        return ctl_misuse(ctl, "--limit takes a number from 1 to 1000");
+    if (rc == CTL_OK && (order != NULL) + pending + refused > 1) {
+        rc = ctl_misuse(ctl, "one of --order, --pending and --refused at a time");
     }
-    if ((order != NULL) + pending + refused > 1) {
-        return ctl_misuse(ctl, "one of --order, --pending and --refused at a time");
+    if (rc == CTL_OK) {
+        rc = ctl_site(&op, ctl);
     }
-    rc = ctl_site(&op, ctl);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -88,17 +76,7 @@ int ctl_events_list(ctl_t *ctl, int argc, const char *const *argv)
     if (rv != APR_SUCCESS) {
         return ctl_fail_op(ctl, op, rv);
     }
-    if (ctl->wants_json) {
-        ctl_json(ctl, list);
-        return CTL_OK;
-    }
-    items = hb_json_get(list, "items");
-    for (i = 0; i < hb_json_length(items); i++) {
-        print_line(ctl, hb_json_item(items, i));
-    }
-    if (hb_json_string(list, "next") != NULL) {
-        ctl_say(ctl, "more: --after %s", hb_json_string(list, "next"));
-    }
+    ctl_list(ctl, list, print_line);
     return CTL_OK;
 }
 

@@ -3,9 +3,6 @@
 #include "ctl.h"
 
 #include <stdio.h>
-#include <string.h>
-
-#include <apr_strings.h>
 
 #include "hb_ledger.h"
 #include "hb_time.h"
@@ -178,22 +175,18 @@ int ctl_ledger_statement(ctl_t *ctl, int argc, const char *const *argv)
     const hb_statement_line_t *lines;
     hb_op_t *op;
     apr_status_t rv;
-    apr_int64_t limit;
-    char *end;
-    int n, rc = ctl_options(ctl, argc, argv, options, args, 1, 1);
+    int n, limit, rc = ctl_options(ctl, argc, argv, options, args, 1, 1);
 
+    if (rc == CTL_OK) {
+        rc = ctl_limit(&limit, ctl, limit_text);
+    }
+    if (rc == CTL_OK) {
+        rc = open_account(&op, ctl, args[0]);
+    }
     if (rc != CTL_OK) {
         return rc;
     }
-    limit = apr_strtoi64(limit_text, &end, 10);
-    if (*end != '\0' || limit < 1 || limit > 1000) {
-        return ctl_misuse(ctl, "--limit takes a number from 1 to 1000");
-    }
-    rc = open_account(&op, ctl, args[0]);
-    if (rc != CTL_OK) {
-        return rc;
-    }
-    rv = hb_ledger_statement(&lines, &n, &next, op, args[0], (int)limit, after);
+    rv = hb_ledger_statement(&lines, &n, &next, op, args[0], limit, after);
     if (rv != APR_SUCCESS) {
         return ctl_fail_op(ctl, op, rv);
     }

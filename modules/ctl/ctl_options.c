@@ -108,3 +108,15 @@ int ctl_options(ctl_t *ctl, int argc, const char *const *argv, const ctl_option_
     }
     return n_args < min ? ctl_misuse(ctl, "an argument is missing") : CTL_OK;
 }
+
+int ctl_limit(int *limit, const ctl_t *ctl, const char *text)
+{
+    char *end;
+    apr_int64_t n = apr_strtoi64(text, &end, 10);
+
+    if (*end != '\0' || n < 1 || n > 1000) {
+        return ctl_misuse(ctl, "--limit takes a number from 1 to 1000");
+    }
+    *limit = (int)n;
+    return CTL_OK;
+}

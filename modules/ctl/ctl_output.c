@@ -102,6 +102,31 @@ void ctl_json(const ctl_t *ctl, const hb_json_t *json)
     fputc('\n', stdout);
 }
 
+const char *ctl_text(const hb_json_t *json, const char *key, const char *otherwise)
+{
+    const char *text = hb_json_string(json, key);
+
+    return text != NULL ? text : otherwise;
+}
+
+void ctl_list(const ctl_t *ctl, const hb_json_t *list,
+              void (*print)(const ctl_t *ctl, const hb_json_t *item))
+{
+    const hb_json_t *items = hb_json_get(list, "items");
+    int i;
+
+    if (ctl->wants_json) {
+        ctl_json(ctl, list);
+        return;
+    }
+    for (i = 0; i < hb_json_length(items); i++) {
+        print(ctl, hb_json_item(items, i));
+    }
+    if (hb_json_string(list, "next") != NULL) {
+        ctl_say(ctl, "more: --after %s", hb_json_string(list, "next"));
+    }
+}
+
 void ctl_progress(const ctl_t *ctl, const char *what, apr_int64_t done, apr_int64_t total)
 {
     if (!ctl->is_terminal || ctl->wants_json) {

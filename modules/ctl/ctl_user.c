@@ -80,7 +80,7 @@ static void print(const ctl_t *ctl, const hb_json_t *user)
 {
     ctl_say(ctl, "%s  %-20s %-30s %-9s %s", hb_json_string(user, "id"),
             hb_json_string(user, "username"),
-            hb_json_string(user, "email") != NULL ? hb_json_string(user, "email") : "-",
+            ctl_text(user, "email", "-"),
             hb_json_string(user, "status"), roles_of(user, ctl->pool));
 }
 
@@ -180,40 +180,25 @@ int ctl_user_list(ctl_t *ctl, int argc, const char *const *argv)
         { "after", &after, NULL },
         { NULL, NULL, NULL }
     };
-    const hb_json_t *items;
     hb_json_t *list;
     hb_op_t *op;
     apr_status_t rv;
-    apr_int64_t limit;
-    char *end;
-    int i, rc = ctl_options(ctl, argc, argv, options, NULL, 0, 0);
+    int limit, rc = ctl_options(ctl, argc, argv, options, NULL, 0, 0);
 
+    if (rc == CTL_OK) {
+        rc = ctl_limit(&limit, ctl, limit_text);
+    }
+    if (rc == CTL_OK) {
+        rc = ctl_site(&op, ctl);
+    }
     if (rc != CTL_OK) {
         return rc;
     }
-    limit = apr_strtoi64(limit_text, &end, 10);
-    if (*end != '\0' || limit < 1 || limit > 1000) {
-        return ctl_misuse(ctl, "--limit takes a number from 1 to 1000");
-    }
-    rc = ctl_site(&op, ctl);
-    if (rc != CTL_OK) {
-        return rc;
-    }
-    rv = hb_user_list(&list, op, only_staff, (int)limit, after);
+    rv = hb_user_list(&list, op, only_staff, limit, after);
     if (rv != APR_SUCCESS) {
         return ctl_fail_op(ctl, op, rv);
     }
-    if (ctl->wants_json) {
-        ctl_json(ctl, list);
-        return CTL_OK;
-    }
-    items = hb_json_get(list, "items");
-    for (i = 0; i < hb_json_length(items); i++) {
-        print(ctl, hb_json_item(items, i));
-    }
-    if (hb_json_string(list, "next") != NULL) {
-        ctl_say(ctl, "more: --after %s", hb_json_string(list, "next"));
-    }
+    ctl_list(ctl, list, print);
     return CTL_OK;
 }
 
