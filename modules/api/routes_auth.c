@@ -108,8 +108,7 @@ static apr_status_t logout_all(hb_ap_call_t *call)
 static apr_status_t sessions(hb_ap_call_t *call)
 {
     return hb_session_list(&call->reply, call->op,
-                           (int)hb_json_int(call->query, "limit", 20),
-                           hb_json_string(call->query, "after"));
+                           hb_ap_limit_of(call), hb_ap_after_of(call));
 }
 
 static apr_status_t session_end(hb_ap_call_t *call)

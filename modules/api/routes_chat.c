@@ -21,20 +21,10 @@ static const char *user_id(const hb_ap_call_t *call)
     return hb_ap_path_value(call, "userId");
 }
 
-static int limit_of(const hb_ap_call_t *call)
-{
-    return (int)hb_json_int(call->query, "limit", 20);
-}
-
-static const char *after_of(const hb_ap_call_t *call)
-{
-    return hb_json_string(call->query, "after");
-}
-
 static apr_status_t history(hb_ap_call_t *call)
 {
-    return hb_chat_history(&call->reply, call->op, stream_id(call), limit_of(call),
-                           after_of(call));
+    return hb_chat_history(&call->reply, call->op, stream_id(call), hb_ap_limit_of(call),
+                           hb_ap_after_of(call));
 }
 
 static apr_status_t say(hb_ap_call_t *call)
@@ -77,8 +67,8 @@ static apr_status_t unpin(hb_ap_call_t *call)
 
 static apr_status_t moderators(hb_ap_call_t *call)
 {
-    return hb_room_moderators(&call->reply, call->op, stream_id(call), limit_of(call),
-                              after_of(call));
+    return hb_room_moderators(&call->reply, call->op, stream_id(call), hb_ap_limit_of(call),
+                              hb_ap_after_of(call));
 }
 
 static apr_status_t appoint(hb_ap_call_t *call)
@@ -93,8 +83,8 @@ static apr_status_t dismiss(hb_ap_call_t *call)
 
 static apr_status_t restraints(hb_ap_call_t *call)
 {
-    return hb_room_restraints(&call->reply, call->op, stream_id(call), limit_of(call),
-                              after_of(call));
+    return hb_room_restraints(&call->reply, call->op, stream_id(call), hb_ap_limit_of(call),
+                              hb_ap_after_of(call));
 }
 
 static apr_status_t restrain(hb_ap_call_t *call)
@@ -117,8 +107,8 @@ static const char *list_of(const hb_ap_call_t *call)
 
 static apr_status_t words(hb_ap_call_t *call)
 {
-    return hb_wordlist_list(&call->reply, call->op, list_of(call), limit_of(call),
-                            after_of(call));
+    return hb_wordlist_list(&call->reply, call->op, list_of(call), hb_ap_limit_of(call),
+                            hb_ap_after_of(call));
 }
 
 static apr_status_t set_word(hb_ap_call_t *call)

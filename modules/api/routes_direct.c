@@ -9,19 +9,10 @@ static const char *peer_id(const hb_ap_call_t *call)
     return hb_ap_path_value(call, "userId");
 }
 
-static int limit_of(const hb_ap_call_t *call)
-{
-    return (int)hb_json_int(call->query, "limit", 20);
-}
-
-static const char *after_of(const hb_ap_call_t *call)
-{
-    return hb_json_string(call->query, "after");
-}
-
 static apr_status_t conversations(hb_ap_call_t *call)
 {
-    return hb_direct_conversations(&call->reply, call->op, limit_of(call), after_of(call));
+    return hb_direct_conversations(&call->reply, call->op, hb_ap_limit_of(call),
+                                   hb_ap_after_of(call));
 }
 
 static apr_status_t unread(hb_ap_call_t *call)
@@ -31,8 +22,8 @@ static apr_status_t unread(hb_ap_call_t *call)
 
 static apr_status_t messages(hb_ap_call_t *call)
 {
-    return hb_direct_messages(&call->reply, call->op, peer_id(call), limit_of(call),
-                              after_of(call));
+    return hb_direct_messages(&call->reply, call->op, peer_id(call), hb_ap_limit_of(call),
+                              hb_ap_after_of(call));
 }
 
 static apr_status_t write_to(hb_ap_call_t *call)

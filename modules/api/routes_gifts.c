@@ -10,15 +10,10 @@
 #include "hb_og.h"
 #include "hb_role.h"
 
-static int limit_of(const hb_ap_call_t *call)
-{
-    return (int)hb_json_int(call->query, "limit", 20);
-}
-
 static apr_status_t catalog(hb_ap_call_t *call)
 {
-    return hb_gift_catalog(&call->reply, call->op, limit_of(call),
-                           hb_json_string(call->query, "after"));
+    return hb_gift_catalog(&call->reply, call->op, hb_ap_limit_of(call),
+                           hb_ap_after_of(call));
 }
 
 static apr_status_t give(hb_ap_call_t *call)
@@ -28,26 +23,26 @@ static apr_status_t give(hb_ap_call_t *call)
 
 static apr_status_t list(hb_ap_call_t *call)
 {
-    return hb_gift_list(&call->reply, call->op, hb_ap_path_value(call, "id"), limit_of(call),
-                        hb_json_string(call->query, "after"));
+    return hb_gift_list(&call->reply, call->op, hb_ap_path_value(call, "id"),
+                        hb_ap_limit_of(call), hb_ap_after_of(call));
 }
 
 static apr_status_t room_board(hb_ap_call_t *call)
 {
     return hb_leaderboard_room(&call->reply, call->op, hb_ap_path_value(call, "id"),
-                               limit_of(call));
+                               hb_ap_limit_of(call));
 }
 
 static apr_status_t gifters(hb_ap_call_t *call)
 {
     return hb_leaderboard_gifters(&call->reply, call->op,
-                                  hb_json_string(call->query, "period"), limit_of(call));
+                                  hb_json_string(call->query, "period"), hb_ap_limit_of(call));
 }
 
 static apr_status_t catalog_all(hb_ap_call_t *call)
 {
-    return hb_gift_catalog_all(&call->reply, call->op, limit_of(call),
-                               hb_json_string(call->query, "after"));
+    return hb_gift_catalog_all(&call->reply, call->op, hb_ap_limit_of(call),
+                               hb_ap_after_of(call));
 }
 
 static apr_status_t gift_edit(hb_ap_call_t *call)

@@ -14,7 +14,7 @@ static apr_status_t history(hb_ap_call_t *call)
 {
     return hb_job_history(&call->reply, call->op, hb_ap_path_value(call, "name"),
                           (int)hb_json_int(call->query, "limit", 0),
-                          hb_json_string(call->query, "after"));
+                          hb_ap_after_of(call));
 }
 
 static apr_status_t run(hb_ap_call_t *call)

@@ -7,19 +7,9 @@
 #include "hb_notice.h"
 #include "hb_role.h"
 
-static int limit_of(const hb_ap_call_t *call)
-{
-    return (int)hb_json_int(call->query, "limit", 20);
-}
-
-static const char *after_of(const hb_ap_call_t *call)
-{
-    return hb_json_string(call->query, "after");
-}
-
 static apr_status_t list(hb_ap_call_t *call)
 {
-    return hb_notice_list(&call->reply, call->op, limit_of(call), after_of(call));
+    return hb_notice_list(&call->reply, call->op, hb_ap_limit_of(call), hb_ap_after_of(call));
 }
 
 static apr_status_t unread(hb_ap_call_t *call)
@@ -49,7 +39,8 @@ static apr_status_t wish(hb_ap_call_t *call)
 
 static apr_status_t downtimes(hb_ap_call_t *call)
 {
-    return hb_downtime_list(&call->reply, call->op, limit_of(call), after_of(call));
+    return hb_downtime_list(&call->reply, call->op, hb_ap_limit_of(call),
+                            hb_ap_after_of(call));
 }
 
 static apr_status_t plan(hb_ap_call_t *call)

@@ -6,16 +6,6 @@
 #include "hb_role.h"
 #include "hb_throne.h"
 
-static int limit_of(const hb_ap_call_t *call)
-{
-    return (int)hb_json_int(call->query, "limit", 20);
-}
-
-static const char *after_of(const hb_ap_call_t *call)
-{
-    return hb_json_string(call->query, "after");
-}
-
 static const char *id_of(const hb_ap_call_t *call)
 {
     return hb_ap_path_value(call, "id");
@@ -36,7 +26,7 @@ static apr_status_t claim(hb_ap_call_t *call)
 static apr_status_t reigns(hb_ap_call_t *call)
 {
     return hb_throne_history(&call->reply, call->op, id_of(call),
-                             limit_of(call), after_of(call));
+                             hb_ap_limit_of(call), hb_ap_after_of(call));
 }
 
 static apr_status_t vacate(hb_ap_call_t *call)
@@ -49,7 +39,8 @@ static apr_status_t vacate(hb_ap_call_t *call)
 
 static apr_status_t festivals(hb_ap_call_t *call)
 {
-    return hb_festival_list(&call->reply, call->op, limit_of(call), after_of(call));
+    return hb_festival_list(&call->reply, call->op, hb_ap_limit_of(call),
+                            hb_ap_after_of(call));
 }
 
 static apr_status_t festivals_now(hb_ap_call_t *call)
@@ -59,7 +50,8 @@ static apr_status_t festivals_now(hb_ap_call_t *call)
 
 static apr_status_t festivals_all(hb_ap_call_t *call)
 {
-    return hb_festival_list_all(&call->reply, call->op, limit_of(call), after_of(call));
+    return hb_festival_list_all(&call->reply, call->op, hb_ap_limit_of(call),
+                                hb_ap_after_of(call));
 }
 
 static apr_status_t festival(hb_ap_call_t *call)

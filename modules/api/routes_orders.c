@@ -67,8 +67,8 @@ static apr_status_t stripe_intent(hb_ap_call_t *call)
 
 static apr_status_t own_orders(hb_ap_call_t *call)
 {
-    return hb_order_list_own(&call->reply, call->op, (int)hb_json_int(call->query, "limit", 20),
-                             hb_json_string(call->query, "after"));
+    return hb_order_list_own(&call->reply, call->op, hb_ap_limit_of(call),
+                             hb_ap_after_of(call));
 }
 
 static apr_status_t own_order(hb_ap_call_t *call)

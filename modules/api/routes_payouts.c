@@ -8,16 +8,6 @@
 #include "hb_payout.h"
 #include "hb_role.h"
 
-static int limit_of(const hb_ap_call_t *call)
-{
-    return (int)hb_json_int(call->query, "limit", 20);
-}
-
-static const char *after_of(const hb_ap_call_t *call)
-{
-    return hb_json_string(call->query, "after");
-}
-
 /* --- the host --- */
 
 static apr_status_t request(hb_ap_call_t *call)
@@ -27,7 +17,8 @@ static apr_status_t request(hb_ap_call_t *call)
 
 static apr_status_t list_own(hb_ap_call_t *call)
 {
-    return hb_payout_list_own(&call->reply, call->op, limit_of(call), after_of(call));
+    return hb_payout_list_own(&call->reply, call->op, hb_ap_limit_of(call),
+                              hb_ap_after_of(call));
 }
 
 static apr_status_t cancel(hb_ap_call_t *call)
@@ -40,7 +31,7 @@ static apr_status_t cancel(hb_ap_call_t *call)
 static apr_status_t list(hb_ap_call_t *call)
 {
     return hb_payout_list(&call->reply, call->op, hb_json_string(call->query, "state"),
-                          limit_of(call), after_of(call));
+                          hb_ap_limit_of(call), hb_ap_after_of(call));
 }
 
 static apr_status_t show(hb_ap_call_t *call)
@@ -72,7 +63,8 @@ static apr_status_t batch(hb_ap_call_t *call)
 
 static apr_status_t batches(hb_ap_call_t *call)
 {
-    return hb_payout_batches(&call->reply, call->op, limit_of(call), after_of(call));
+    return hb_payout_batches(&call->reply, call->op, hb_ap_limit_of(call),
+                             hb_ap_after_of(call));
 }
 
 static apr_status_t batch_file(hb_ap_call_t *call)
@@ -94,7 +86,7 @@ static apr_status_t batch_file(hb_ap_call_t *call)
 static apr_status_t approvals(hb_ap_call_t *call)
 {
     return hb_approval_list(&call->reply, call->op, hb_json_string(call->query, "state"),
-                            limit_of(call), after_of(call));
+                            hb_ap_limit_of(call), hb_ap_after_of(call));
 }
 
 static apr_status_t approve(hb_ap_call_t *call)

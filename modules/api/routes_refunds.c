@@ -17,7 +17,7 @@ typedef apr_status_t list_fn(hb_json_t **list, hb_op_t *op, const char *state, i
 static apr_status_t list_by(list_fn *fn, hb_ap_call_t *call)
 {
     return fn(&call->reply, call->op, hb_json_string(call->query, "state"),
-              (int)hb_json_int(call->query, "limit", 20), hb_json_string(call->query, "after"));
+              hb_ap_limit_of(call), hb_ap_after_of(call));
 }
 
 static apr_status_t refund(hb_ap_call_t *call)

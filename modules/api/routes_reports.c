@@ -11,8 +11,8 @@
 
 static apr_status_t list(hb_ap_call_t *call)
 {
-    return hb_report_list(&call->reply, call->op, (int)hb_json_int(call->query, "limit", 20),
-                          hb_json_string(call->query, "after"));
+    return hb_report_list(&call->reply, call->op, hb_ap_limit_of(call),
+                          hb_ap_after_of(call));
 }
 
 static apr_status_t show(hb_ap_call_t *call)

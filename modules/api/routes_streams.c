@@ -40,7 +40,7 @@ static apr_status_t list(hb_ap_call_t *call)
 static apr_status_t ranking(hb_ap_call_t *call)
 {
     return hb_stream_ranking(&call->reply_text, &call->reply_bytes, call->op,
-                             (int)hb_json_int(call->query, "limit", 20));
+                             hb_ap_limit_of(call));
 }
 
 static apr_status_t create(hb_ap_call_t *call)

@@ -12,16 +12,6 @@ static const char *user_id(const hb_ap_call_t *call)
     return hb_ap_path_value(call, "id");
 }
 
-static int limit_of(const hb_ap_call_t *call)
-{
-    return (int)hb_json_int(call->query, "limit", 20);
-}
-
-static const char *after_of(const hb_ap_call_t *call)
-{
-    return hb_json_string(call->query, "after");
-}
-
 /* --- oneself --- */
 
 static apr_status_t me(hb_ap_call_t *call)
@@ -41,7 +31,7 @@ static apr_status_t delete(hb_ap_call_t *call)
 
 static apr_status_t blocks(hb_ap_call_t *call)
 {
-    return hb_block_list(&call->reply, call->op, limit_of(call), after_of(call));
+    return hb_block_list(&call->reply, call->op, hb_ap_limit_of(call), hb_ap_after_of(call));
 }
 
 /* --- others --- */
@@ -49,7 +39,7 @@ static apr_status_t blocks(hb_ap_call_t *call)
 static apr_status_t search(hb_ap_call_t *call)
 {
     return hb_user_search(&call->reply, call->op, hb_json_string(call->query, "q"),
-                          limit_of(call), after_of(call));
+                          hb_ap_limit_of(call), hb_ap_after_of(call));
 }
 
 static apr_status_t show(hb_ap_call_t *call)
@@ -59,14 +49,14 @@ static apr_status_t show(hb_ap_call_t *call)
 
 static apr_status_t followers(hb_ap_call_t *call)
 {
-    return hb_followers_list(&call->reply, call->op, user_id(call), limit_of(call),
-                             after_of(call));
+    return hb_followers_list(&call->reply, call->op, user_id(call), hb_ap_limit_of(call),
+                             hb_ap_after_of(call));
 }
 
 static apr_status_t following(hb_ap_call_t *call)
 {
-    return hb_following_list(&call->reply, call->op, user_id(call), limit_of(call),
-                             after_of(call));
+    return hb_following_list(&call->reply, call->op, user_id(call), hb_ap_limit_of(call),
+                             hb_ap_after_of(call));
 }
 
 static apr_status_t relation(hb_ap_call_t *call)

@@ -16,8 +16,7 @@ static apr_status_t transactions(hb_ap_call_t *call)
 {
     return hb_wallet_list(&call->reply, call->op, call->op->actor.user_id,
                           hb_json_string(call->query, "purse"),
-                          (int)hb_json_int(call->query, "limit", 20),
-                          hb_json_string(call->query, "after"));
+                          hb_ap_limit_of(call), hb_ap_after_of(call));
 }
 
 static apr_status_t statement(hb_ap_call_t *call)

@@ -144,6 +144,11 @@ struct hb_ap_call_t {
 /** What stands at {name}; never NULL for a name of the template. */
 const char *hb_ap_path_value(const hb_ap_call_t *call, const char *name);
 
+/** How much of a list a checked query asks for: 20 where it says nothing. */
+int hb_ap_limit_of(const hb_ap_call_t *call);
+/** The cursor it goes on behind; NULL: from the start. */
+const char *hb_ap_after_of(const hb_ap_call_t *call);
+
 /** A module's rows: ap_register_provider(p, HB_AP_ROUTES, "accounts", "0", &set). */
 #define HB_AP_ROUTES "halobuzz-routes"
 typedef struct hb_route_set_t {

@@ -67,3 +67,13 @@ const char *hb_ap_path_value(const hb_ap_call_t *call, const char *name)
     }
     return "";
 }
+
+int hb_ap_limit_of(const hb_ap_call_t *call)
+{
+    return (int)hb_json_int(call->query, "limit", 20);
+}
+
+const char *hb_ap_after_of(const hb_ap_call_t *call)
+{
+    return hb_json_string(call->query, "after");
+}
