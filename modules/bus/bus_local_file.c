@@ -20,6 +20,7 @@
 
 #include <apr_strings.h>
 
+#include "hb_clock.h"
 #include "hb_memory.h"
 
 #define LOCK_WAIT_MSEC 50
@@ -35,10 +36,7 @@ typedef enum verdict_e { USABLE, STALE, NEWER } verdict_e;
 
 apr_uint64_t bus_now_msec(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (apr_uint64_t)now.tv_sec * 1000 + (apr_uint64_t)now.tv_nsec / 1000000;
+    return (apr_uint64_t)hb_clock() / 1000;
 }
 
 /* --- the file --- */

@@ -9,11 +9,11 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <apr_strings.h>
 
+#include "hb_clock.h"
 #include "hb_file.h"
 #include "hb_metrics.h"
 #include "hb_time.h"
@@ -24,25 +24,17 @@
 
 /* --- what all of it uses --- */
 
-static apr_time_t monotonic(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return apr_time_from_sec(now.tv_sec) + now.tv_nsec / 1000;
-}
-
 apr_status_t backup_step(backup_work_t *work, const char *what, apr_int64_t done,
                          apr_int64_t total)
 {
     apr_time_t spent;
 
     if (work->way->is_gentle) {     /* as long as the step took: half of the time is others' */
-        spent = monotonic() - work->went_at;
+        spent = hb_clock() - work->went_at;
         if (work->went_at != 0 && spent > 0) {
             apr_sleep(spent < REST_MAX_USEC ? spent : REST_MAX_USEC);
         }
-        work->went_at = monotonic();
+        work->went_at = hb_clock();
     }
     return work->way->report != NULL
         && work->way->report(work->way->baton, what, done, total) != 0 ? APR_EINTR : APR_SUCCESS;

@@ -13,8 +13,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "hb_clock.h"
 
 #define YIELD 10                /* added to the process's nice value: a tenth of a full share */
 #define IDLE_SEC 60             /* a thread without work for so long ends */
@@ -40,26 +41,6 @@ struct hb_hashgate_t {
     work_t *first;
     work_t *last;
 };
-
-static void cond_init(pthread_cond_t *cond)
-{
-    pthread_condattr_t attr;
-
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &attr);
-    pthread_condattr_destroy(&attr);
-}
-
-static void moment_in(struct timespec *moment, apr_interval_time_t usec)
-{
-    apr_int64_t nsec;
-
-    clock_gettime(CLOCK_MONOTONIC, moment);
-    nsec = moment->tv_nsec + usec % APR_USEC_PER_SEC * 1000;
-    moment->tv_sec += usec / APR_USEC_PER_SEC + nsec / 1000000000;
-    moment->tv_nsec = nsec % 1000000000;
-}
 
 /* Let go of the gate, whose mutex is held. */
 static void let_go(hb_hashgate_t *gate)
@@ -104,10 +85,9 @@ static void dequeue(hb_hashgate_t *gate, work_t *work)
 /* Wait for work; NULL when there is none for long, or the gate stops. */
 static work_t *next_work(hb_hashgate_t *gate)
 {
-    struct timespec until;
+    const struct timespec until = hb_clock_at(hb_clock() + apr_time_from_sec(IDLE_SEC));
     int problem = 0;
 
-    moment_in(&until, apr_time_from_sec(IDLE_SEC));
     while (gate->first == NULL && !gate->stops && problem != ETIMEDOUT) {
         gate->idle++;
         problem = pthread_cond_timedwait(&gate->arrival, &gate->mutex, &until);
@@ -184,7 +164,7 @@ apr_status_t hb_hashgate_make(hb_hashgate_t **gate, int at_once, int queue_max,
     made->queue_max = queue_max;
     made->users = 1;
     pthread_mutex_init(&made->mutex, NULL);
-    cond_init(&made->arrival);
+    hb_clock_cond_init(&made->arrival);
     apr_pool_cleanup_register(pool, made, pool_goes, apr_pool_cleanup_null);
     *gate = made;
     return APR_SUCCESS;
@@ -204,13 +184,13 @@ apr_status_t hb_hashgate_run(hb_hashgate_t *gate, apr_interval_time_t wait_usec,
         return APR_TIMEUP;
     }
     gate->users++;
-    cond_init(&work.changed);
+    hb_clock_cond_init(&work.changed);
     enqueue(gate, &work);
     if (!have_threads(gate)) {
         rv = APR_EAGAIN;
     }
     pthread_cond_signal(&gate->arrival);
-    moment_in(&until, wait_usec);
+    until = hb_clock_at(hb_clock() + wait_usec);
     while (rv == APR_SUCCESS && work.state == QUEUED && problem != ETIMEDOUT) {
         problem = pthread_cond_timedwait(&work.changed, &gate->mutex, &until);
     }

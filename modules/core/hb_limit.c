@@ -31,10 +31,10 @@
 
 #include <arpa/inet.h>
 #include <string.h>
-#include <time.h>
 
 #include <apr_strings.h>
 
+#include "hb_clock.h"
 #include "hb_error.h"
 #include "hb_memory.h"
 #include "hb_siphash.h"
@@ -453,10 +453,7 @@ void hb_limit_attach(hb_limit_t *limit, const hb_limit_remote_t *remote, void *s
 
 apr_time_t hb_limit_now(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (apr_time_t)now.tv_sec * APR_USEC_PER_SEC + now.tv_nsec / 1000;
+    return hb_clock();
 }
 
 void hb_limit_stats(hb_limit_stats_t *stats, hb_limit_t *limit)

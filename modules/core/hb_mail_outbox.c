@@ -18,11 +18,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <apr_strings.h>
 
+#include "hb_clock.h"
 #include "hb_file.h"
 #include "hb_mail.h"
 #include "hb_metrics.h"
@@ -50,12 +50,7 @@ static struct {
 
 static void make_bell(void)
 {
-    pthread_condattr_t attr;
-
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&bell.changed, &attr);
-    pthread_condattr_destroy(&attr);
+    hb_clock_cond_init(&bell.changed);
 }
 
 static void ring(int *flag)
@@ -88,13 +83,8 @@ int hb_mail_is_stopped(void)
 /* With the lock held. Until the flag is up (NULL: nothing but the end counts) or time is. */
 static void sleep_until(const int *flag, apr_interval_time_t at_most)
 {
-    struct timespec at;
-    apr_int64_t nsec;
+    const struct timespec at = hb_clock_at(hb_clock() + at_most);
 
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    nsec = at.tv_nsec + at_most % APR_USEC_PER_SEC * 1000;
-    at.tv_sec += at_most / APR_USEC_PER_SEC + nsec / 1000000000;
-    at.tv_nsec = nsec % 1000000000;
     while (!bell.stops && (flag == NULL || !*flag)
            && pthread_cond_timedwait(&bell.changed, &bell.lock, &at) == 0) {
         continue;

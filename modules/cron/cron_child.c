@@ -13,22 +13,14 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <apr_strings.h>
 
+#include "hb_clock.h"
 #include "hb_share.h"
 
 #define SELF "/proc/self/exe"   /* the version that runs, also while another is installed */
-
-apr_time_t cron_monotonic(void)
-{
-    struct timespec clock;
-
-    clock_gettime(CLOCK_MONOTONIC, &clock);
-    return apr_time_make(clock.tv_sec, clock.tv_nsec / 1000);
-}
 
 /* Drivers have threads: between fork and exec only what needs no lock. */
 static void become(char *const *args, int memory_fd, pid_t parent)
@@ -73,7 +65,7 @@ int cron_child_start(cron_child_t *child, const hb_job_claim_t *claim, const cha
     child->claim = *claim;
     child->claim.run_id = child->run_id;
     child->pid = pid;
-    child->started_at = cron_monotonic();
+    child->started_at = hb_clock();
     return 0;
 }
 

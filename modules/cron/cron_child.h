@@ -44,7 +44,4 @@ const char *cron_child_end(const cron_child_t *child, int status, apr_pool_t *po
 int cron_child_run(const cron_site_t *cron, const char *job, const char *run_id,
                    apr_int64_t fence, apr_pool_t *pool);
 
-/** Microseconds of a clock that nobody sets. */
-apr_time_t cron_monotonic(void);
-
 #endif /* CRON_CHILD_H */

@@ -17,6 +17,7 @@
 #include <apr_strings.h>
 
 #include "cron_child.h"
+#include "hb_clock.h"
 
 #define CHILDREN_MAX 64         /* HaloBuzzJobsAtOnce is no more */
 #define ROUND apr_time_from_sec(1)
@@ -142,7 +143,7 @@ static void reap(loop_t *loop)
 static void watch(loop_t *loop)
 {
     apr_interval_time_t lease = loop->cron->site->settings->job_lease;
-    apr_time_t now = cron_monotonic();
+    apr_time_t now = hb_clock();
     int i;
 
     for (i = 0; i < CHILDREN_MAX; i++) {
@@ -167,7 +168,7 @@ static void watch(loop_t *loop)
 /* @return not 0 when the store is down */
 static int plan(loop_t *loop)
 {
-    apr_time_t now = apr_time_now(), steady = cron_monotonic();
+    apr_time_t now = apr_time_now(), steady = hb_clock();
     apr_time_t drift = (now - loop->wall) - (steady - loop->steady);
     int i, was_set = drift > JUMP || drift < -JUMP;
 
@@ -273,7 +274,7 @@ void cron_loop(cron_site_t *cron, hb_program_t *program, apr_pool_t *pool)
     loop->program = program;
     loop->owner = owner_name(pool);
     loop->wall = apr_time_now();
-    loop->steady = cron_monotonic();
+    loop->steady = hb_clock();
     apr_pool_create(&loop->round, pool);
     read_schedules(loop);
     hb_log_to(&cron->site->log, HB_LOG_NOTICE, 0, HBLOGNO(07007) "running %d jobs, at most %d at once",

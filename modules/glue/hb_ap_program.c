@@ -38,6 +38,7 @@
 #include <unixd.h>
 
 #include "hb_ap_program.h"
+#include "hb_clock.h"
 #include "hb_program.h"
 #include "hb_share.h"
 
@@ -117,14 +118,6 @@ static running_t *program_of(const char *role)
         apr_cpystrn(open->role, role, sizeof(open->role));
     }
     return open;
-}
-
-static apr_time_t now(void)
-{
-    struct timespec clock;
-
-    clock_gettime(CLOCK_MONOTONIC, &clock);
-    return apr_time_make(clock.tv_sec, clock.tv_nsec / 1000);
 }
 
 static int is_alive(const running_t *program)
@@ -317,7 +310,7 @@ static void start(running_t *program, int delay_sec)
     program->control = pair[0];
     note_pid(program, pid);
     program->is_stopping = program->is_outdated = 0;
-    program->started_at = now() + apr_time_from_sec(delay_sec);
+    program->started_at = hb_clock() + apr_time_from_sec(delay_sec);
     if (!program->is_noted) {
         /* Once and for good: the pool looks at the process id when httpd ends. */
         apr_pool_note_subprocess(process_pool, &program->proc, APR_KILL_AFTER_TIMEOUT);
@@ -334,7 +327,7 @@ static void stop(running_t *program)
 {
     if (is_alive(program) && !program->is_stopping) {
         program->is_stopping = 1;
-        program->stopped_at = now();
+        program->stopped_at = hb_clock();
         kill(program->pid, SIGTERM);
     }
 }
@@ -381,7 +374,7 @@ static void ended(running_t *program, int status)
                      "again before the next reload", program->path);
     }
     else {
-        if (now() - program->started_at >= apr_time_from_sec(HEALTHY_SEC)) {
+        if (hb_clock() - program->started_at >= apr_time_from_sec(HEALTHY_SEC)) {
             program->deaths = 0;
         }
         if (program->deaths > 0) {
@@ -575,7 +568,7 @@ static int kill_stuck(apr_pool_t *pool, server_rec *s)
         running_t *program = &kept->programs[i];
 
         if (is_alive(program) && program->is_stopping
-            && now() - program->stopped_at > apr_time_from_sec(STOP_SEC)) {
+            && hb_clock() - program->stopped_at > apr_time_from_sec(STOP_SEC)) {
             ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, HBLOGNO(02060) "%s (process %ld) did not "
                          "end when told to; it is killed", program->path,
                          (long)program->pid);

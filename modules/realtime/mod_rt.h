@@ -168,7 +168,6 @@ void rt_pollers_stop(int is_graceful);
 void rt_poller_take(rt_link_t *link);
 /** Drive a tunnel on this thread until it ends, where connections cannot be suspended. */
 void rt_poller_run_here(rt_link_t *link, const hb_settings_t *settings);
-apr_time_t rt_now(void);
 /** This child ends, or this is a child of an earlier configuration. */
 int rt_is_stopping(void);
 /** Send the request to its log and free it. */

@@ -15,6 +15,8 @@
 #include <http_protocol.h>
 #include <util_filter.h>
 
+#include "hb_clock.h"
+
 APLOG_USE_MODULE(halobuzz_realtime);
 
 #define RETRY_MSEC 50
@@ -44,12 +46,12 @@ static int wait_for(rt_link_t *link, short events, apr_interval_time_t wait)
 
 rt_step_e rt_wait_here(rt_link_t *link, apr_interval_time_t wait)
 {
-    apr_time_t until = rt_now() + wait;
-    apr_time_t connected_by = rt_now() + apr_time_from_sec(3);
+    apr_time_t until = hb_clock() + wait;
+    apr_time_t connected_by = hb_clock() + apr_time_from_sec(3);
 
     for (;;) {
         rt_step_e step = rt_sidecar_step(link);
-        apr_time_t now = rt_now();
+        apr_time_t now = hb_clock();
         int found;
 
         if (step == RT_STEP_DONE || step == RT_STEP_FAILED || now >= until) {
@@ -74,7 +76,7 @@ rt_step_e rt_wait_here(rt_link_t *link, apr_interval_time_t wait)
 /* The next bytes of the body. -1: there will be none, or not in time. */
 static ssize_t read_body(rt_link_t *link, char *space, apr_size_t room, apr_interval_time_t wait)
 {
-    apr_time_t until = rt_now() + wait;
+    apr_time_t until = hb_clock() + wait;
 
     for (;;) {
         ssize_t n = read(link->fd, space, room);
@@ -83,7 +85,7 @@ static ssize_t read_body(rt_link_t *link, char *space, apr_size_t room, apr_inte
         if (n >= 0 || (errno != EAGAIN && errno != EINTR)) {
             return n;
         }
-        now = rt_now();
+        now = hb_clock();
         if (now >= until || wait_for(link, POLLIN, until - now) < 0
             || (link->body_left < 0 && rt_is_stopping())) {
             return -1;

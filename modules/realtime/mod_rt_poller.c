@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <ap_mpm.h>
@@ -29,6 +28,8 @@
 #include <http_request.h>
 #include <scoreboard.h>
 #include <util_filter.h>
+
+#include "hb_clock.h"
 
 APLOG_USE_MODULE(halobuzz_realtime);
 
@@ -79,14 +80,6 @@ static int n_pollers;
 static unsigned int next_poller;
 static apr_interval_time_t grace;
 static int stopping;            /* RUN ...; read by all threads */
-
-apr_time_t rt_now(void)
-{
-    struct timespec clock;
-
-    clock_gettime(CLOCK_MONOTONIC, &clock);
-    return apr_time_make(clock.tv_sec, clock.tv_nsec / 1000);
-}
 
 int rt_is_stopping(void)
 {
@@ -624,7 +617,7 @@ static void look_at_sockets(rt_poller_t *poller, int msec)
 
     n = epoll_wait(poller->epoll, events, EVENTS,
                    APR_RING_EMPTY(&poller->ready, rt_link_t, turn) ? msec : 0);
-    poller->now = rt_now();
+    poller->now = hb_clock();
     for (i = 0; i < n; i++) {
         if (events[i].data.u64 == 0) {
             eventfd_t ignored;
@@ -696,7 +689,7 @@ static rt_poller_t *poller_make(apr_interval_time_t idle)
     poller->timers[T_GRAVE].after = LET_GO;
     poller->timers[T_HANDSHAKE].after = HANDSHAKE_WAIT;
     poller->timers[T_IDLE].after = idle;
-    poller->now = rt_now();
+    poller->now = hb_clock();
     return poller;
 }
 
@@ -774,7 +767,7 @@ void rt_poller_take(rt_link_t *link)
     rt_poller_t *poller = pollers[__atomic_fetch_add(&next_poller, 1, __ATOMIC_RELAXED)
                                   % (unsigned int)n_pollers];
 
-    link->handed_at = rt_now();
+    link->handed_at = hb_clock();
     link->next = __atomic_load_n(&poller->inbound, __ATOMIC_RELAXED);
     while (!__atomic_compare_exchange_n(&poller->inbound, &link->next, link, 0,
                                         __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {

@@ -17,12 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <apr_strings.h>
 
 #include "hb_bus.h"
+#include "hb_clock.h"
 
 #define KEY "bus"
 #define BATCH "256"
@@ -79,14 +79,6 @@ typedef struct redis_reader_t {
     int is_watching;
     int is_over;                /* atomic */
 } redis_reader_t;
-
-static apr_int64_t now_usec(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (apr_int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
 
 static apr_status_t bus_open(void **out, hb_site_t *site, const char *url, apr_pool_t *pool)
 {
@@ -369,7 +361,7 @@ static apr_status_t reader_open(void **out, void *self, hb_bus_from_e from, int 
     reader->fd = -1;
     *out = reader;
     if (begin(reader) != APR_SUCCESS) {
-        reader->failed_at = now_usec();
+        reader->failed_at = hb_clock();
     }
     if (is_main) {
         reader->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -414,12 +406,12 @@ static apr_status_t fetch(redis_reader_t *reader)
         (void)!read(reader->fd, &drained, sizeof(drained));
     }
     if (reader->epoch == 0) {
-        if (now_usec() - reader->failed_at < RETRY_USEC) {
+        if (hb_clock() - reader->failed_at < RETRY_USEC) {
             return HB_E_UNAVAILABLE;
         }
         rv = begin(reader);
         if (rv != APR_SUCCESS) {
-            reader->failed_at = now_usec();
+            reader->failed_at = hb_clock();
             return rv;
         }
     }

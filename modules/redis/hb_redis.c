@@ -5,12 +5,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <apr_strings.h>
 #include <openssl/evp.h>
 
+#include "hb_clock.h"
 #include "hb_redis_url.h"
 
 #define KEPT_MOST 64
@@ -32,14 +32,6 @@ struct redis_t {
     apr_int64_t backoff;
     unsigned int failures;      /* outages so far */
 };
-
-static apr_int64_t now_usec(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (apr_int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
 
 /* --- connections --- */
 
@@ -101,7 +93,7 @@ static void drop_foreign(redis_t *redis)
 static redisContext *take(redis_t *redis, char *why, apr_size_t why_bytes)
 {
     redisContext *context = NULL;
-    apr_int64_t now = now_usec();
+    apr_int64_t now = hb_clock();
     int may_try;
 
     pthread_mutex_lock(&redis->lock);
@@ -176,7 +168,7 @@ static apr_status_t failed(redis_t *redis, redisContext *context, const char *wh
     if (redis->backoff > BACKOFF_MOST_USEC) {
         redis->backoff = BACKOFF_MOST_USEC;
     }
-    redis->down_until = now_usec() + redis->backoff;
+    redis->down_until = hb_clock() + redis->backoff;
     while (redis->n_kept > 0) {     /* they hang on the same server */
         redisFree(redis->kept[--redis->n_kept]);
     }

@@ -62,7 +62,7 @@ struct hb_store_t {
     int is_opening;
     int is_closed;
     int n_users;                    /* of all instances */
-    apr_int64_t retry_at;           /* hb_store_clock */
+    apr_int64_t retry_at;           /* hb_clock */
     apr_interval_time_t backoff;
 };
 
@@ -156,7 +156,7 @@ static void open_instance(hb_store_t *store)
         if (store->backoff > BACKOFF_MOST_USEC) {
             store->backoff = BACKOFF_MOST_USEC;
         }
-        store->retry_at = hb_store_clock() + store->backoff;
+        store->retry_at = hb_clock() + store->backoff;
     }
     pthread_cond_broadcast(&store->changed);
 }
@@ -169,7 +169,7 @@ static void drop_instance(instance_t *instance)
 
 static apr_status_t wait_until(hb_store_t *store, apr_int64_t deadline)
 {
-    struct timespec at = { deadline / 1000000, deadline % 1000000 * 1000 };
+    struct timespec at = hb_clock_at(deadline);
 
     return pthread_cond_timedwait(&store->changed, &store->lock, &at);
 }
@@ -181,7 +181,7 @@ static instance_t *take_instance(hb_store_t *store)
 
     pthread_mutex_lock(&store->lock);
     while (store->instance == NULL && !store->is_closed) {
-        apr_int64_t now = hb_store_clock();
+        apr_int64_t now = hb_clock();
 
         if (store->is_opening) {
             if (deadline == 0) {
@@ -239,7 +239,7 @@ apr_status_t hb_store_begin(hb_store_call_t *call, hb_op_t *op, const char *what
     call->store = op->site->store;
     call->what = what;
     call->in = in;
-    call->started = hb_store_clock();
+    call->started = hb_clock();
     hb_metric_add(op->site->metrics, metric, 1);
     if (op->tx != NULL) {
         call->self = op->tx->self;
@@ -290,7 +290,7 @@ apr_status_t hb_store_end(hb_store_call_t *call, apr_status_t rv, const hb_query
 {
     hb_op_t *op = call->op;
     apr_interval_time_t slow = op->site->settings->store_slow;
-    apr_int64_t took = hb_store_clock() - call->started;
+    apr_int64_t took = hb_clock() - call->started;
 
     if (is_our_failure(rv)) {
         hb_metric_add(op->site->metrics, HB_M_STORE_ERRORS, 1);
@@ -704,7 +704,7 @@ static apr_status_t close_store(void *data)
 {
     hb_store_t *store = data;
     instance_t *instance = NULL;
-    apr_int64_t deadline = hb_store_clock() + CLOSE_WAIT_USEC;
+    apr_int64_t deadline = hb_clock() + CLOSE_WAIT_USEC;
     int is_idle;
 
     pthread_mutex_lock(&store->lock);
@@ -734,7 +734,6 @@ static apr_status_t open_store(hb_store_t **store, hb_site_t *site, const char *
                                int is_to_copy, apr_pool_t *pool)
 {
     const char *why = hb_store_url_check(url, pool);
-    pthread_condattr_t attr;
     hb_store_t *s;
 
     *store = NULL;
@@ -752,10 +751,7 @@ static apr_status_t open_store(hb_store_t **store, hb_site_t *site, const char *
     s->url = apr_pstrdup(pool, url);
     s->is_to_copy = is_to_copy;
     pthread_mutex_init(&s->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    hb_clock_cond_init(&s->changed);
     apr_pool_cleanup_register(pool, s, close_store, apr_pool_cleanup_null);
 
     /* Try at once, so that the log says at start what is wrong; later calls try again. */

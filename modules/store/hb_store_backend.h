@@ -2,13 +2,12 @@
 /**
  * @file hb_store_backend.h
  * What the front and the backends of the store share and nobody else needs: guards and
- * edits on JSON, cursors, the argument checks, the clock for waiting.
+ * edits on JSON, cursors, the argument checks.
  */
 #ifndef HB_STORE_BACKEND_H
 #define HB_STORE_BACKEND_H
 
-#include <time.h>
-
+#include "hb_clock.h"
 #include "hb_store.h"
 
 /** What op->tx points at; a driver puts it first in a struct of its own. */
@@ -18,15 +17,6 @@ struct hb_store_tx_t {
 
 /** NULL, or a sentence about what is wrong with mongodb://... (hb_mongodb_url.c). It never repeats it. */
 const char *hb_mongodb_url_misfit(const char *url, apr_pool_t *pool);
-
-/** Microseconds of a clock that only goes forward. */
-static inline apr_int64_t hb_store_clock(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (apr_int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
 
 /* Names of indexes, ids and documents longer than this are refused by the front. */
 #define HB_STORE_ID_MAX 128

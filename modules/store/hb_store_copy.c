@@ -229,12 +229,12 @@ static apr_status_t begin(copy_t *c, unsigned int flags)
 
 static void write_batch(writer_t *w, batch_t *batch)
 {
-    apr_int64_t started = hb_store_clock();
+    apr_int64_t started = hb_clock();
     hb_op_t *op = hb_op_make(w->op->site, batch->pool);
     apr_status_t rv = hb_store_load(op, batch->in, batch->docs, batch->n, batch->note);
 
     pthread_mutex_lock(&w->lock);
-    w->usec += hb_store_clock() - started;
+    w->usec += hb_clock() - started;
     if (rv != APR_SUCCESS) {
         w->rv = rv;
         w->problem = op->problem;
@@ -268,7 +268,7 @@ static void *run_writer(void *baton)
 /* Wait until nothing is being written, then hand over a batch; NULL for none. */
 static apr_status_t hand_over(copy_t *c, batch_t *batch)
 {
-    apr_int64_t started = hb_store_clock();
+    apr_int64_t started = hb_clock();
     writer_t *w = &c->writer;
     apr_status_t rv;
 
@@ -282,7 +282,7 @@ static apr_status_t hand_over(copy_t *c, batch_t *batch)
         pthread_cond_signal(&w->changed);
     }
     pthread_mutex_unlock(&w->lock);
-    c->waited += hb_store_clock() - started;
+    c->waited += hb_clock() - started;
     return rv;
 }
 
@@ -378,7 +378,7 @@ static apr_status_t copy_all(copy_t *c)
 static apr_status_t read_and_write(copy_t *c)
 {
     writer_t *w = &c->writer;
-    apr_int64_t started = hb_store_clock();
+    apr_int64_t started = hb_clock();
     apr_status_t rv, written;
     int i;
 
@@ -404,7 +404,7 @@ static apr_status_t read_and_write(copy_t *c)
         }
     }
     c->proof->write_usec = w->usec;
-    c->proof->copy_usec = hb_store_clock() - started;
+    c->proof->copy_usec = hb_clock() - started;
     c->proof->read_usec = c->proof->copy_usec - c->waited;
     for (i = 0; i < 2; i++) {
         apr_pool_destroy(c->batches[i].pool);
@@ -517,19 +517,19 @@ apr_status_t hb_store_copy(hb_copy_proof_t *proof, hb_op_t *op,
     if (rv == APR_SUCCESS) {
         rv = read_and_write(c);
     }
-    started = hb_store_clock();
+    started = hb_clock();
     if (rv == APR_SUCCESS) {
         rv = hb_store_reindex(op, 0, report, baton);
     }
-    proof->index_usec = hb_store_clock() - started;
-    started = hb_store_clock();
+    proof->index_usec = hb_clock() - started;
+    started = hb_clock();
     if (rv == APR_SUCCESS) {
         rv = prove(c);
     }
     if (rv == APR_SUCCESS) {
         rv = hb_store_load(op, HB_C_USERS, NULL, 0, NULL);
     }
-    proof->proof_usec = hb_store_clock() - started;
+    proof->proof_usec = hb_clock() - started;
     if (rv == APR_SUCCESS) {
         tell(c, "compared", proof->records, proof->records);
     }

@@ -44,7 +44,7 @@ typedef struct mongo_t {
 
     pthread_mutex_t lock;       /* of all below */
     int waiting;                /* calls that wait for the server */
-    apr_int64_t answered_at;    /* hb_store_clock: last answer, or when waiting began */
+    apr_int64_t answered_at;    /* hb_clock: last answer, or when waiting began */
     int is_closed;              /* calls are refused: it did not answer */
     apr_int64_t look_at;        /* when somebody may look whether it answers again */
     apr_int64_t complained_at[4];

@@ -9,7 +9,6 @@
 #include "store_mongodb.h"
 
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define STUCK_USEC 1000000
@@ -63,9 +62,9 @@ static int look_once(mongo_look_t *found, mongo_t *self, bson_error_t *error)
 
 mongo_look_t mongo_look(mongo_t *self, bson_error_t *error)
 {
-    apr_int64_t until = hb_store_clock() + LOOK_MSEC * 1000;
-    const struct timespec at = { until / 1000000, until % 1000000 * 1000 };
-    apr_int64_t began = hb_store_clock();
+    apr_int64_t until = hb_clock() + LOOK_MSEC * 1000;
+    const struct timespec at = hb_clock_at(until);
+    apr_int64_t began = hb_clock();
     mongo_look_t found = MONGO_AWAY;
     int was_kept;
 
@@ -83,17 +82,17 @@ mongo_look_t mongo_look(mongo_t *self, bson_error_t *error)
     }
     was_kept = self->looker != NULL;
     if (!look_once(&found, self, error)
-        && (!was_kept || hb_store_clock() > until || !look_once(&found, self, error))) {
+        && (!was_kept || hb_clock() > until || !look_once(&found, self, error))) {
         found = MONGO_AWAY;     /* and not only its old connection */
     }
     self->looked = found;
     self->look_error = *error;
-    self->looked_at = hb_store_clock();
+    self->looked_at = hb_clock();
     pthread_mutex_unlock(&self->looking);
     pthread_mutex_lock(&self->lock);
     self->is_closed = found == MONGO_AWAY;
     if (found != MONGO_AWAY) {
-        self->answered_at = hb_store_clock();
+        self->answered_at = hb_clock();
     }
     pthread_mutex_unlock(&self->lock);
     return found;
@@ -112,7 +111,7 @@ void mongo_gate_close(mongo_t *self)
 /* May one more call wait for the server? */
 static int is_let_in(mongo_t *self)
 {
-    apr_int64_t now = hb_store_clock();
+    apr_int64_t now = hb_clock();
     bson_error_t error;
     int is_open, may_look;
 
@@ -144,7 +143,7 @@ static void let_out(mongo_t *self, int has_answered)
     self->waiting--;
     self->is_closed = !has_answered;
     if (has_answered) {
-        self->answered_at = hb_store_clock();
+        self->answered_at = hb_clock();
     }
     pthread_mutex_unlock(&self->lock);
 }
@@ -185,7 +184,7 @@ void mongo_give(mongo_call_t *call, int has_answered)
     if (call->tx != NULL) {
         if (has_answered && !call->tx->is_down) {
             pthread_mutex_lock(&call->self->lock);
-            call->self->answered_at = hb_store_clock();
+            call->self->answered_at = hb_clock();
             pthread_mutex_unlock(&call->self->lock);
         }
         return;

@@ -83,7 +83,7 @@ static int may_complain(mongo_t *self, apr_status_t rv)
 {
     int kind = rv == HB_E_STORE_DOWN ? 0 : rv == HB_E_STORE_CONFLICT ? 1
         : rv == HB_E_STORE_READONLY ? 2 : 3;
-    apr_int64_t now = hb_store_clock();
+    apr_int64_t now = hb_clock();
     int yes;
 
     pthread_mutex_lock(&self->lock);

@@ -75,10 +75,10 @@ static apr_status_t refuse(hb_site_t *site, const char *number_and_fmt, ...)
     apr_vsnprintf(text, sizeof(text), number_and_fmt, args);
     va_end(args);
     pthread_mutex_lock(&lock);
-    is_new = strcmp(said, text) != 0 || hb_store_clock() - said_at > SAY_EVERY_USEC;
+    is_new = strcmp(said, text) != 0 || hb_clock() - said_at > SAY_EVERY_USEC;
     if (is_new) {
         apr_cpystrn(said, text, sizeof(said));
-        said_at = hb_store_clock();
+        said_at = hb_clock();
     }
     pthread_mutex_unlock(&lock);
     if (is_new) {

@@ -288,7 +288,7 @@ static apr_status_t run_part(mongo_t *self, hb_op_t *op, hb_store_tx_fn *fn, voi
 static void pause_before(int n_runs)
 {
     unsigned int most = 500u << (n_runs < 6 ? n_runs : 6);
-    unsigned int at_random = (unsigned int)hb_store_clock() * 2654435761u >> 8;
+    unsigned int at_random = (unsigned int)hb_clock() * 2654435761u >> 8;
 
     usleep((most < PAUSE_MOST_USEC ? most : PAUSE_MOST_USEC) / 2 + at_random % most / 2);
 }
@@ -315,7 +315,7 @@ static apr_status_t commit(int *again, mongo_t *self, hb_op_t *op, mongo_tx_t *t
             rv = APR_SUCCESS;
         }
         else if (has_label(&reply, "UnknownTransactionCommitResult")
-                 && hb_store_clock() < deadline) {
+                 && hb_clock() < deadline) {
             unknown = 1;
             pause_before(n_asked++);
         }
@@ -400,7 +400,7 @@ static apr_status_t run_once(int *again, int *is_down, mongo_t *self, hb_op_t *o
 
 static int is_crowded(mongo_t *self, int now_it_is)
 {
-    apr_int64_t now = hb_store_clock();
+    apr_int64_t now = hb_clock();
     int crowded;
 
     pthread_mutex_lock(&self->lock);
@@ -416,8 +416,8 @@ static int is_crowded(mongo_t *self, int now_it_is)
 apr_status_t store_mongodb_transact(void *baton, hb_op_t *op, hb_store_tx_fn *fn, void *fn_baton)
 {
     mongo_t *self = baton;
-    apr_int64_t deadline = hb_store_clock() + self->site->settings->store_wait;
-    const struct timespec until = { deadline / 1000000, deadline % 1000000 * 1000 };
+    apr_int64_t deadline = hb_clock() + self->site->settings->store_wait;
+    const struct timespec until = hb_clock_at(deadline);
     const hb_problem_t problem = op->problem;
     int n_runs, again = 1, is_down;
     apr_status_t rv;
@@ -438,12 +438,12 @@ apr_status_t store_mongodb_transact(void *baton, hb_op_t *op, hb_store_tx_fn *fn
         }
         if (again) {
             op->problem = problem;
-            if (hb_store_clock() >= deadline && is_down) {
+            if (hb_clock() >= deadline && is_down) {
                 return hb_fail_later(op, HB_E_STORE_DOWN, RETRY_AFTER_SEC,
                                      "records cannot be reached just now");
             }
             is_crowded(self, !is_down);
-            if (hb_store_clock() >= deadline) {
+            if (hb_clock() >= deadline) {
                 return hb_fail_later(op, HB_E_STORE_CONFLICT, 1,
                                      "too many writers at once; try again");
             }

@@ -223,7 +223,7 @@ apr_status_t store_lock_open(store_lock_t **lock, const char **why, const char *
                              apr_interval_time_t wait);
 void store_lock_close(store_lock_t *lock);
 /**
- * Take it by hb_store_clock() == deadline. APR_TIMEUP when others held it all the time.
+ * Take it by hb_clock() == deadline. APR_TIMEUP when others held it all the time.
  * @param died  set when the last holder died with it; the store is whole all the same
  */
 apr_status_t store_lock_take(store_lock_t *lock, apr_int64_t deadline, int *died);

@@ -119,9 +119,8 @@ apr_status_t store_reader_take(store_conn_t **conn, store_sqlite_t *self, hb_op_
         }
         else {
             if (deadline == 0) {
-                deadline = hb_store_clock() + self->site->settings->store_wait;
-                at.tv_sec = deadline / 1000000;
-                at.tv_nsec = deadline % 1000000 * 1000;
+                deadline = hb_clock() + self->site->settings->store_wait;
+                at = hb_clock_at(deadline);
             }
             if (pthread_cond_timedwait(&self->reader_freed, &self->readers_lock, &at) != 0) {
                 break;
@@ -354,7 +353,7 @@ static int may_complain(store_sqlite_t *self, apr_status_t rv)
 {
     int kind = rv == HB_E_STORE_READONLY ? 0 : rv == HB_E_STORE_DOWN ? 1
         : rv == HB_E_STORE_CONFLICT ? 2 : 3;
-    apr_int64_t now = hb_store_clock();
+    apr_int64_t now = hb_clock();
     int may;
 
     pthread_mutex_lock(&self->notes_lock);

@@ -105,7 +105,7 @@ static void run_item(store_sqlite_t *self, store_conn_t *conn, store_item_t *ite
     int rc = SQLITE_OK;
 
     hb_metric_add(self->site->metrics, HB_M_STORE_WAIT_USEC,
-                  hb_store_clock() - item->queued_at);
+                  hb_clock() - item->queued_at);
     if (item->is_many) {
         rc = store_run(self, conn, "SAVEPOINT item");
         if (rc != SQLITE_OK) {
@@ -125,11 +125,11 @@ static void run_item(store_sqlite_t *self, store_conn_t *conn, store_item_t *ite
 /* Run the queue until it is empty or the group is full; what is left has the next turn. */
 static void run_group(store_sqlite_t *self, store_conn_t *conn, group_t *group)
 {
-    apr_int64_t started = hb_store_clock();
+    apr_int64_t started = hb_clock();
     store_item_t *item;
 
     while (group->n < GROUP_ITEMS_MAX && !sqlite3_get_autocommit(conn->db)
-           && (group->n == 0 || hb_store_clock() - started < GROUP_USEC_MAX)
+           && (group->n == 0 || hb_clock() - started < GROUP_USEC_MAX)
            && (item = next_of_queue(self)) != NULL) {
         item->next = NULL;
         if (group->tail != NULL) {
@@ -176,7 +176,7 @@ static void note_commit(store_sqlite_t *self, const group_t *group)
 {
     hb_metric_add(self->site->metrics, HB_M_STORE_COMMITS, 1);
     pthread_mutex_lock(&self->notes_lock);
-    self->written_at = hb_store_clock();
+    self->written_at = hb_clock();
     self->n_groups++;
     self->n_items += group->n;
     if (self->complained_at[0] != 0) {
@@ -318,7 +318,7 @@ static void lead(store_sqlite_t *self, store_item_t *mine, apr_int64_t deadline)
 
 static void queue_and_wait(store_sqlite_t *self, store_item_t *item, apr_int64_t deadline)
 {
-    struct timespec at = { deadline / 1000000, deadline % 1000000 * 1000 };
+    struct timespec at = hb_clock_at(deadline);
 
     pthread_mutex_lock(&self->queue_lock);
     enqueue(self, item);
@@ -393,7 +393,6 @@ static apr_status_t write_inside(store_sqlite_t *self, hb_op_t *op, store_write_
 apr_status_t store_write(store_sqlite_t *self, hb_op_t *op, store_write_fn *fn, void *baton,
                          int is_many, apr_interval_time_t wait)
 {
-    pthread_condattr_t attr;
     store_item_t item;
 
     if (op->tx != NULL) {
@@ -410,11 +409,8 @@ apr_status_t store_write(store_sqlite_t *self, hb_op_t *op, store_write_fn *fn, 
     item.fn = fn;
     item.baton = baton;
     item.is_many = is_many;
-    item.queued_at = hb_store_clock();
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&item.wake, &attr);
-    pthread_condattr_destroy(&attr);
+    item.queued_at = hb_clock();
+    hb_clock_cond_init(&item.wake);
     queue_and_wait(self, &item, item.queued_at + wait);
     pthread_cond_destroy(&item.wake);
     return item.rv;

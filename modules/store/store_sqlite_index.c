@@ -170,7 +170,7 @@ static apr_status_t make_with_lock(job_t *job, const char *const *row, int is_la
 {
     store_conn_t *conn = job->conn;
     int died;
-    apr_status_t rv = store_lock_take(job->self->lock, hb_store_clock() + LOCK_WAIT_USEC, &died);
+    apr_status_t rv = store_lock_take(job->self->lock, hb_clock() + LOCK_WAIT_USEC, &died);
 
     if (rv != APR_SUCCESS) {
         return hb_fail_later(job->op, HB_E_STORE_CONFLICT, 1, "others write without a break");

@@ -36,7 +36,7 @@ static apr_status_t run_ping(store_sqlite_t *self, store_conn_t *conn, hb_op_t *
 apr_status_t store_sqlite_ping(void *baton, hb_op_t *op)
 {
     store_sqlite_t *self = baton;
-    apr_int64_t now = hb_store_clock();
+    apr_int64_t now = hb_clock();
     apr_status_t rv = APR_SUCCESS;
     int is_known;
 

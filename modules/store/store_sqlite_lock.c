@@ -128,7 +128,7 @@ static apr_status_t attach(store_lock_t *lock, const char **why)
 apr_status_t store_lock_open(store_lock_t **lock, const char **why, const char *path,
                              apr_interval_time_t wait)
 {
-    apr_int64_t deadline = hb_store_clock() + wait;
+    apr_int64_t deadline = hb_clock() + wait;
     store_lock_t *l = calloc(1, sizeof(*l));
     apr_status_t rv;
     void *map;
@@ -156,7 +156,7 @@ apr_status_t store_lock_open(store_lock_t **lock, const char **why, const char *
     for (;;) {
         errno = 0;
         rv = attach(l, why);
-        if (rv != APR_EAGAIN || hb_store_clock() > deadline) {
+        if (rv != APR_EAGAIN || hb_clock() > deadline) {
             break;
         }
         apr_sleep(TRY_AGAIN_USEC);
@@ -181,13 +181,13 @@ void store_lock_close(store_lock_t *lock)
 
 static int take_by(pthread_mutex_t *mutex, apr_int64_t deadline)
 {
-    struct timespec at = { deadline / 1000000, deadline % 1000000 * 1000 };
+    struct timespec at = hb_clock_at(deadline);
     apr_int64_t wait;
     int rc;
 
     rc = pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &at);
     if (rc == EINVAL) {         /* a kernel that waits for these by the wall clock only */
-        wait = deadline - hb_store_clock();
+        wait = deadline - hb_clock();
         clock_gettime(CLOCK_REALTIME, &at);
         at.tv_sec += wait / 1000000;
         at.tv_nsec += wait % 1000000 * 1000;
@@ -206,7 +206,7 @@ apr_status_t store_lock_take(store_lock_t *lock, apr_int64_t deadline, int *died
     int rc = pthread_mutex_trylock(mutex);
 
     *died = 0;
-    if (rc == EBUSY && deadline > hb_store_clock()) {
+    if (rc == EBUSY && deadline > hb_clock()) {
         rc = take_by(mutex, deadline);
     }
     if (rc == EOWNERDEAD) {

@@ -413,7 +413,7 @@ static apr_status_t check_layout(store_sqlite_t *self, apr_pool_t *pool)
             return copy_found(self);
         }
     }
-    rv = store_lock_take(self->lock, hb_store_clock() + self->site->settings->store_wait,
+    rv = store_lock_take(self->lock, hb_clock() + self->site->settings->store_wait,
                          &died);
     if (rv != APR_SUCCESS) {
         return refuse(self, rv, "other processes write to %s without a break; trying again",
@@ -513,7 +513,7 @@ static apr_status_t check_file(store_sqlite_t *self, apr_pool_t *pool)
 
 int store_sqlite_is_same_file(store_sqlite_t *self, int look_now)
 {
-    apr_int64_t now = hb_store_clock();
+    apr_int64_t now = hb_clock();
     struct stat st;
 
     if (__atomic_load_n(&self->is_lost, __ATOMIC_RELAXED)) {
@@ -558,7 +558,6 @@ const char *store_sqlite_path(const hb_site_t *site, const char *url, apr_pool_t
 static store_sqlite_t *make(hb_site_t *site, const char *url, apr_pool_t *pool)
 {
     store_sqlite_t *self = apr_pcalloc(pool, sizeof(*self));
-    pthread_condattr_t attr;
 
     self->site = site;
     self->pid = getpid();
@@ -567,10 +566,7 @@ static store_sqlite_t *make(hb_site_t *site, const char *url, apr_pool_t *pool)
     pthread_mutex_init(&self->readers_lock, NULL);
     pthread_mutex_init(&self->queue_lock, NULL);
     pthread_mutex_init(&self->notes_lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&self->reader_freed, &attr);
-    pthread_condattr_destroy(&attr);
+    hb_clock_cond_init(&self->reader_freed);
     apr_pool_cleanup_register(pool, self, close_all, apr_pool_cleanup_null);
     return self;
 }
@@ -603,7 +599,7 @@ apr_status_t store_sqlite_open(void **out, hb_site_t *site, const char *url, int
     if (rv != APR_SUCCESS) {
         return refuse(self, rv, "%s %s", self->lock_path, why);
     }
-    self->looked_at = hb_store_clock();
+    self->looked_at = hb_clock();
     self->writer = store_conn_open(&rc, self, self->path, 0);
     if (self->writer == NULL) {
         return refuse(self, 0, "%s: %s", self->path, sqlite3_errstr(rc));

@@ -164,7 +164,7 @@ apr_status_t store_sqlite_put(const char **aside, hb_op_t *op, const char *url,
     if (rv != APR_SUCCESS) {
         return failed(op, why != NULL ? why : "opening", lock_path, rv);
     }
-    rv = store_lock_take(lock, hb_store_clock() + wait, &died);
+    rv = store_lock_take(lock, hb_clock() + wait, &died);
     if (rv == APR_SUCCESS) {
         rv = swap(aside, op, path, file);
         store_lock_give(lock);
