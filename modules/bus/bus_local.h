@@ -21,6 +21,7 @@
 #include <sys/un.h>
 
 #include "hb_bus.h"
+#include "hb_shm_lock.h"
 
 #define BUS_MAGIC APR_UINT64_C(0x484255535F4C4F47)  /* "HBUS_LOG" */
 #define BUS_VERSION 1
@@ -35,8 +36,7 @@ typedef struct bus_head_t {
     char boot[BUS_BOOT_BYTES];  /* which boot of the machine: the lock and what is not on
                                    the disk yet do not outlive it */
     apr_uint64_t is_retired;    /* another file stands in its place, or will at once */
-    pthread_mutex_t lock;       /* robust, of all processes */
-    apr_uint64_t stuck_until;   /* ms, monotonic: its owner was stopped; do not wait for it */
+    hb_shm_lock_t lock;         /* of all processes */
     apr_uint64_t dropped;       /* events that nobody could append */
     apr_uint64_t last_seq;      /* number of the newest record; written under the lock */
     apr_uint64_t last_end;      /* where that record ends: less than head only while a writer
@@ -96,7 +96,7 @@ void bus_map_close(bus_map_t *map);
 /** Is the file at the path still the mapped one? */
 int bus_map_is_current(const bus_map_t *map, const bus_local_t *bus);
 
-/** The lock of all processes; waits 50 ms at most, and not at all for one that was stuck. */
+/** The lock of all processes; waits as hb_shm_lock_take() does. */
 apr_status_t bus_lock_take(bus_map_t *map);
 void bus_lock_drop(bus_map_t *map);
 

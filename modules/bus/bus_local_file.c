@@ -15,7 +15,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <apr_strings.h>
@@ -23,13 +22,7 @@
 #include "hb_clock.h"
 #include "hb_memory.h"
 
-#define LOCK_WAIT_MSEC 50
 #define MAKE_WAIT_MSEC 500      /* for another process that allocates the file, once a boot */
-#define STUCK_MSEC 1000
-
-/* Held for about a microsecond as a rule: sleeping would take longer. */
-#define SPINS 100
-
 #define RING_MIN 65536
 
 typedef enum verdict_e { USABLE, STALE, NEWER } verdict_e;
@@ -116,24 +109,6 @@ int bus_map_is_current(const bus_map_t *map, const bus_local_t *bus)
         && (apr_uint64_t)info.st_size == map->ring_bytes + BUS_HEAD_BYTES;
 }
 
-static apr_status_t make_lock(pthread_mutex_t *lock)
-{
-    pthread_mutexattr_t attr;
-    int rv = pthread_mutexattr_init(&attr);
-
-    if (rv == 0) {
-        rv = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-    }
-    if (rv == 0) {
-        rv = pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-    }
-    if (rv == 0) {
-        rv = pthread_mutex_init(lock, &attr);
-    }
-    pthread_mutexattr_destroy(&attr);
-    return rv;
-}
-
 /* What root makes belongs to whom the directory belongs to. */
 static apr_status_t allocate(int fd, int dir_fd, apr_uint64_t ring_bytes)
 {
@@ -173,7 +148,7 @@ static apr_status_t make_file(bus_map_t *map, const bus_local_t *bus, int dir_fd
     close(fd);
     if (rv == APR_SUCCESS) {
         head = map->head;
-        rv = make_lock(&head->lock);
+        rv = hb_shm_lock_make(&head->lock);
         head->version = BUS_VERSION;
         head->epoch = hb_memory_random();
         head->ring_bytes = map->ring_bytes;
@@ -268,28 +243,6 @@ apr_status_t bus_map_open(bus_map_t *map, bus_local_t *bus)
 
 /* --- its lock --- */
 
-static int wait_lock(pthread_mutex_t *mutex)
-{
-    struct timespec until;
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 30)
-    clockid_t clock = CLOCK_MONOTONIC;      /* the wall clock may jump */
-#else
-    clockid_t clock = CLOCK_REALTIME;
-#endif
-
-    clock_gettime(clock, &until);
-    until.tv_nsec += LOCK_WAIT_MSEC * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_nsec -= 1000000000L;
-        until.tv_sec++;
-    }
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 30)
-    return pthread_mutex_clocklock(mutex, clock, &until);
-#else
-    return pthread_mutex_timedlock(mutex, &until);
-#endif
-}
-
 /* Its last owner died. The ring is whole at every moment; only the newest number may be one
  * behind, and that is what stands in the record beyond the one it is of. */
 static void mend(bus_map_t *map)
@@ -310,44 +263,21 @@ static void mend(bus_map_t *map)
 
 apr_status_t bus_lock_take(bus_map_t *map)
 {
-    bus_head_t *head = map->head;
-    int rv = EBUSY;
-    int i;
+    int died;
+    apr_status_t rv = hb_shm_lock_take(&died, &map->head->lock);
 
-    for (i = 0; i < SPINS && rv == EBUSY; i++) {
-        rv = pthread_mutex_trylock(&head->lock);
-#if defined(__x86_64__) || defined(__i386__)
-        __builtin_ia32_pause();
-#endif
-    }
-    if (rv == EBUSY
-        && __atomic_load_n(&head->stuck_until, __ATOMIC_RELAXED) <= bus_now_msec()) {
-        rv = wait_lock(&head->lock);
-        if (rv == ETIMEDOUT) {
-            __atomic_store_n(&head->stuck_until, bus_now_msec() + STUCK_MSEC,
-                             __ATOMIC_RELAXED);
-        }
-    }
-    if (rv == EOWNERDEAD) {
-        pthread_mutex_consistent(&head->lock);
+    if (died) {
         mend(map);
     }
-    else if (rv == ENOTRECOVERABLE) {
-        __atomic_store_n(&head->is_retired, 1, __ATOMIC_RELEASE);
-        return rv;
+    if (rv == ENOTRECOVERABLE) {
+        __atomic_store_n(&map->head->is_retired, 1, __ATOMIC_RELEASE);
     }
-    else if (rv != 0) {
-        return APR_TIMEUP;
-    }
-    if (__atomic_load_n(&head->stuck_until, __ATOMIC_RELAXED) != 0) {
-        __atomic_store_n(&head->stuck_until, 0, __ATOMIC_RELAXED);
-    }
-    return APR_SUCCESS;
+    return rv;
 }
 
 void bus_lock_drop(bus_map_t *map)
 {
-    pthread_mutex_unlock(&map->head->lock);
+    hb_shm_lock_drop(&map->head->lock);
 }
 
 /* --- waking --- */

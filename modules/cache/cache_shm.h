@@ -8,9 +8,8 @@
 #ifndef CACHE_SHM_H
 #define CACHE_SHM_H
 
-#include <pthread.h>
-
 #include "hb_cache.h"
+#include "hb_shm_lock.h"
 
 /* Longer keys are not kept; boards and members are cut off by one less. */
 #define CACHE_KEY_MAX 1024
@@ -19,8 +18,7 @@
 /* --- cache_shm_lock.c: locks that outlive their owners --- */
 
 typedef struct cache_lock_t {
-    pthread_mutex_t mutex;      /* robust, shared by processes */
-    apr_uint64_t stuck_until;   /* msec; the owner was seen asleep: try once, do not wait */
+    hb_shm_lock_t lock;
     apr_uint32_t generation;    /* of what it protects; raised without the lock by void */
     apr_uint32_t built;         /* the one the contents belong to; not equal: void */
 } cache_lock_t;
@@ -28,7 +26,7 @@ typedef struct cache_lock_t {
 apr_status_t cache_lock_make(cache_lock_t *lock);
 
 /**
- * Waits 50 ms at most, and then not again for a second, or until somebody had it.
+ * Waits as hb_shm_lock_take() does.
  * @param is_void  set when an owner died or the contents were voided: start afresh
  * @return APR_TIMEUP
  */
