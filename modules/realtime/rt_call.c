@@ -26,9 +26,6 @@
 #define LINE_MAX_CALLS 32
 #define MESSAGES_ON_JOIN 30
 
-/* Nothing a client may say is longer; reading it takes the loop's time. */
-#define ARGS_MAX_BYTES 16384
-
 /* --- stream:join --- */
 
 static void join_begin(rt_call_t *call)
@@ -476,8 +473,8 @@ static void read_input(rt_call_t *call, rt_bytes_t args)
     const char *why, *stream_id;
     hb_json_t *array;
 
-    if (args.len > ARGS_MAX_BYTES) {
-        call->rv = hb_fail(op, HB_E_BODY_TOO_LARGE, "at most %d bytes", ARGS_MAX_BYTES);
+    if (args.len > RT_ARGS_MAX_BYTES) {
+        call->rv = hb_fail(op, HB_E_BODY_TOO_LARGE, "at most %d bytes", RT_ARGS_MAX_BYTES);
         return;
     }
     call->rv = hb_json_parse(&array, &why, args.at, args.len, op->pool);

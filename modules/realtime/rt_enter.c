@@ -497,7 +497,10 @@ void rt_enter_begin(rt_peer_t *peer, rt_bytes_t auth)
         return;
     }
     op = hb_op_make(hub->house->site, hub->scratch);
-    if (hb_json_parse(&json, &why, auth.at, auth.len, hub->scratch) != APR_SUCCESS) {
+    if (auth.len > RT_ARGS_MAX_BYTES) {
+        refuse(peer, op, hb_fail(op, HB_E_BODY_TOO_LARGE, "at most %d bytes", RT_ARGS_MAX_BYTES));
+    }
+    else if (hb_json_parse(&json, &why, auth.at, auth.len, hub->scratch) != APR_SUCCESS) {
         refuse(peer, op, hb_fail(op, HB_E_BODY_SYNTAX, "%s", why));
     }
     else if (hb_json_string(json, "token") == NULL && guest->token == NULL) {

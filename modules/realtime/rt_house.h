@@ -36,6 +36,9 @@ typedef struct rt_house_t rt_house_t;
 typedef struct rt_hub_t rt_hub_t;
 typedef struct rt_peer_t rt_peer_t;
 
+/** Nothing that a client says is longer, be it to come in: reading it takes the loop's time. */
+#define RT_ARGS_MAX_BYTES 16384
+
 /** Streams one socket may watch at once. */
 #define RT_WATCH_MAX RT_RECOVER_ROOMS
 

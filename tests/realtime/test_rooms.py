@@ -33,6 +33,10 @@ def test_with_a_token_that_is_none(server, token):
     assert problem.data["requestId"]
 
 
+def test_with_more_than_a_token(server):
+    assert refused(server, token="x" * 16384).data["code"] == "body.too_large"
+
+
 def test_token_in_the_header(server, user):
     assert Socket(server, headers=["Authorization: Bearer " + user.token]).pid
 
