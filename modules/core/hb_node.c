@@ -162,8 +162,9 @@ hb_node_watch_t *hb_node_watch_make(apr_pool_t *pool)
 {
     hb_node_watch_t *watch = apr_pcalloc(pool, sizeof(*watch));
 
-    watch->pool = pool;
-    watch->seen = apr_hash_make(pool);
+    /* Its own: hb_node_watch() takes from it in whatever thread it is called. */
+    apr_pool_create(&watch->pool, pool);
+    watch->seen = apr_hash_make(watch->pool);
     return watch;
 }
 

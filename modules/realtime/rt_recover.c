@@ -298,9 +298,12 @@ apr_status_t rt_recover_open(rt_recover_t **recover, const char *path, const cha
                              apr_uint32_t slots, apr_interval_time_t keep, apr_time_t now,
                              apr_pool_t *pool)
 {
-    rt_recover_t *made = apr_pcalloc(pool, sizeof(*made));
+    rt_recover_t *made;
     apr_status_t rv;
 
+    /* Its own: any thread makes the table grow, and a reload takes from the one above. */
+    apr_pool_create(&pool, pool);
+    made = apr_pcalloc(pool, sizeof(*made));
     made->n_slots = (int)slots;
     made->keep = keep;
     made->bytes = 4096 + (apr_size_t)slots * sizeof(slot_t);
