@@ -209,11 +209,23 @@ static int is_sound(const slot_t *slot)
     return slot->state == SLOT_LIVE || slot->state == SLOT_CUT;
 }
 
+typedef struct order_t {
+    apr_int64_t cut_at;
+    int at;
+} order_t;
+
+static int by_time(const void *one, const void *other)
+{
+    apr_int64_t first = ((const order_t *)one)->cut_at, second = ((const order_t *)other)->cut_at;
+
+    return first < second ? -1 : first > second;
+}
+
 /* Oldest cut first; those that were live are the newest. */
 static void take_over(rt_recover_t *recover, apr_time_t now)
 {
-    int n_used = (int)recover->head->used, n = 0, i, j;
-    int *order = rt_need(sizeof(*order) * ((apr_size_t)n_used + 1));
+    int n_used = (int)recover->head->used, n = 0, i;
+    order_t *order = rt_need(sizeof(*order) * ((apr_size_t)n_used + 1));
 
     for (i = n_used - 1; i >= 0; i--) {
         slot_t *slot = &recover->slots[i];
@@ -230,20 +242,12 @@ static void take_over(rt_recover_t *recover, apr_time_t now)
             change_end(slot);
         }
         apr_hash_set(recover->by_pid, slot->kept.pid, APR_HASH_KEY_STRING, slot);
-        order[n++] = i;
+        order[n].cut_at = slot->cut_at;
+        order[n++].at = i;
     }
-    /* Few are out of order: nearly all were live. */
-    for (i = 1; i < n; i++) {
-        int moved = order[i];
-
-        for (j = i; j > 0 && recover->slots[order[j - 1]].cut_at
-                             > recover->slots[moved].cut_at; j--) {
-            order[j] = order[j - 1];
-        }
-        order[j] = moved;
-    }
+    qsort(order, (size_t)n, sizeof(*order), by_time);
     for (i = 0; i < n; i++) {
-        queue_cut(recover, order[i]);
+        queue_cut(recover, order[i].at);
     }
     free(order);
 }

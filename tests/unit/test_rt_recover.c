@@ -177,6 +177,30 @@ START_TEST(a_full_file_gives_up_the_oldest_cut)
 }
 END_TEST
 
+START_TEST(the_oldest_cut_goes_first_after_a_death_too)
+{
+    rt_recover_t *recover;
+    int i;
+    char pid[16];
+
+    setup();
+    recover = open_file(EPOCH, 4);
+    for (i = 0; i < 4; i++) {
+        sprintf(pid, "p%d", i);
+        add(recover, pid, ANNA);
+    }
+    for (i = 0; i < 4; i++) {
+        rt_recover_cut(recover, (i * 3 + 2) % 4, now += 1000);  /* 2 1 0 3 */
+    }
+    recover = open_file(EPOCH, 4);
+    ck_assert_int_eq(add(recover, "more", ANNA), 2);
+    ck_assert_int_eq(add(recover, "more again", ANNA), 1);
+    ck_assert_int_eq(add(recover, "and again", ANNA), 0);
+    ck_assert_int_eq(take(recover, "p3", ANNA), RT_FOUND_CUT);
+    unlink(path);
+}
+END_TEST
+
 /* Any byte of the file may be wrong: nothing false is believed, nothing crashes. */
 START_TEST(damage_is_not_believed)
 {
@@ -221,7 +245,7 @@ int main(void)
     const TTest *const cases[] = {
         a_cut_connection_is_taken_once, time_ends_it, a_program_that_died_left_everything,
         another_log_or_size_begins_anew, a_full_file_gives_up_the_oldest_cut,
-        damage_is_not_believed, NULL
+        the_oldest_cut_goes_first_after_a_death_too, damage_is_not_believed, NULL
     };
 
     return hb_test_main("rt_recover", cases);
