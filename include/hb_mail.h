@@ -40,7 +40,9 @@ typedef struct hb_mail_run_t {
  * that a round which died half-way makes no second mail; then they are removed. Then, when SMTP
  * is set, each file that is due once, oldest first; a refused or failed one stays and is tried
  * again with back-off kept in its name; a permanent refusal (5yz) moves to failed/. One process
- * of a host at a time (lock in the spool): others do nothing. Waits for disk, store and network.
+ * of a host at a time (lock in the spool): others do nothing. Where hosts share the records each
+ * takes rows of its own first; those of one that took them and went are another's after ten
+ * minutes. Waits for disk, store and network.
  * @return HB_E_UPSTREAM when the server was not there or does not want us; no mail is given up
  *         over that, and for half a minute to five minutes it is not asked again;
  *         HB_E_UNAVAILABLE when the spool cannot be written, HB_E_STORE_*: nothing is lost

@@ -6,9 +6,9 @@
  *
  * Rows go only after their files are on the disk. Who dies in between leaves both, and the
  * next round writes the same files once more: their names are made of the rows. That is why
- * nothing is delivered in a round that could not remove its rows. The lock keeps others out
- * from the look into the outbox to the end; records shared by several hosts would need
- * rows that are claimed.
+ * nothing is delivered in a round that could not remove its rows. The lock keeps others of this
+ * host out from the look into the outbox to the end. Hosts that share the records have a spool
+ * each: there a row is one host's before it becomes a file.
  */
 #include "hb_mail_spool.h"
 
@@ -26,10 +26,15 @@
 #include "hb_file.h"
 #include "hb_mail.h"
 #include "hb_metrics.h"
+#include "hb_node.h"
 #include "hb_store.h"
+#include "hb_time.h"
 
 #define BATCH_MAX 64
 #define GATHER_USEC 100000
+
+/* A host that took rows and was not back by then is gone for long: its rows are others'. */
+#define TAKEN_USEC apr_time_from_sec(600)
 
 /* One mail of a round. */
 typedef struct letter_t {
@@ -124,6 +129,71 @@ void hb_mail_complain(hb_op_t *op, apr_status_t rv, const char *line)
 static void content(void)
 {
     *complaint = '\0';
+}
+
+/* --- whose rows --- */
+
+/* A file of this machine is written by this machine. */
+static int is_shared(const hb_op_t *op)
+{
+    return strncmp(op->site->settings->store_url, "sqlite:", sizeof("sqlite:") - 1) != 0;
+}
+
+static hb_cond_t among(hb_value_t ids[BATCH_MAX], const hb_page_t *page, int from)
+{
+    hb_cond_t cond = { .field = "_id", .how = HB_ONE_OF, .any = ids,
+                       .n_any = page->n_items - from };
+    int i;
+
+    for (i = 0; i < cond.n_any; i++) {
+        ids[i] = (hb_value_t)HB_STR(hb_json_string(page->items[from + i], "_id"));
+    }
+    return cond;
+}
+
+/* Take what is nobody's, or a lost host's; the page is then what is ours. */
+static apr_status_t take_rows(hb_page_t *page, const char **host, hb_op_t *op)
+{
+    apr_int64_t now = hb_time_to_msec(op->now);
+    hb_edit_t ours[] = { { "host", HB_SET, HB_NIL }, { "takenAt", HB_SET, HB_INT(now) } };
+    hb_value_t ids[BATCH_MAX];
+    hb_cond_t where[] = { among(ids, page, 0), { "host", HB_IS, HB_NIL } };
+    hb_cond_t late[] = { where[0], { "takenAt", HB_BELOW, HB_INT(now - TAKEN_USEC / 1000) } };
+    hb_query_t query = { .in = HB_C_OUTBOX, .where = where, .n_where = 2, .limit = BATCH_MAX };
+    const char *next = page->next;
+    apr_status_t rv = hb_node_id(host, op->site->settings->state_dir, op->pool);
+
+    if (rv != APR_SUCCESS) {
+        hb_mail_complain(op, rv, HBLOGNO(00526) "mail waits in the outbox: this host has no id in its "
+                         "state directory");
+        return hb_fail(op, HB_E_UNAVAILABLE, NULL);
+    }
+    ours[0].value = (hb_value_t)HB_STR(*host);
+    rv = hb_store_change_all(NULL, op, &query, ours, 2);
+    if (rv == APR_SUCCESS) {
+        query.where = late;
+        rv = hb_store_change_all(NULL, op, &query, ours, 2);
+    }
+    if (rv == APR_SUCCESS) {
+        where[1].value = ours[0].value;
+        query.where = where;
+        rv = hb_store_find(page, op, &query);
+        page->next = next;
+    }
+    return rv;
+}
+
+/* What could not be written here may be written by another host. */
+static void give_back(hb_op_t *op, const hb_page_t *page, int from, const char *host)
+{
+    const hb_edit_t edits[] = { { "host", HB_UNSET, HB_NIL }, { "takenAt", HB_UNSET, HB_NIL } };
+    hb_value_t ids[BATCH_MAX];
+    const hb_cond_t where[] = { among(ids, page, from), { "host", HB_IS, HB_STR(host) } };
+    const hb_query_t query = { .in = HB_C_OUTBOX, .where = where, .n_where = 2 };
+
+    if (from < page->n_items && hb_store_change_all(NULL, op, &query, edits, 2) != APR_SUCCESS) {
+        hb_op_recover(op);      /* it is another's in a while in any case */
+    }
 }
 
 /* --- a batch --- */
@@ -260,13 +330,16 @@ static apr_status_t remove_rows(hb_op_t *op, const letter_t *letters, int n)
 static apr_status_t empty_outbox(hb_mail_run_t *run, hb_op_t *op)
 {
     const hb_query_t oldest = { .in = HB_C_OUTBOX, .limit = BATCH_MAX };
-    const char *dir = op->site->settings->mail_spool;
+    const char *dir = op->site->settings->mail_spool, *host = NULL;
     int n = 0, n_done, n_spooled = 0, problem = 0;
     letter_t letters[BATCH_MAX];
     apr_status_t rv, written;
     hb_page_t page;
 
     rv = hb_store_find(&page, op, &oldest);
+    if (rv == APR_SUCCESS && page.n_items > 0 && is_shared(op)) {
+        rv = take_rows(&page, &host, op);
+    }
     if (rv != APR_SUCCESS || page.n_items == 0) {
         return rv;
     }
@@ -275,6 +348,9 @@ static apr_status_t empty_outbox(hb_mail_run_t *run, hb_op_t *op)
     rv = n_done > 0 ? remove_rows(op, letters, n_done) : APR_SUCCESS;
     if (rv != APR_SUCCESS) {
         return rv;
+    }
+    if (host != NULL) {
+        give_back(op, &page, n_done, host);
     }
     hb_metric_add(op->site->metrics, HB_M_MAIL_SPOOLED, n_spooled);
     run->n_spooled = n_spooled;

@@ -15,6 +15,7 @@ from hb_hosts import HAVE_BOTH, Hosts, at
 from hb_live import STREAMS, Live, Users
 from hb_servers import Proxy
 from hb_socketio import Refused, Socket
+from hb_users import Mails
 
 pytestmark = pytest.mark.skipif(not HAVE_BOTH, reason="needs a MongoDB and a Redis")
 
@@ -99,6 +100,20 @@ def test_festivals_and_thrones_cross(hosts):
                               lambda t: t["throne"]["number"] == n + 1)["throne"] == won
             price = won["price"]
     there.leave()
+
+
+def test_a_mail_is_one_hosts(hosts):
+    """Each has a spool, and looks into one outbox."""
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        users = list(pool.map(lambda n: Users(hosts[n % 2]).make(), range(16)))
+
+    def written():
+        return sorted(m["To"] for h in hosts for _, m in Mails(h).all()
+                      if m["To"] in {user.email for user in users})
+
+    settled(lambda: set(written()), {user.email for user in users})
+    time.sleep(1)               # another one of the same would come in the next round
+    assert written() == sorted(user.email for user in users)
 
 
 def viewers(hosts, live):

@@ -19,6 +19,7 @@
 #include "hb_test.h"
 #include "hb_test_site.h"
 #include "hb_test_smtp.h"
+#include "hb_time.h"
 
 /* A site whose settings a case may turn. */
 typedef struct desk_t {
@@ -352,6 +353,52 @@ START_TEST(a_round_that_died_makes_no_second_mail)
 }
 END_TEST
 
+/* Of two hosts that share the records each has a spool, and the lock is its own. */
+START_TEST(a_mail_is_one_hosts)
+{
+    desk_t *desk = mail_desk();
+    const char *id, *in_the_way, *state = apr_pstrcat(hb_test_pool,
+                                                      desk->settings->state_dir, "/other", NULL);
+    const hb_edit_t edits[] = { { "host", HB_SET, HB_STR("0123456789abcdef01234567") },
+                                { "takenAt", HB_SET, HB_INT(desk->ts->now / 1000) } };
+    hb_op_t *op = hb_test_site_op(desk->ts);
+    hb_mail_name_t name;
+    hb_json_t *row;
+
+    desk->settings->store_url = "mongodb://shared";     /* it is that what asks for it */
+    ck_assert_int_eq(hb_mail_prepare(&row, op, "a@example.com", "s", "t"), 0);
+    ck_assert_int_eq(hb_mail_add(op, row), 0);
+    id = hb_json_string(row, "_id");
+    /* Another one took it, and is busy; then it is not heard of any more. */
+    ck_assert_int_eq(hb_store_change(NULL, NULL, op, HB_C_OUTBOX, id, NULL, 0, edits, 2), 0);
+    ck_assert_int_eq(write_mail(desk, "b@example.com", "s", "t"), APR_SUCCESS);
+    ck_assert_int_eq(waiting(desk), 1);
+    ck_assert_ptr_nonnull(strstr(only_text(desk), "To: b@"));
+    ck_assert_int_eq(in_outbox(desk), 1);
+    desk->ts->now += apr_time_from_sec(601);
+    ck_assert_int_eq(spool(desk), APR_SUCCESS);
+    ck_assert_int_eq(waiting(desk), 2);
+    ck_assert_int_eq(in_outbox(desk), 0);
+    /* Who cannot write leaves it to the other. */
+    op = hb_test_site_op(desk->ts);
+    ck_assert_int_eq(hb_mail_prepare(&row, op, "c@example.com", "s", "t"), 0);
+    ck_assert_int_eq(hb_mail_add(op, row), 0);
+    name = (hb_mail_name_t){ hb_time_from_msec(hb_json_int(row, "createdAt", 0)),
+                             hb_json_string(row, "_id"), 0, 0 };
+    in_the_way = apr_pstrcat(hb_test_pool, desk->settings->mail_spool, "/.",
+                             hb_mail_name_text(&name, hb_test_pool), NULL);
+    ck_assert_int_eq(mkdir(in_the_way, 0700), 0);
+    ck_assert_int_eq(spool(desk), HB_E_UNAVAILABLE);
+    ck_assert_int_eq(in_outbox(desk), 1);
+    ck_assert_int_eq(rmdir(in_the_way), 0);
+    ck_assert_int_eq(mkdir(state, 0700), 0);
+    desk->settings->state_dir = state;
+    ck_assert_int_eq(spool(desk), APR_SUCCESS);
+    ck_assert_int_eq(waiting(desk), 3);
+    ck_assert_int_eq(in_outbox(desk), 0);
+}
+END_TEST
+
 START_TEST(a_round_takes_so_many)
 {
     desk_t *desk = mail_desk();
@@ -677,6 +724,7 @@ int main(void)
         a_mail_is_one_whole_file, any_script_and_length_is_coded,
         nothing_is_smuggled_into_a_header, a_spool_that_cannot_be_written_loses_nothing,
         a_mail_comes_with_its_transaction_or_not, a_round_that_died_makes_no_second_mail,
+        a_mail_is_one_hosts,
         a_round_takes_so_many, a_row_that_cannot_be_read_holds_up_no_other,
         what_waits_is_delivered_once_oldest_first, a_refusal_for_good_is_set_aside,
         a_refusal_for_now_is_tried_again_later, a_server_that_refuses_us_costs_no_mail,
