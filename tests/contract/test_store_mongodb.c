@@ -2,7 +2,7 @@
 /*
  * What only a MongoDB can answer: that a transaction did not get through, that it is not known whether
  * it did. The server is told to (failCommand, for the connections of this store alone); one that takes no
- * such orders is left out.
+ * such orders is left out. And the views that runbooks look into.
  */
 #include "contract.h"
 
@@ -112,9 +112,56 @@ START_TEST(a_transaction_goes_on_as_the_labels_say)
 }
 END_TEST
 
+/* How many a runbook of the platform before this one finds in a collection of its name. */
+static apr_int64_t ask(const char *url, const char *collection, const char *filter)
+{
+    mongoc_client_t *client = mongoc_client_new(url);
+    mongoc_uri_t *uri = mongoc_uri_new(url);
+    mongoc_collection_t *there = mongoc_client_get_collection(client, mongoc_uri_get_database(uri),
+                                                              collection);
+    bson_t *bson = bson_new_from_json((const uint8_t *)filter, -1, NULL);
+    bson_error_t error;
+    apr_int64_t n = mongoc_collection_count_documents(there, bson, NULL, NULL, NULL, &error);
+
+    bson_destroy(bson);
+    mongoc_collection_destroy(there);
+    mongoc_uri_destroy(uri);
+    mongoc_client_destroy(client);
+    return n;
+}
+
+START_TEST(runbooks_find_records_under_their_names)
+{
+    static const struct { const char *collection, *filter; int n; } rows[] = {
+        { "streams", "{\"isLive\":true,\"userId\":\"h\"}", 1 },
+        { "streams", "{\"isLive\":false}", 1 },
+        { "streams", "{\"startTime\":{\"$gt\":{\"$date\":1000}}}", 1 },
+        { "chat",    "{\"streamId\":\"a\"}", 1 },
+    };
+    contract_t *c = contract_make(_i, "");
+    unsigned int i;
+
+    if (strcmp(c->backend, "mongodb") != 0) {
+        return;
+    }
+    contract_start(c);
+    contract_insert(c->op, HB_C_STREAMS, "{'_id':'a','hostId':'h','status':'live','createdAt':1,"
+                    "'startedAt':2000,'viewers':0,'score':0}");
+    contract_insert(c->op, HB_C_STREAMS, "{'_id':'b','hostId':'h','status':'pending','createdAt':1,"
+                    "'viewers':0,'score':0}");
+    contract_insert(c->op, HB_C_MESSAGES, "{'_id':'m','streamId':'a','createdAt':1}");
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        apr_int64_t n = ask(c->url, rows[i].collection, rows[i].filter);
+
+        ck_assert_msg(n == rows[i].n, "%s %s: %d", rows[i].collection, rows[i].filter, (int)n);
+    }
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const cases[] = { a_transaction_goes_on_as_the_labels_say, NULL };
+    const TTest *const cases[] = { a_transaction_goes_on_as_the_labels_say,
+                                   runbooks_find_records_under_their_names, NULL };
 
     return contract_main("store_mongodb", cases);
 }
