@@ -32,10 +32,9 @@ static const struct {
     { "analytics and monitoring", "ENABLE_ANALYTICS SENTRY_DSN GRAFANA_PASSWORD" },
     { "run-time switches",     "ENABLE_CACHE ENABLE_RESPONSE_CACHE ENABLE_COMPRESSION "
                                "SECURITY_MODE" },
-    { "connection pools",      "DB_POOL_MIN" },
 };
 
-/* httpd's own business; a value is fine and does nothing here. */
+/* The business of httpd or of others; a value is fine and does nothing here. */
 static const struct {
     const char *name, *instead;
 } foreign[] = {
@@ -43,6 +42,7 @@ static const struct {
     { "API_VERSION",    "the base is always /api/v1" },
     { "NODE_OPTIONS",   "it is Node's, and no Node runs here (CFG-16)" },
     { "PYTHON_VERSION", "it is Python's, and no Python runs here (CFG-16)" },
+    { "DB_POOL_MIN",    "connections are made as they are needed" },
 };
 
 static const char *value_of(const char *name)
@@ -79,7 +79,8 @@ void check_environment(check_t *check)
     apr_size_t i;
 
     for (row = hb_setting_rows(); row->directive != NULL; row++) {
-        if (strchr(row->env, ' ') != NULL) {
+        /* DB_POOL_SIZE beside DB_POOL_MAX is no other spelling: it is what is open at the start. */
+        if (strchr(row->env, ' ') != NULL && strcmp(row->member, "store_pool_max") != 0) {
             check_spellings(check, row->env);
         }
     }

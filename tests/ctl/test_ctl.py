@@ -309,11 +309,13 @@ def test_check_of_the_environment(ctl, place):
                environment={"AGORA_APP_CERT": "one", "AGORA_APP_CERTIFICATE": "two",
                             "S3_BUCKET": "a", "AWS_S3_BUCKET": "b", "AWS_REGION": "same",
                             "S3_REGION": "same", "OPENAI_API_KEY": "sk-live_secret",
-                            "NODE_OPTIONS": "--inspect", "PORT": "5010"})
+                            "NODE_OPTIONS": "--inspect", "PORT": "5010",
+                            "DB_POOL_SIZE": "20", "DB_POOL_MIN": "5", "DB_POOL_MAX": "50"})
     bad = [f["finding"] for f in findings(done, "bad")]
+    assert not any("DB_POOL" in line for line in bad)
     assert "AGORA_APP_CERT" in bad[0] and "AWS_S3_BUCKET" in bad[1] and "REGION" not in bad[1]
     notes = " ".join(f["finding"] for f in findings(done, "note"))
-    for name in ("OPENAI_API_KEY", "NODE_OPTIONS", "PORT"):
+    for name in ("OPENAI_API_KEY", "NODE_OPTIONS", "PORT", "DB_POOL_MIN"):
         assert name in notes
     assert "sk-live_secret" not in done.out
 

@@ -87,7 +87,10 @@ START_TEST(aliases_are_put_into_our_form)
     draft = hb_settings_draft_make(hb_test_pool);
     setenv("SMTP_HOST", "mail.example.com:25", 1);
     setenv("AGORA_APP_CERT", "y", 1);
+    setenv("DB_POOL_SIZE", "20", 1);
+    setenv("DB_POOL_MAX", "50", 1);
     ck_assert_ptr_null(hb_settings_finish(draft, hb_test_pool));
+    ck_assert_int_eq(draft->values.store_pool_max, 50);
     ck_assert_str_eq(draft->values.smtp_url, "smtp://mail.example.com:25");
     ck_assert_str_eq(draft->values.agora_certificate, "env:AGORA_APP_CERT");
 }
