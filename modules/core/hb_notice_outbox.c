@@ -29,6 +29,7 @@
 #define PROBLEM_MAX 200
 #define MAILS_STEP 100          /* of a mail to all, in one transaction and a second */
 #define MAILS_PAUSE_USEC apr_time_from_sec(1)
+#define LATE_MSEC APR_INT64_C(3600000)      /* that maintenance of no known end began */
 #define LOCK_FILE "notices.lock"
 
 hb_json_t *hb_notice_outbox_row(hb_op_t *op, const char *way, hb_notice_e kind,
@@ -166,6 +167,17 @@ static apr_status_t remove_taken(hb_op_t *op, const row_t *row)
     return hb_store_remove(op, HB_C_NOTICE_OUTBOX, row->id, guards, 1);
 }
 
+/* Maintenance that came, or went, while nobody could be told: the server was down for it, say. */
+static int is_too_late(const hb_op_t *op, const row_t *row)
+{
+    apr_int64_t starts = hb_json_int(row->values, "startsAt", 0);
+    apr_int64_t ends = hb_json_int(row->values, "endsAt", starts + LATE_MSEC);
+    apr_int64_t now = hb_time_to_msec(op->now);
+
+    return (row->kind == HB_N_DOWNTIME_PLANNED && starts <= now)
+        || (row->kind == HB_N_DOWNTIME_STARTED && ends <= now);
+}
+
 static apr_status_t do_in_store(hb_op_t *op, void *baton)
 {
     const row_t *row = baton;
@@ -180,7 +192,7 @@ static apr_status_t do_in_store(hb_op_t *op, void *baton)
     else if (rv == APR_SUCCESS && is_way(row, "mail")) {
         rv = mail_user(op, row);
     }
-    else if (rv == APR_SUCCESS) {
+    else if (rv == APR_SUCCESS && !is_too_late(op, row)) {
         rv = hb_notice_announce(op, row->kind, row->values,
                                 hb_json_bool(row->doc, "mails", 0));
     }

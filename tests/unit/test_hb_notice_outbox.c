@@ -255,6 +255,30 @@ START_TEST(all_are_told_48_hours_ahead_and_at_the_begin)
 }
 END_TEST
 
+/* The server was down from before the notice was due. */
+START_TEST(what_is_over_is_not_announced)
+{
+    static const struct {
+        int hours, away;
+        const char *told;
+    } rows[] = {
+        { 2, 60, "planned" }, { 2, 73, "started" }, { 2, 74, "" }, { 0, 72, "started" }, { 0, 73, "" },
+    };
+    int i;
+
+    for (i = 0; i < 5; i++) {
+        open_site();
+        ts->site->team_hook = NULL;
+        plan_in(HOURS(72), HOURS(rows[i].hours));
+        ts->now += HOURS(rows[i].away);
+        run();
+        run();
+        ck_assert_str_eq(told(), rows[i].told);
+        ck_assert_int_eq(count(HB_C_NOTICE_OUTBOX), rows[i].away < 72);
+    }
+}
+END_TEST
+
 START_TEST(who_was_told_is_told_when_it_is_cancelled)
 {
     hb_json_t *view;
@@ -309,7 +333,8 @@ int main(void)
     const TTest *const cases[] = {
         what_nobody_takes_is_given_up_after_ten_tries,
         a_leased_row_is_left_alone_until_its_lease_ends, mail_to_all_reaches_each_once,
-        all_are_told_48_hours_ahead_and_at_the_begin, who_was_told_is_told_when_it_is_cancelled,
+        all_are_told_48_hours_ahead_and_at_the_begin,
+        what_is_over_is_not_announced, who_was_told_is_told_when_it_is_cancelled,
         a_plan_is_checked, NULL
     };
 
