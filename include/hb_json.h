@@ -19,12 +19,13 @@ typedef enum hb_json_type_e {
 } hb_json_type_e;
 
 #define HB_JSON_DEPTH_MAX 32
+#define HB_JSON_CONTAINERS_MAX 20000
 
 /**
  * Parse outside bytes strictly: RFC 8259 only, UTF-8 only, at most
- * HB_JSON_DEPTH_MAX deep, no duplicate member names, no NaN or Infinity, no number
- * beyond 64 bits (integers that would saturate, reals that would be infinite), no \u0000,
- * nothing after the value.
+ * HB_JSON_DEPTH_MAX deep, at most HB_JSON_CONTAINERS_MAX objects and arrays, no duplicate
+ * member names, no NaN or Infinity, no number beyond 64 bits (integers that would
+ * saturate, reals that would be infinite), no \u0000, nothing after the value.
  * @param why  a sentence with the byte offset, when it fails
  * @return HB_E_BODY_SYNTAX. Does not wait.
  */

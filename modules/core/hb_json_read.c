@@ -31,6 +31,7 @@ typedef struct reader_t {
     char *scratch;              /* text of a string with escapes, of a name */
     apr_size_t scratch_bytes;
     int depth, depth_max;
+    int containers;             /* objects and arrays so far */
     int is_ours;                /* skip what only a stranger would do */
 } reader_t;
 
@@ -407,6 +408,10 @@ static int enter(reader_t *in)
 {
     if (++in->depth > in->depth_max) {
         return refuse(in, "nested too deep");
+    }
+    /* "{}" is two bytes of text and some 800 of memory: 1 MB of them would take 270 MB. */
+    if (++in->containers > HB_JSON_CONTAINERS_MAX && !in->is_ours) {
+        return refuse(in, "too many objects and arrays");
     }
     in->at++;
     skip_blanks(in);

@@ -161,6 +161,35 @@ START_TEST(depth_is_bounded)
 }
 END_TEST
 
+/* An array of so many empty objects, which is one container more. */
+static const char *crowd(int n)
+{
+    char *text = apr_palloc(hb_test_pool, (apr_size_t)n * 3 + 2);
+    int i;
+
+    for (i = 0; i < n; i++) {
+        memcpy(text + 3 * i, i == 0 ? "[{}" : ",{}", 3);
+    }
+    memcpy(text + 3 * n, "]", 2);
+    return text;
+}
+
+START_TEST(containers_are_bounded)
+{
+    hb_json_t *json;
+    const char *why;
+    const char *text = crowd(HB_JSON_CONTAINERS_MAX);
+
+    ck_assert_int_eq(hb_json_length(parse(crowd(HB_JSON_CONTAINERS_MAX - 1))),
+                     HB_JSON_CONTAINERS_MAX - 1);
+    ck_assert_int_eq(hb_json_parse(&json, &why, text, strlen(text), hb_test_pool),
+                     HB_E_BODY_SYNTAX);
+    ck_assert_ptr_nonnull(strstr(why, "too many objects"));
+    /* What we wrote ourselves is as large as it is. */
+    ck_assert_ptr_nonnull(hb_json_parse_own(text, strlen(text), hb_test_pool));
+}
+END_TEST
+
 START_TEST(members_are_read_by_type)
 {
     hb_json_t *json = parse("{\"s\":\"x\",\"i\":7,\"b\":true,\"n\":null,\"r\":1.5,"
@@ -313,7 +342,7 @@ int main(void)
 {
     const TTest *const cases[] = {
         json_is_read_and_written, anything_else_is_refused, zero_bytes_end_nothing,
-        depth_is_bounded, members_are_read_by_type, members_are_changed,
+        depth_is_bounded, containers_are_bounded, members_are_read_by_type, members_are_changed,
         values_outlive_the_pool_that_made_them, members_are_visited_in_order,
         any_bytes_become_a_json_string, utf8_is_recognised, people_get_it_indented, NULL
     };
