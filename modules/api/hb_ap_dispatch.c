@@ -143,28 +143,42 @@ static apr_status_t read_query(hb_ap_call_t *call)
                                  call->r->args != NULL ? call->r->args : "");
 }
 
+/* A turn in the class of the row. */
+static apr_status_t need_turn(const hb_ap_api_t *api, hb_ap_call_t *call)
+{
+    const hb_route_t *route = call->route;
+
+    if (api->limit == NULL || (route != NULL && (route->needs & HB_NO_LIMIT) != 0)) {
+        return APR_SUCCESS;
+    }
+    return api->limit(call->r, route != NULL ? route->rate : RATE_OF_UNKNOWN);
+}
+
+static apr_status_t need_token(const hb_ap_api_t *api, hb_ap_call_t *call)
+{
+    apr_status_t rv = api->identify != NULL ? api->identify(call->r) : APR_SUCCESS;
+
+    if (rv == APR_SUCCESS || hb_error_row(rv)->class != HB_CLASS_UNAUTHENTICATED) {
+        return rv;
+    }
+    hb_op_recover(call->op);
+    if (call->route != NULL && (call->route->needs & HB_ANY_TOKEN) != 0) {
+        return APR_SUCCESS;     /* clients send what they have, also when it is dead */
+    }
+    /* A bad token is no way past the limiter: whoever sends one counts by address. */
+    rv = need_turn(api, call);
+    return rv == APR_SUCCESS ? api->identify(call->r) : rv;
+}
+
 /* Steps that need no row: they guard unknown paths as well. */
 static apr_status_t admit(const hb_ap_api_t *api, hb_ap_call_t *call)
 {
-    const hb_route_t *route = call->route;
-    apr_status_t rv = APR_SUCCESS;
+    apr_status_t rv = need_token(api, call);
 
-    if (api->identify != NULL) {
-        rv = api->identify(call->r);
-        if (rv != APR_SUCCESS && route != NULL && (route->needs & HB_ANY_TOKEN) != 0
-            && hb_error_row(rv)->class == HB_CLASS_UNAUTHENTICATED) {
-            hb_op_recover(call->op);    /* clients send what they have, also when it is dead */
-            rv = APR_SUCCESS;
-        }
-    }
     if (rv == APR_SUCCESS) {
         rv = need_open(call);   /* staff may pass, so this comes after who it is */
     }
-    if (rv == APR_SUCCESS && api->limit != NULL
-        && (route == NULL || (route->needs & HB_NO_LIMIT) == 0)) {
-        rv = api->limit(call->r, route != NULL ? route->rate : RATE_OF_UNKNOWN);
-    }
-    return rv;
+    return rv == APR_SUCCESS ? need_turn(api, call) : rv;
 }
 
 static apr_status_t run(hb_ap_call_t *call, const char *const *names,

@@ -232,6 +232,15 @@ def test_the_api_is_limited_by_the_class_of_a_route(make_server):
     assert client.get("/healthz").status_code == 200
 
 
+def test_a_bad_token_is_no_way_past_the_limit(make_server):
+    server = make_server(settings={"HaloBuzzRateLimit api": "3/60s key=user"})
+    client = Client(server, token="guess")
+    for _ in range(3):
+        assert_problem(client.get("/api/v1/users/me"), 401, "token.invalid")
+    assert_problem(client.get("/api/v1/users/me"), 429, "rate.limited")
+    assert client.get("/api/v1/nothing/here").status_code == 429
+
+
 def test_a_call_counts_once_when_its_location_has_the_class_too(make_server):
     server = make_server(settings={"HaloBuzzRateLimit api": "5/60s key=user"}, extra="""
 <Location "/api">
