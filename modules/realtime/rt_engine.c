@@ -28,6 +28,7 @@
 #define BACKLOG 4096
 #define ACCEPTS_A_TURN 64
 #define LOOPS_MAX 64            /* what the first character of an id can name */
+#define FULL_SAID_MSEC 60000
 #define LOCK_TRIES 50
 #define LOCK_WAIT_USEC 100000
 
@@ -46,7 +47,7 @@ struct rt_listener_t {
     listener_t listeners[LISTENERS_MAX];
     int n;
     int spare_fd;               /* given up to be able to refuse when there are no more */
-    int was_full;               /* told once */
+    uint64_t full_said_msec;    /* when that was told last; 0 for never */
     uv_signal_t term, interrupt, hangup;
     const rt_config_t *(*reload)(void *baton);
     void *reload_baton;
@@ -134,8 +135,11 @@ static void give(rt_engine_t *engine, int fd, int is_local)
 
 static void say_full(rt_engine_t *engine, const char *what)
 {
-    if (!engine->listener->was_full) {
-        engine->listener->was_full = 1;
+    uint64_t now = rt_now(&engine->loops[0]), said = engine->listener->full_said_msec;
+
+    /* Where one goes as another comes it is full again and again. */
+    if (said == 0 || now - said >= FULL_SAID_MSEC) {
+        engine->listener->full_said_msec = now > 0 ? now : 1;
         hb_log_to(&engine->log, HB_LOG_WARNING, 0, HBLOGNO(06101) "connections are refused: "
                   "%s; %d are open; raise the limit of open files", what,
                   __atomic_load_n(&engine->n_connections, __ATOMIC_RELAXED));
@@ -187,7 +191,6 @@ static void on_listener(uv_poll_t *io, int status, int events)
             close(fd);
             continue;
         }
-        engine->listener->was_full = 0;
         if (!listener->is_local) {
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
         }
