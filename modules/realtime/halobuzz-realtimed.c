@@ -153,6 +153,7 @@ typedef struct serving_t {
     const options_t *options;
     hb_program_t *program;
     hb_site_t *site;
+    rt_house_t *house;
     apr_pool_t *pool;
 } serving_t;
 
@@ -174,6 +175,7 @@ static const rt_config_t *reload(void *baton)
         return NULL;
     }
     __atomic_store_n(&serving->site->settings, settings, __ATOMIC_RELEASE);
+    rt_house_configure(serving->house);
     rt_config_read(config, settings);
     return config;
 }
@@ -181,9 +183,8 @@ static const rt_config_t *reload(void *baton)
 static const char *serve_rooms(options_t *options, hb_program_t *program, const hb_log_t *log,
                                apr_pool_t *pool)
 {
-    serving_t serving = { options, program, NULL, pool };
+    serving_t serving = { options, program, NULL, NULL, pool };
     const hb_settings_t *settings;
-    rt_house_t *house;
     rt_config_t config;
     const char *why;
 
@@ -194,7 +195,7 @@ static const char *serve_rooms(options_t *options, hb_program_t *program, const 
     if (why != NULL) {
         return why;
     }
-    if (rt_house_make(&house, serving.site, pool) != APR_SUCCESS) {
+    if (rt_house_make(&serving.house, serving.site, pool) != APR_SUCCESS) {
         return "the rooms cannot be opened";
     }
     rt_config_read(&config, settings);
@@ -208,8 +209,8 @@ static const char *serve_rooms(options_t *options, hb_program_t *program, const 
     if (options->n_listen == 0) {
         return "neither HaloBuzzRealtimeSocket nor --listen says where to listen";
     }
-    why = serve(options, &rt_house_app, house, &config, log, reload, &serving, pool);
-    rt_house_free(house);
+    why = serve(options, &rt_house_app, serving.house, &config, log, reload, &serving, pool);
+    rt_house_free(serving.house);
     return why;
 }
 

@@ -184,7 +184,7 @@ static void append(rt_history_t *history, rt_news_t *news)
     history->last = past;
     chain->n++;
     history->bytes += past->bytes;
-    if (chain->n > history->chain_max) {
+    while (chain->n > history->chain_max) {
         give_up(history, chain->oldest);
     }
 }
@@ -199,6 +199,14 @@ void rt_history_keep(rt_history_t *history, rt_news_t *news)
     while (history->bytes > history->bytes_max && history->first != NULL) {
         give_up(history, history->first);
     }
+    pthread_mutex_unlock(&history->lock);
+}
+
+void rt_history_set_max(rt_history_t *history, int chain_max, apr_size_t bytes_max)
+{
+    pthread_mutex_lock(&history->lock);
+    history->chain_max = chain_max;
+    history->bytes_max = bytes_max;
     pthread_mutex_unlock(&history->lock);
 }
 

@@ -24,6 +24,8 @@ typedef struct rt_history_t rt_history_t;
  */
 rt_history_t *rt_history_make(int chain_max, apr_size_t bytes_max);
 void rt_history_free(rt_history_t *history);
+/** Other bounds; what is beyond them goes when something is added. */
+void rt_history_set_max(rt_history_t *history, int chain_max, apr_size_t bytes_max);
 
 /**
  * What happened up to here is not known: at the start, and when events were lost. The moment it was is

@@ -99,6 +99,18 @@ apr_status_t rt_house_make(rt_house_t **house, hb_site_t *site, apr_pool_t *pool
     return APR_SUCCESS;
 }
 
+void rt_house_configure(rt_house_t *house)
+{
+    const hb_settings_t *settings = house->site->settings;
+
+    rt_tally_set_max(house->by_user, (int)settings->realtime_per_user);
+    rt_recover_set_keep(house->recover, settings->realtime_recovery);
+    rt_viewers_set_grace(house->viewers,
+                         (apr_uint64_t)apr_time_as_msec(settings->realtime_viewer_grace));
+    rt_history_set_max(house->history, (int)settings->realtime_history,
+                       (apr_size_t)settings->realtime_history_size);
+}
+
 void rt_house_free(rt_house_t *house)
 {
     rt_viewers_free(house->viewers);

@@ -53,6 +53,9 @@ apr_status_t rt_house_make(rt_house_t **house, hb_site_t *site, apr_pool_t *pool
 /** What the engine calls; house is its app. */
 extern const rt_app_t rt_house_app;
 
+/** The settings of the site were read again: bounds and times that can follow them do. */
+void rt_house_configure(rt_house_t *house);
+
 /** When the engine has ended. */
 void rt_house_free(rt_house_t *house);
 

@@ -342,6 +342,13 @@ void rt_recover_restart(rt_recover_t *recover, const char *epoch)
     pthread_mutex_unlock(&recover->lock);
 }
 
+void rt_recover_set_keep(rt_recover_t *recover, apr_interval_time_t keep)
+{
+    pthread_mutex_lock(&recover->lock);
+    recover->keep = keep;
+    pthread_mutex_unlock(&recover->lock);
+}
+
 /* --- one connection --- */
 
 int rt_recover_add(rt_recover_t *recover, const rt_kept_t *kept, apr_time_t now)

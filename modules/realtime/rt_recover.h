@@ -50,6 +50,9 @@ apr_status_t rt_recover_open(rt_recover_t **recover, const char *path, const cha
 /** Forget everything and begin for another epoch. */
 void rt_recover_restart(rt_recover_t *recover, const char *epoch);
 
+/** Keep each so long after its cut from now on, those that wait included. */
+void rt_recover_set_keep(rt_recover_t *recover, apr_interval_time_t keep);
+
 /** Remember a live connection; @return its place, or -1 when there is no room for it. */
 int rt_recover_add(rt_recover_t *recover, const rt_kept_t *kept, apr_time_t now);
 

@@ -74,6 +74,13 @@ void rt_viewers_free(rt_viewers_t *viewers)
     free(viewers);
 }
 
+void rt_viewers_set_grace(rt_viewers_t *viewers, apr_uint64_t grace_msec)
+{
+    pthread_mutex_lock(&viewers->lock);
+    viewers->grace_msec = grace_msec;
+    pthread_mutex_unlock(&viewers->lock);
+}
+
 static void key_make(char *key, const char *stream_id, const char *user_id)
 {
     snprintf(key, PAIR_BYTES, "%.25s:%.25s", stream_id, user_id);

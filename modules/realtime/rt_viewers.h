@@ -20,6 +20,8 @@ typedef struct rt_viewers_t rt_viewers_t;
 /** @param grace_msec  how long the last socket may be gone */
 rt_viewers_t *rt_viewers_make(apr_uint64_t grace_msec);
 void rt_viewers_free(rt_viewers_t *viewers);
+/** For those who are cut from now on. */
+void rt_viewers_set_grace(rt_viewers_t *viewers, apr_uint64_t grace_msec);
 
 /**
  * A socket of the op's actor enters: counts it, then hb_viewer_join(). When that fails the socket

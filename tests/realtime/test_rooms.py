@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from hb_realtime import wait_for
 from hb_socketio import Refused, Socket
 
 UNKNOWN = "0" * 24
@@ -294,7 +295,7 @@ def test_a_crowd_is_told_in_few_words(server, live, users):
 
 
 def test_too_many_connections_of_one_account(make_server, make_users, claims):
-    server = make_server(settings={"HaloBuzzRealtimePerUser": "3"})
+    server = make_server(settings={"HaloBuzzRealtimePerUser": "3", "HaloBuzzRealtimeGrace": "0"})
     users = make_users(server)
     user = users.make()
     open_ones = [Socket(server, user.token) for _ in range(3)]
@@ -305,6 +306,14 @@ def test_too_many_connections_of_one_account(make_server, make_users, claims):
     open_ones[0].leave()
     time.sleep(0.3)
     assert Socket(server, user.token)
+    # a reload is enough to change it
+    server.settings["HaloBuzzRealtimePerUser"] = "4"
+    server.write_conf()
+    server.graceful()
+    wait_for(lambda: "HB06103" in server.log_text())
+    other = users.make()
+    assert all([Socket(server, other.token).sid for _ in range(4)])
+    assert refused(server, token=other.token).data["code"] == "connections.too_many"
 
 
 def test_too_many_calls(server, live, users):

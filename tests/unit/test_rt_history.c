@@ -89,6 +89,10 @@ START_TEST(a_chain_is_bounded_and_says_so)
     ck_assert_str_eq(after("stream:a", 19), "30 40 50 ...");
     ck_assert_str_eq(after("stream:a", 20), "30 40 50");
     ck_assert_str_eq(after("stream:b", 0), "");
+    rt_history_set_max(history, 1, 100000);
+    say("stream:a", 60);
+    ck_assert_str_eq(after("stream:a", 50), "60");
+    ck_assert_str_eq(after("stream:a", 40), "60 ...");
     rt_history_free(history);
 }
 END_TEST

@@ -105,6 +105,10 @@ START_TEST(time_ends_it)
     now += KEEP / 2;
     ck_assert_int_eq(take(recover, "one", ANNA), RT_FOUND_NONE);
     ck_assert_int_eq(take(recover, "two", ANNA), RT_FOUND_CUT);
+    rt_recover_set_keep(recover, KEEP * 2);
+    rt_recover_cut(recover, add(recover, "three", ANNA), now);
+    now += KEEP;
+    ck_assert_int_eq(take(recover, "three", ANNA), RT_FOUND_CUT);
     unlink(path);
 }
 END_TEST

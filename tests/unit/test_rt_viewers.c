@@ -98,6 +98,10 @@ START_TEST(who_comes_back_in_time_never_left)
     ck_assert_int_eq(due(17000), 1);
     ck_assert_int_eq(count(), 1);
     ck_assert_int_eq(due(100000), 0);
+    rt_viewers_set_grace(viewers, 5000);
+    rt_viewers_cut(viewers, stream_id, anna->id, 100000);
+    ck_assert_int_eq(due(104999), 0);
+    ck_assert_int_eq(due(105000), 1);
     rt_viewers_free(viewers);
 }
 END_TEST
