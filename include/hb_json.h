@@ -107,4 +107,7 @@ const char *hb_json_quote(apr_pool_t *pool, const char *bytes, apr_size_t len);
 /** Is it UTF-8 (no overlongs, no surrogates)? */
 int hb_utf8_is_valid(const char *bytes, apr_size_t len);
 
+/** A copy of at most so many bytes, without half a character at its end. */
+const char *hb_utf8_cut(apr_pool_t *pool, const char *text, apr_size_t max_bytes);
+
 #endif /* HB_JSON_H */

@@ -13,7 +13,7 @@ typedef struct hb_job_lease_t {
     hb_job_claim_t claim;
     apr_time_t seen_at;         /* what the site's clock showed the function last */
     apr_time_t renewed_at;
-    char note[HB_JOB_NOTE_MAX + 1]; /* what the function said */
+    char note[HB_JOB_NOTE_MAX + 8]; /* what the function said; cut when it is kept */
 } hb_job_lease_t;
 
 /** Keep a lease; with progress unless done is below 0. */

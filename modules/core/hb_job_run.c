@@ -295,7 +295,7 @@ typedef struct end_t {
 
 static const char *cut(const char *text, apr_pool_t *pool)
 {
-    return text != NULL ? apr_pstrmemdup(pool, text, strnlen(text, HB_JOB_NOTE_MAX)) : NULL;
+    return text != NULL ? hb_utf8_cut(pool, text, HB_JOB_NOTE_MAX) : NULL;
 }
 
 static int backoff_sec(apr_int64_t tries)
@@ -441,7 +441,7 @@ apr_status_t hb_job_do(hb_op_t *op, const hb_job_claim_t *claim)
     if (rv == HB_E_JOB_LOST) {
         return rv;
     }
-    how.note = *lease->note != '\0' ? lease->note : NULL;
+    how.note = *lease->note != '\0' ? cut(lease->note, op->pool) : NULL;
     how.msec = (now_of(op->site) - began) / 1000;
     if (rv != APR_SUCCESS) {
         how.state = "failed";

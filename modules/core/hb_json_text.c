@@ -84,6 +84,18 @@ int hb_utf8_is_valid(const char *bytes, apr_size_t len)
     return 1;
 }
 
+const char *hb_utf8_cut(apr_pool_t *pool, const char *text, apr_size_t max_bytes)
+{
+    apr_size_t n = strnlen(text, max_bytes + 1);
+
+    if (n > max_bytes) {
+        for (n = max_bytes; n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80; n--) {
+            continue;
+        }
+    }
+    return apr_pstrmemdup(pool, text, n);
+}
+
 /* --- the growing text --- */
 
 static void text_start(text_t *out, apr_pool_t *pool, apr_size_t bytes)

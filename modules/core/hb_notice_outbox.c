@@ -281,7 +281,7 @@ static apr_status_t put_back(hb_op_t *op, const row_t *row, const char *why, int
     const hb_cond_t guards[] = { { "dueAt", HB_IS, HB_INT(row->due_msec) } };
     int doublings = row->tries < 8 ? row->tries - 1 : 7;
     int pause = BACKOFF_SEC << doublings;
-    hb_edit_t edits[] = { { "problem", HB_SET, HB_STR(apr_pstrndup(op->pool, why,
+    hb_edit_t edits[] = { { "problem", HB_SET, HB_STR(hb_utf8_cut(op->pool, why,
                                                                    PROBLEM_MAX)) },
                           { "dueAt", HB_SET, HB_NIL } };
 
@@ -298,7 +298,7 @@ static apr_status_t give_up(hb_op_t *op, const row_t *row, const char *why)
 {
     const hb_cond_t guards[] = { { "dueAt", HB_IS, HB_INT(row->due_msec) } };
     const hb_edit_t edits[] = {
-        { "problem", HB_SET, HB_STR(apr_pstrndup(op->pool, why, PROBLEM_MAX)) },
+        { "problem", HB_SET, HB_STR(hb_utf8_cut(op->pool, why, PROBLEM_MAX)) },
         { "dueAt", HB_UNSET, HB_NIL },
         { "deadAt", HB_SET, HB_INT(hb_time_to_msec(op->now)) },
     };

@@ -31,19 +31,6 @@ static const char *without_slash(apr_pool_t *pool, const char *url)
     return apr_pstrmemdup(pool, url, n);
 }
 
-/* At most so many bytes, and no half character at the end. */
-static const char *cut(apr_pool_t *pool, const char *text, apr_size_t max)
-{
-    apr_size_t n = strlen(text);
-
-    if (n > max) {
-        for (n = max; n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80; n--) {
-            continue;
-        }
-    }
-    return apr_pstrmemdup(pool, text, n);
-}
-
 static const char *idempotency(const hb_op_t *op, const char *key)
 {
     return apr_pstrcat(op->pool, "Idempotency-Key: ", key, NULL);
@@ -108,8 +95,9 @@ static hb_notice_verdict_e send_sms(const char **why, int *after_sec, hb_op_t *o
     headers[1] = idempotency(op, key);
     fetch.body = apr_pstrcat(op->pool, "To=", apr_pescape_urlencoded(op->pool, to), "&From=",
                              apr_pescape_urlencoded(op->pool, settings->sms_from), "&Body=",
-                             apr_pescape_urlencoded(op->pool, cut(op->pool, text,
-                                                                  SMS_MAX_BYTES)), NULL);
+                             apr_pescape_urlencoded(op->pool,
+                                                    hb_utf8_cut(op->pool, text, SMS_MAX_BYTES)),
+                             NULL);
     fetch.len = strlen(fetch.body);
     return judge(why, after_sec, op, &fetch);
 }

@@ -442,6 +442,8 @@ START_TEST(failures_are_tried_again_later_and_later)
 {
     static const int delays[] = { 5, 20, 80, 320, 1280, 1800, 1800 };
     hb_job_claim_t a;
+    char why[320];
+    const char *id;
     int i;
 
     begin("0 2 * * *", HB_JOB_ONCE, "2026-07-01T00:00:00Z");
@@ -477,6 +479,13 @@ START_TEST(failures_are_tried_again_later_and_later)
     ts->now += DAY;
     work_off();
     ck_assert_int_eq(alerts(), 2);
+    /* What others say may be long, and in any script. */
+    ck_assert(hb_job_request(&id, hb_test_site_op(ts), "order-expire", NULL) == APR_SUCCESS);
+    ck_assert(claim(&a, "host-a") == APR_SUCCESS);
+    memset(why, 'x', 299);
+    strcpy(why + 299, "\xe0\xa4\xa8\xe0\xa5\x87");
+    ck_assert(hb_job_failed(hb_test_site_op(ts), &a, why) == APR_SUCCESS);
+    ck_assert_uint_eq(strlen(hb_json_string(newest(), "error")), 299);
 }
 END_TEST
 
