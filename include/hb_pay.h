@@ -95,6 +95,7 @@ typedef struct hb_pay_start_t {
 #define HB_PAY_CAN_RETURN  2    /* sends the payer's browser back */
 #define HB_PAY_CAN_REFUND  4    /* refund() is there */
 #define HB_PAY_CAN_INTENT  8    /* start() takes HB_PAY_AS_INTENT */
+#define HB_PAY_NO_REFUND_KEYS 16 /* the provider knows no refund_key: see refund() */
 
 #define HB_PAY_AS_PAGE   0
 #define HB_PAY_AS_INTENT 1
@@ -136,7 +137,8 @@ typedef struct hb_pay_provider_t {
     /**
      * Send money back; refund_key makes it idempotent. Waits. NULL without HB_PAY_CAN_REFUND.
      * HB_E_PAY_UPSTREAM: unknown whether it happened, ask again with the same key;
-     * HB_E_PAY_REFUSED: it will not happen.
+     * HB_E_PAY_REFUSED: it will not happen. With HB_PAY_NO_REFUND_KEYS the outcome is
+     * HB_PAY_AMBIGUOUS beside HB_E_PAY_UPSTREAM when the call may have arrived.
      */
     apr_status_t (*refund)(hb_pay_fact_t *fact, hb_op_t *op, const struct hb_order_t *order,
                            apr_int64_t amount_minor, const char *refund_key);

@@ -21,7 +21,7 @@
 #include "hb_time.h"
 #include "hb_user.h"
 
-#define LEASE_MSEC 60000        /* nobody else sends it meanwhile; longer than a call may take */
+#define LEASE_MSEC 60000        /* nobody else sends it meanwhile, at least */
 #define OF_ORDER_MAX 1000
 #define RESUME_MAX 100
 #define PROBLEM_MAX 300
@@ -330,17 +330,27 @@ typedef struct sending_t {
     const char *reference;      /* the provider's id */
     const char *problem;        /* NULL when all is well */
     hb_refund_event_e event;    /* how it ended; HB_REFUND_SEND: not known yet */
+    int is_unsure;              /* an earlier try may have reached the provider */
+    int may_have_worked;        /* this one may have */
     hb_pay_fact_t fact;
     hb_order_t order;
     hb_json_t *refund;
     hb_order_effect_e effect;
 } sending_t;
 
+/* Longer than sending takes: a question how things stand, and the refund itself. */
+static apr_int64_t lease_msec(const hb_op_t *op)
+{
+    apr_int64_t wait = 3 * hb_time_to_msec(op->site->settings->payment_wait);
+
+    return wait > LEASE_MSEC ? wait : LEASE_MSEC;
+}
+
 static apr_status_t begin_in_store(hb_op_t *op, void *baton)
 {
     sending_t *s = baton;
     const hb_pay_provider_t *provider;
-    apr_int64_t now = hb_time_to_msec(op->now);
+    apr_int64_t now = hb_time_to_msec(op->now), sent;
     apr_status_t rv = load(&s->refund, op, s->id);
 
     if (rv != APR_SUCCESS) {
@@ -349,9 +359,10 @@ static apr_status_t begin_in_store(hb_op_t *op, void *baton)
     provider = hb_pay_provider(hb_json_string(s->refund, "provider"));
     s->event = provider != NULL && (provider->can & HB_PAY_CAN_REFUND) != 0
         ? HB_REFUND_SEND : HB_REFUND_BY_HAND;
-    if (state_of(s->refund) == HB_REFUND_SENDING
-        && hb_json_int(s->refund, "sentAt", 0) + LEASE_MSEC > now) {
-        return hb_fail_later(op, HB_E_REFUND_BUSY, LEASE_MSEC / 1000, NULL);
+    sent = state_of(s->refund) == HB_REFUND_SENDING ? hb_json_int(s->refund, "sentAt", 0) : 0;
+    s->is_unsure = sent != 0;
+    if (sent != 0 && sent + lease_msec(op) > now) {
+        return hb_fail_later(op, HB_E_REFUND_BUSY, (int)(lease_msec(op) / 1000), NULL);
     }
     rv = move(op, s->refund, s->event);
     if (rv == APR_SUCCESS) {
@@ -436,7 +447,7 @@ static apr_status_t end_in_store(hb_op_t *op, void *baton)
         hb_json_set_string(s->refund, "problem",
                            apr_pstrndup(op->pool, s->problem, PROBLEM_MAX));
     }
-    if (s->event == HB_REFUND_SEND) {
+    if (s->event == HB_REFUND_SEND && !s->may_have_worked) {
         hb_json_set_int(s->refund, "sentAt", 0);        /* may be tried again at once */
     }
     rv = hb_store_replace(NULL, op, HB_C_REFUNDS, s->refund);
@@ -465,6 +476,16 @@ static apr_status_t end(hb_json_t **view, hb_op_t *op, sending_t *s)
     return rv;
 }
 
+/*
+ * Does a provider without keys leave open what an earlier try did? It tells whether anything went
+ * back, which says nothing of this refund when another one of the order did.
+ */
+static int is_risky(const sending_t *s, const hb_pay_provider_t *provider)
+{
+    return s->is_unsure && s->order.refunded_minor > 0
+        && (provider->can & HB_PAY_NO_REFUND_KEYS) != 0;
+}
+
 apr_status_t hb_refund_send(hb_json_t **view, hb_op_t *op, const char *id)
 {
     sending_t s = { .id = id };
@@ -483,8 +504,12 @@ apr_status_t hb_refund_send(hb_json_t **view, hb_op_t *op, const char *id)
     s.order.payment_id = hb_json_string(s.refund, "paymentId");
     s.order.charge_id = hb_json_string(s.refund, "chargeId");
     s.fact.refunded_minor = -1;
-    rv = provider->refund(&s.fact, op, &s.order, hb_json_int(s.refund, "amountMinor", 0),
-                          apr_pstrcat(op->pool, "refund-", id, NULL));
+    rv = is_risky(&s, provider)
+        ? hb_fail(op, HB_E_PAY_REFUSED, "it is not known whether an earlier try reached %s; "
+                  "compare with the merchant portal", provider->title)
+        : provider->refund(&s.fact, op, &s.order, hb_json_int(s.refund, "amountMinor", 0),
+                           apr_pstrcat(op->pool, "refund-", id, NULL));
+    s.may_have_worked = rv != APR_SUCCESS && s.fact.outcome == HB_PAY_AMBIGUOUS;
     s.event = rv == APR_SUCCESS && s.fact.outcome != HB_PAY_REFUND_FAILED ? HB_REFUND_SUCCEED
         : rv == APR_SUCCESS || rv == HB_E_PAY_REFUSED ? HB_REFUND_FAIL : HB_REFUND_SEND;
     if (rv != APR_SUCCESS) {

@@ -324,6 +324,10 @@ static apr_status_t refund(hb_pay_fact_t *fact, hb_op_t *op, const hb_order_t *o
         else if (rv == APR_SUCCESS && answer.status != 200) {
             rv = odd(op, &answer, "it does not confirm the refund");
         }
+        if (rv == HB_E_PAY_UPSTREAM && answer.was_sent && answer.status != 401
+            && answer.status != 429) {
+            fact->outcome = HB_PAY_AMBIGUOUS;
+        }
     }
     if (rv == APR_SUCCESS) {
         fact->outcome = HB_PAY_REFUNDED;
@@ -391,7 +395,7 @@ static apr_status_t probe(const char **said, hb_op_t *op)
 const hb_pay_provider_t pay_khalti = {
     .name = "khalti",
     .title = "Khalti",
-    .can = HB_PAY_CAN_RETURN | HB_PAY_CAN_REFUND,
+    .can = HB_PAY_CAN_RETURN | HB_PAY_CAN_REFUND | HB_PAY_NO_REFUND_KEYS,
     .currencies = "npr",
     .missing = missing,
     .start = start,

@@ -325,6 +325,26 @@ START_TEST(a_refund_happens_once_per_key_and_never_beyond_the_payment)
 }
 END_TEST
 
+/* Whoever sends it again has to know whether it may have been done. */
+START_TEST(a_refund_without_keys_says_whether_it_may_have_arrived)
+{
+    pay_world_t *w = pay_world_open("");
+    const hb_pay_provider_t *p = hb_pay_provider("khalti");
+    hb_order_t *order = pay_world_order(w, p, 1);
+    hb_pay_fact_t fact;
+
+    ck_assert(p->can & HB_PAY_NO_REFUND_KEYS);
+    ok(p, pay_world_start(w, p, order));
+    pay_world_pay(w, p, order);
+    pay_world_tell(w, "fault", "{'kind': 'error', 'count': 1, 'status': 401, 'path': 'lookup'}");
+    ck_assert_int_eq(p->refund(&fact, pay_world_next(w), order, 250, "r"), HB_E_PAY_UPSTREAM);
+    ck_assert_int_ne(fact.outcome, HB_PAY_AMBIGUOUS);
+    pay_world_tell(w, "fault", "{'kind': 'error', 'count': 1, 'status': 500, 'path': 'refund'}");
+    ck_assert_int_eq(p->refund(&fact, pay_world_next(w), order, 250, "r"), HB_E_PAY_UPSTREAM);
+    ck_assert_int_eq(fact.outcome, HB_PAY_AMBIGUOUS);
+}
+END_TEST
+
 START_TEST(what_is_not_paid_cannot_be_given_back)
 {
     pay_world_t *w = pay_world_open("");
@@ -637,6 +657,7 @@ int main(void)
         old_and_unsigned_messages_are_not_trusted, messages_stay_with_their_provider,
         the_same_message_has_the_same_id, a_payment_is_begun_paid_and_given_back,
         a_refund_happens_once_per_key_and_never_beyond_the_payment,
+        a_refund_without_keys_says_whether_it_may_have_arrived,
         what_is_not_paid_cannot_be_given_back, trouble_is_no_answer_and_no_wait,
         a_khalti_answer_about_another_payment_is_not_used, lies_about_money_are_told_as_they_are,
         a_lost_answer_begins_no_second_payment, a_lost_refund_of_khalti_is_not_sent_again,

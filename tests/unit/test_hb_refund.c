@@ -28,13 +28,20 @@ static hb_op_t *as(const hb_test_person_t *person)
     return op;
 }
 
-static void open_site(void)
+static void open_site_with(const char *settings)
 {
-    ts = hb_test_site_make_with("HaloBuzzPaySandbox on\nHaloBuzzFraud off\n", hb_test_pool);
+    ts = hb_test_site_make_with(settings, hb_test_pool);
     hb_test_site_open(ts);
     maya = hb_test_person(ts, "maya");
     finn = hb_test_person(ts, "finn");
     fatima = hb_test_person(ts, "fatima");
+}
+
+/* Nothing listens where Khalti is looked for. */
+static void open_site(void)
+{
+    open_site_with("HaloBuzzPaySandbox on\nHaloBuzzFraud off\nHaloBuzzKhaltiURL "
+                   "http://127.0.0.1:9\n");
 }
 
 /* 1000 coins for NPR 2000; one of finance alone may send back NPR 1000. */
@@ -322,6 +329,48 @@ START_TEST(a_death_in_the_middle)
 }
 END_TEST
 
+/* Khalti would make two refunds of one that is sent twice, and never says how much went back. */
+START_TEST(a_death_at_a_provider_without_keys)
+{
+    const char *order_id, *id;
+    hb_json_t *view;
+
+    open_site();
+    order_id = add_order("khalti");
+    pay_as(order_id, "pidx");
+    id = asked(order_id, 40000, "sending");     /* nobody is there: it was not sent */
+    ck_assert_int_eq(hb_refund_send(&view, as(finn), id), APR_SUCCESS);
+    ck_assert_int_eq(hb_refund_made(&view, as(finn), id, "K-1"), APR_SUCCESS);
+    stands(order_id, 800, 40000, "paid");
+    id = asked(order_id, 40000, "sending");
+    ck_assert_int_eq(hb_refund_send(&view, as(finn), id), APR_SUCCESS);
+    ck_assert_str_eq(hb_json_string(view, "state"), "sending");
+    put_back(id, "sending", 59);
+    ck_assert_int_eq(hb_refund_send(&view, as(finn), id), HB_E_REFUND_BUSY);
+    put_back(id, "sending", 60);                /* a try of which nothing is known */
+    ck_assert_int_eq(hb_refund_send(&view, as(finn), id), APR_SUCCESS);
+    ck_assert_str_eq(hb_json_string(view, "state"), "failed");
+    ck_assert_str_eq(hb_json_string(view, "problem"), "it is not known whether an earlier try "
+                     "reached Khalti; compare with the merchant portal");
+    stands(order_id, 800, 40000, "paid");
+}
+END_TEST
+
+START_TEST(no_call_outlasts_its_lease)
+{
+    const char *order_id, *id;
+    hb_json_t *view;
+
+    open_site_with("HaloBuzzPaySandbox on\nHaloBuzzFraud off\nHaloBuzzPaymentTimeout 60\n");
+    order_id = paid_order(HB_PAY_PAID);
+    id = asked(order_id, 0, "waiting");
+    put_back(id, "sending", 179);
+    ck_assert_int_eq(hb_refund_send(&view, as(finn), id), HB_E_REFUND_BUSY);
+    put_back(id, "sending", 180);
+    ck_assert_int_eq(hb_refund_send(&view, as(finn), id), APR_SUCCESS);
+}
+END_TEST
+
 START_TEST(the_webhook_is_quicker_than_the_answer)
 {
     const char *order_id, *id;
@@ -438,7 +487,8 @@ int main(void)
 {
     const TTest *const cases[] = {
         every_state_and_event, small_ones_alone_big_ones_together, who_cannot_and_what_cannot,
-        the_same_call_twice, a_death_in_the_middle, the_webhook_is_quicker_than_the_answer,
+        the_same_call_twice, a_death_in_the_middle, a_death_at_a_provider_without_keys,
+        no_call_outlasts_its_lease, the_webhook_is_quicker_than_the_answer,
         the_bank_says_no, done_and_failed_after_all, by_hand_in_the_portal, a_payment_too_many,
         NULL
     };
