@@ -208,7 +208,9 @@ static hb_json_t *dispute_make(hb_op_t *op, const hb_order_t *order, const hb_pa
     hb_json_t *dispute = hb_json_object_make(op->pool);
     apr_int64_t minor = fact->amount_minor;
 
-    if (minor < 0 || minor > order->amount_minor) {
+    /* In another currency it cannot be compared, so all of it is in dispute. */
+    if (minor < 0 || minor > order->amount_minor
+        || (fact->currency != NULL && strcmp(fact->currency, order->currency) != 0)) {
         minor = order->amount_minor;
     }
     hb_json_set_string(dispute, "_id", hb_id_make(op));

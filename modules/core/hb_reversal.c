@@ -138,7 +138,7 @@ apr_status_t hb_reversal_give(hb_reversing_t *r, const char *key, const char *re
     apr_status_t rv;
 
     if (coins == 0 && bonus == 0) {
-        return APR_SUCCESS;
+        return hb_debt_settle(r->op, user_id, key);     /* a hold may have given coins back */
     }
     rv = hb_entry_add(&entry, HB_ACCOUNT_MINT, HB_COIN, -coins);
     if (rv == APR_SUCCESS) {

@@ -265,6 +265,30 @@ START_TEST(a_dispute_freezes_and_is_won)
 }
 END_TEST
 
+START_TEST(what_a_dispute_held_pays_other_debts)
+{
+    open_site();
+    told(HB_PAY_DISPUTED, 10000, "dp_1");
+    spend(500);
+    has(0, 0, 500, 50, 0);
+    told(HB_PAY_REFUNDED, 10000, "re_1");
+    has(0, 0, 500, 50, 550);
+    told(HB_PAY_DISPUTE_WON, 10000, "dp_1");
+    has(0, 50, 0, 0, 50);
+}
+END_TEST
+
+START_TEST(a_dispute_in_other_money_is_about_all_of_it)
+{
+    work_t w = { .fact = { .outcome = HB_PAY_DISPUTED, .payment_id = "pi_1", .refund_id = "dp_1",
+                           .amount_minor = 150, .refunded_minor = -1, .currency = "usd" } };
+
+    open_site();
+    run(&w, FACT);
+    has(0, 0, 1000, 100, 0);
+}
+END_TEST
+
 START_TEST(a_dispute_is_lost)
 {
     hb_reversal_t r;
@@ -388,7 +412,8 @@ int main(void)
     const TTest *const cases[] = {
         shares_are_exact, refunds_are_told_cumulatively, what_was_spent_is_owed,
         a_refund_that_failed_comes_back, another_payment_moves_nothing,
-        a_dispute_freezes_and_is_won, a_dispute_is_lost, the_end_is_told_before_the_beginning,
+        a_dispute_freezes_and_is_won, what_a_dispute_held_pays_other_debts,
+        a_dispute_in_other_money_is_about_all_of_it, a_dispute_is_lost, the_end_is_told_before_the_beginning,
         refund_and_dispute_take_what_was_brought_once, nothing_is_taken_of_what_was_not_given,
         og_ends_with_its_money, og_in_dispute, NULL
     };
