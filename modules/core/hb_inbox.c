@@ -135,16 +135,29 @@ static apr_status_t keep_hint(hb_json_t **record, hb_op_t *op, const hb_order_t 
     return rv;
 }
 
-/* Was it acted on a moment ago, or for good? */
-static int is_settled(const hb_json_t *record, const hb_op_t *op)
+/*
+ * Was it acted on a moment ago, or for good? Never for good before the order is paid: a provider may
+ * send the payer back sooner than it knows of the money itself.
+ */
+static int is_settled(const hb_json_t *record, const hb_order_t *order, const hb_op_t *op)
 {
     const char *effect = hb_json_string(record, "effect");
     apr_time_t last = hb_time_from_msec(hb_json_int(record, "appliedAt", 0));
 
-    if (effect != NULL && (strcmp(effect, "applied") == 0 || strcmp(effect, "already") == 0)) {
+    if (order->paid_at != 0 && effect != NULL
+        && (strcmp(effect, "applied") == 0 || strcmp(effect, "already") == 0)) {
         return 1;
     }
     return op->now - last < ASK_APART;
+}
+
+/* Of a return that is not kept there is no record to see that by. */
+static int was_just_asked(hb_op_t *op, const hb_order_t *order)
+{
+    const char *key = apr_pstrcat(op->pool, "cache:hook:asked:", order->id, NULL);
+    apr_int64_t n = 1;
+
+    return hb_cache_add(&n, op, key, 1, ASK_APART) == APR_SUCCESS && n > 1;
 }
 
 /* Ask the provider about the order of a record, and act on what it says. */
@@ -191,11 +204,15 @@ static apr_status_t take_hint(hb_inbox_result_t *result, hb_op_t *op,
         return rv;
     }
     result->order_id = order.id;
+    if (record == NULL && was_just_asked(op, &order)) {
+        result->is_repeat = 1;
+        return APR_SUCCESS;
+    }
     if (record == NULL) {
         return hb_inbox_lookup(result, op, provider, &order, "return");
     }
     result->id = hb_json_string(record, "_id");
-    if (is_settled(record, op)) {
+    if (is_settled(record, &order, op)) {
         result->is_repeat = 1;
         result->note = hb_json_string(record, "note");
         return APR_SUCCESS;

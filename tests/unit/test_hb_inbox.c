@@ -503,6 +503,25 @@ START_TEST(a_forged_return_credits_what_the_provider_says)
 }
 END_TEST
 
+START_TEST(a_payer_may_be_back_before_the_money)
+{
+    hb_inbox_result_t result;
+    const hb_order_t *order;
+
+    open_site();
+    order = add_order("khalti");
+    provider_says(APR_SUCCESS, HB_PAY_OPEN);
+    ck_assert_int_eq(come_back(&result, order->id, "pidx=1"), APR_SUCCESS);
+    provider_says(APR_SUCCESS, HB_PAY_PAID);
+    ck_assert_int_eq(come_back(&result, order->id, "pidx=1"), APR_SUCCESS);
+    ck_assert(result.is_repeat && asked == 0);
+    ts->now += apr_time_from_sec(4);
+    ck_assert_int_eq(come_back(&result, order->id, "pidx=1"), APR_SUCCESS);
+    ck_assert(!result.is_repeat && result.effect == HB_ORDER_APPLIED && asked == 1);
+    ck_assert_int_eq(balance(), COINS);
+}
+END_TEST
+
 START_TEST(returns_of_one_order_take_bounded_room)
 {
     hb_inbox_result_t result;
@@ -516,8 +535,10 @@ START_TEST(returns_of_one_order_take_bounded_room)
         ck_assert_int_eq(come_back(&result, order->id, apr_psprintf(hb_test_pool, "n=%d", i)),
                          APR_SUCCESS);
     }
-    /* The answer of those that were not kept is one record more. */
+    /* The answer of those that were not kept is one record more, and one question. */
     ck_assert_int_eq(count_events(), HB_INBOX_RETURNS_MAX + 1);
+    ck_assert_int_eq(asked, HB_INBOX_RETURNS_MAX + 1);
+    ts->now += apr_time_from_sec(4);
     provider_says(APR_SUCCESS, HB_PAY_PAID);
     ck_assert_int_eq(come_back(&result, order->id, "n=more"), APR_SUCCESS);
     ck_assert_int_eq(balance(), COINS);
@@ -675,6 +696,7 @@ int main(void)
         bytes_that_are_no_text_are_kept_as_base64,
         a_return_is_kept_before_the_provider_is_asked,
         a_forged_return_credits_what_the_provider_says,
+        a_payer_may_be_back_before_the_money,
         returns_of_one_order_take_bounded_room,
         asking_again_keeps_one_record_for_each_answer,
         a_replay_takes_what_a_wrong_secret_refused,
