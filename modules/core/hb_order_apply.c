@@ -501,10 +501,13 @@ static apr_status_t refund(apply_t *w, const hb_pay_fact_t *fact)
         return flag(w, fact, "refund_failed", "a refund of a payment beyond the first");
     }
     if (is_of_another(w, fact)) {
-        step(w, "refunded", "a payment beyond the first went back");
-        end(w, HB_ORDER_APPLIED, "a payment beyond the first went back");
-        return unflag(w, "extra_payment", fact->payment_id,
-                               "refunded");
+        int is_part = fact->refunded_minor >= 0 && fact->refunded_minor < fact->amount_minor;
+        const char *note = is_part ? "a part of a payment beyond the first went back"
+                                   : "a payment beyond the first went back";
+
+        step(w, "refunded", note);
+        end(w, HB_ORDER_APPLIED, note);
+        return is_part ? APR_SUCCESS : unflag(w, "extra_payment", fact->payment_id, "refunded");
     }
     if (fact->refunded_minor > w->order->amount_minor) {
         return flag(w, fact, "amount", "more went back than was paid");
@@ -517,10 +520,17 @@ static apr_status_t refund(apply_t *w, const hb_pay_fact_t *fact)
         return rv == APR_SUCCESS
             ? flag(w, fact, "refund_failed", "a refund did not go through") : rv;
     }
+    if (rv == APR_SUCCESS && !r.is_news && fact->refunded_minor < 0) {
+        /* eSewa and Khalti never say how much; what was made here is known all the same. */
+        return r.refunded_minor > 0 ? end(w, HB_ORDER_WAITS, "how much went back is not said")
+            : flag(w, fact, "refund_unknown", "money went back that is not recorded here, and the "
+                                              "provider does not say how much");
+    }
     if (rv == APR_SUCCESS && !r.is_news) {
-        return fact->refunded_minor < 0
-            ? end(w, HB_ORDER_WAITS, "the sum of refunds is told by another message")
-            : end(w, HB_ORDER_ALREADY, "this refund is known");
+        return end(w, HB_ORDER_ALREADY, "this refund is known");
+    }
+    if (rv == APR_SUCCESS) {
+        rv = unflag(w, "refund_unknown", w->order->payment_id, "it is recorded here now");
     }
     return rv == APR_SUCCESS ? reversed(w, &r, fact->outcome) : rv;
 }

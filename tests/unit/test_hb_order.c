@@ -445,6 +445,39 @@ START_TEST(the_word_of_a_lookup_counts_more)
 }
 END_TEST
 
+/* eSewa and Khalti say that a part went back, never how much. */
+START_TEST(what_staff_has_to_look_at_when_money_goes_back)
+{
+    const char *id;
+    hb_pay_fact_t fact;
+
+    open_site();
+    id = add_order(PAYER, 0);
+    fact = fact_of(id, 'P');
+    ck_assert_int_eq(tell(&fact, "lookup"), HB_ORDER_APPLIED);
+    fact.outcome = HB_PAY_REFUNDED;
+    ck_assert_int_eq(tell(&fact, "lookup"), HB_ORDER_FLAGGED);
+    ck_assert_int_eq(n_flags(id, "refund_unknown"), 1);
+    ck_assert_int_eq(coins_of("user:" PAYER), 500);
+    fact = fact_of(id, 'h');
+    ck_assert_int_eq(tell(&fact, "hmac"), HB_ORDER_APPLIED);
+    ck_assert_int_eq(n_flags(id, NULL), 0);
+    fact.refunded_minor = -1;
+    ck_assert_int_eq(tell(&fact, "lookup"), HB_ORDER_WAITS);
+    fact = fact_of(id, '2');                    /* paid once more, then half of that goes back */
+    ck_assert_int_eq(tell(&fact, "hmac"), HB_ORDER_FLAGGED);
+    fact.outcome = HB_PAY_REFUNDED;
+    fact.refunded_minor = 500;
+    tell(&fact, "hmac");
+    ck_assert_int_eq(n_flags(id, "extra_payment"), 1);
+    fact.refunded_minor = 1000;
+    tell(&fact, "hmac");
+    ck_assert_int_eq(n_flags(id, "extra_payment"), 0);
+    ck_assert_int_eq(coins_of("user:" PAYER), 250);
+    prove();
+}
+END_TEST
+
 START_TEST(a_payment_pays_one_order)
 {
     const char *first, *second;
@@ -600,6 +633,7 @@ int main(void)
     const TTest *const cases[] = {
         what_is_told_makes_the_state, money_that_goes_back, held_by_a_rule, no_pair_fails,
         the_word_of_a_lookup_counts_more,
+        what_staff_has_to_look_at_when_money_goes_back,
         a_payment_pays_one_order, orders_are_found_by_what_the_provider_calls_them,
         og_is_given_once_or_waits_for_staff, nobody_is_paid_who_is_gone,
         a_time_line_does_not_grow_for_ever, NULL
