@@ -71,7 +71,10 @@ apr_status_t hb_payout_reject(hb_json_t **view, hb_op_t *op, const char *id,
 apr_status_t hb_payout_paid(hb_json_t **view, hb_op_t *op, const char *id,
                             const char *reference);
 
-/** What the table of approvals calls. Inside hb_store_transact. */
+/**
+ * What the table of approvals calls. HB_E_WALLET_DEBT approves nothing to a host who came to owe
+ * since the review. Inside hb_store_transact.
+ */
 apr_status_t hb_payout_decided(hb_op_t *op, const hb_json_t *approval, int is_approved);
 
 /* --- files for the bank (hb_payout_batch.c) --- */

@@ -158,7 +158,7 @@ static const hb_route_t rows[] = {
       .action = approve, .needs = HB_NEED_USER | HB_MAY_BODY, .roles = HB_ROLE_FINANCE,
       .sentence = "approve what somebody else asked for", .input = HB_F_APPROVAL_NOTE,
       .output = "approvals:staff", .tag = "money",
-      .errors = "approval.unknown approval.state approval.four_eyes" },
+      .errors = "approval.unknown approval.state approval.four_eyes wallet.debt" },
     { .method = M_HB_POST, .path = "/admin/approvals/{id}/refuse", .rate = "api",
       .action = refuse, .needs = HB_NEED_USER | HB_NEED_BODY, .roles = HB_ROLE_FINANCE,
       .sentence = "refuse it", .input = HB_F_REASON, .output = "approvals:staff",

@@ -58,7 +58,8 @@ static const hb_route_t rows[] = {
       .roles = HB_ROLE_FINANCE,
       .sentence = "correct somebody's purses, with a reason", .input = HB_F_ADJUSTMENT_NEW,
       .output = "adjustment", .tag = "money",
-      .errors = "wallet.short user.unknown idempotency.missing idempotency.mismatch" },
+      .errors = "wallet.short user.unknown approval.four_eyes idempotency.missing "
+                "idempotency.mismatch" },
 };
 
 const hb_route_set_t hb_routes_wallet = { rows, (int)(sizeof(rows) / sizeof(rows[0])) };

@@ -399,9 +399,15 @@ apr_status_t hb_payout_review(hb_json_t **view, hb_op_t *op, const char *id)
     return rv == APR_SUCCESS ? take(view, op, &step) : rv;
 }
 
+/* A debt may be younger than the review. */
 static apr_status_t note_decision(hb_op_t *op, step_t *step)
 {
     if (step->event == HB_PAYOUT_APPROVE) {
+        apr_status_t rv = hb_debt_check(op, hb_json_string(step->payout, "userId"));
+
+        if (rv != APR_SUCCESS) {
+            return rv;
+        }
         hb_json_set_string(step->payout, "approvedBy", op->actor.user_id);
         hb_json_set_int(step->payout, "approvedAt", hb_time_to_msec(op->now));
     }

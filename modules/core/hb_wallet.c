@@ -265,6 +265,9 @@ apr_status_t hb_wallet_adjust(hb_json_t **answer, hb_op_t *op, const hb_json_t *
     if (hb_json_int(input, "coins", 0) == 0 && hb_json_int(input, "bonus", 0) == 0) {
         return hb_fail_field(op, "coins", "required", "coins or bonus, other than 0");
     }
+    if (op->actor.user_id != NULL && strcmp(user_id, op->actor.user_id) == 0) {
+        return hb_fail(op, HB_E_APPROVAL_FOUR_EYES, "it is your own money");
+    }
     rv = hb_idem_transact(answer, op, "adjustment", input, adjust_in_store,
                           hb_json_copy(input, op->pool));
     if (rv == APR_SUCCESS) {

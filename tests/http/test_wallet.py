@@ -110,6 +110,8 @@ def test_a_statement_for_a_spreadsheet(boss, member):
 
 
 def test_who_may_correct(bank, boss, member):
+    me = boss.get("/api/v1/users/me").json()["id"]
+    assert_problem(adjust(boss, me, coins=1), 403, "approval.four_eyes")
     assert_problem(adjust(member, member, coins=1), 403, "role.required")
     assert_problem(Client(bank).post("/api/v1/admin/adjustments", {}), 401, "auth.required")
     assert_problem(boss.post("/api/v1/admin/adjustments", {"userId": member.id, "coins": 1,

@@ -306,11 +306,20 @@ START_TEST(a_debt_comes_first)
     ck_assert_int_eq(review(finn, id), HB_E_WALLET_DEBT);
     ck_assert_int_eq(hb_payout_reject(&view, as(finn), id, "debts"), APR_SUCCESS);
     holds(49300, 0, 0);
+    id = request(49300);
+    ts->now += apr_time_from_sec(7 * 86400);
+    ck_assert_int_eq(review(finn, id), APR_SUCCESS);
+    earn("refund:late", -300);                  /* between the first eyes and the second */
+    ck_assert_int_eq(decide(fatima, open_approval(), 1), HB_E_WALLET_DEBT);
+    ck_assert_str_eq(state_of(id), "reviewed");
+    ck_assert_int_eq(decide(fatima, open_approval(), 0), APR_SUCCESS);
+    ck_assert_int_eq(hb_payout_reject(&view, as(finn), id, "debts"), APR_SUCCESS);
+    holds(49000, 0, 0);
     earn("refund:2", -60000);
     ck_assert_int_eq(hb_payout_request(&view, as(host), wish(10000)), HB_E_WALLET_DEBT);
     earn("gift:2", 5000);
-    holds(0, 0, 5700);
-    earn("gift:3", 6000);
+    holds(0, 0, 6000);
+    earn("gift:3", 6300);
     holds(300, 0, 0);
 }
 END_TEST
