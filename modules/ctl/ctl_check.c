@@ -365,8 +365,9 @@ static void check_bus(check_t *check)
         return;
     }
     else if (hb_bus_stats(&stats, check->ctl->site) != APR_SUCCESS) {
-        check_note(check, CHECK_CONFIG, CTL_BAD,
-                   "room for HaloBuzzBusSize, and a directory that belongs to the run user",
+        check_note(check, CHECK_CONFIG, CTL_BAD, strncmp(url, "redis:", 6) == 0
+                   ? "is this Redis running, and may this host reach it?"
+                   : "room for HaloBuzzBusSize, and a directory that belongs to the run user",
                    "the log of events %s cannot be opened: live clients would hear nothing", url);
     }
     else if (stats.dropped > 0) {

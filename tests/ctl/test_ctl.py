@@ -320,6 +320,12 @@ def test_check_of_the_environment(ctl, place):
     assert "sk-live_secret" not in done.out
 
 
+def test_check_of_a_redis_that_is_away(ctl, make_place):
+    done = ctl("check", "--json", place=make_place(HaloBuzzCache="redis://:a,b@127.0.0.1:1"))
+    bad = next(f for f in findings(done, "bad") if "redis" in f["finding"])
+    assert "redis://:***@127.0.0.1:1" in bad["finding"] and "Redis running" in bad["fix"]
+
+
 def test_check_of_broken_settings(ctl, place):
     with open(place.settings, "a") as f:
         f.write("HaloBuzzStoreWait soon\n")
