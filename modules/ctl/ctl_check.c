@@ -161,6 +161,29 @@ static void check_secrets(check_t *check)
     }
 }
 
+/* --- one of several hosts? --- */
+
+/* Who has records in a MongoDB may want more hosts, and then they have to share more than those. */
+static void check_hosts(check_t *check)
+{
+    const hb_settings_t *settings = check->ctl->settings;
+
+    if (strncmp(settings->store_url, "mongodb", 7) != 0) {
+        return;
+    }
+    if (strncmp(settings->cache_url, "redis:", 6) != 0) {
+        check_note(check, CHECK_CONFIG, CTL_NOTE, "HaloBuzzCache redis://HOST, the same on all",
+                   "records are in MongoDB, the rest is in this machine: if it is one of several hosts, "
+                   "rooms, limits and sign-outs end at each of them");
+    }
+    if (settings->auth_secret[0] == '\0' || settings->refresh_secret[0] == '\0') {
+        check_note(check, CHECK_SECURITY, CTL_NOTE,
+                   "HaloBuzzAuthSecret and HaloBuzzAuthRefreshSecret, the same on all",
+                   "keys are made by this machine: if it is one of several hosts, they refuse each "
+                   "other's tokens and second factors");
+    }
+}
+
 /* --- settings that deserve a word --- */
 
 static void check_settings(check_t *check)
@@ -445,6 +468,7 @@ int ctl_check(ctl_t *ctl, int argc, const char *const *argv)
     else {
         check_settings(&check);
         check_secrets(&check);
+        check_hosts(&check);
         check_agora(&check);
         check_mail(&check);
         check_notices(&check);

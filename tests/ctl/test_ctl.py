@@ -326,6 +326,14 @@ def test_check_of_a_redis_that_is_away(ctl, make_place):
     assert "redis://:***@127.0.0.1:1" in bad["finding"] and "Redis running" in bad["fix"]
 
 
+def test_check_of_what_several_hosts_share(ctl, make_place):
+    done = ctl("check", "--json", place=make_place(HaloBuzzStore="mongodb://u:pass@127.0.0.1:1/x",
+                                                   HaloBuzzStoreSelectTimeout="1s"))
+    notes = [f["fix"] for f in findings(done, "note") if "one of several hosts" in f["finding"]]
+    assert "HaloBuzzCache" in notes[0] and "HaloBuzzAuthRefreshSecret" in notes[1]
+    assert "u:pass" not in done.out + done.err
+
+
 def test_check_of_broken_settings(ctl, place):
     with open(place.settings, "a") as f:
         f.write("HaloBuzzStoreWait soon\n")
