@@ -298,7 +298,7 @@ static int answered(rt_link_t *link, hb_op_t *op)
     if (link->body_left < 0) {
         rt_count_hold(link);
     }
-    result = rt_reply_here(link, site->settings->realtime_idle);
+    result = rt_reply_here(link, rt_limits_idle(site->settings));
     link->end = RT_END_ANSWERED;
     link_end(link);
     return result;
@@ -340,7 +340,7 @@ static int handle(request_rec *r)
     if (link->is_sync) {
         rt_count_hold(link);
     }
-    step = rt_wait_here(link, link->is_sync ? site->settings->realtime_idle : QUICK_WAIT);
+    step = rt_wait_here(link, link->is_sync ? rt_limits_idle(site->settings) : QUICK_WAIT);
     if (step == RT_STEP_DONE) {
         return answered(link, op);
     }

@@ -190,6 +190,8 @@ void rt_count_register(apr_pool_t *pool);
 
 /** Sockets that a child can hold and still answer requests. */
 int rt_limits_links(void);
+/** How long nothing may pass: never shorter than what lies between two pings. */
+apr_interval_time_t rt_limits_idle(const hb_settings_t *settings);
 /** Say so when that is little, or reloads have no room; call in post_config. */
 void rt_limits_advise(server_rec *s);
 

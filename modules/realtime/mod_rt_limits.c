@@ -70,6 +70,13 @@ int rt_limits_links(void)
     return by_factor() < by_files() ? by_factor() : by_files();
 }
 
+apr_interval_time_t rt_limits_idle(const hb_settings_t *settings)
+{
+    apr_interval_time_t beat = settings->realtime_ping + settings->realtime_pong;
+
+    return settings->realtime_idle > beat ? settings->realtime_idle : beat;
+}
+
 void rt_limits_advise(server_rec *s)
 {
     int is_async = 0, limit = 0, active = 0;

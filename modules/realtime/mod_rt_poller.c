@@ -731,7 +731,7 @@ apr_status_t rt_pollers_start(apr_pool_t *pchild, server_rec *s, const hb_settin
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (i = 0; i < n && rv == APR_SUCCESS; i++) {
-        pollers[i] = poller_make(settings->realtime_idle);
+        pollers[i] = poller_make(rt_limits_idle(settings));
         rv = pollers[i] == NULL ? errno
             : apr_thread_create(&pollers[i]->thread, NULL, thread_main, pollers[i], pchild);
         if (rv == APR_SUCCESS) {
@@ -778,7 +778,7 @@ void rt_poller_take(rt_link_t *link)
 
 void rt_poller_run_here(rt_link_t *link, const hb_settings_t *settings)
 {
-    rt_poller_t *poller = poller_make(settings->realtime_idle);
+    rt_poller_t *poller = poller_make(rt_limits_idle(settings));
     apr_time_t close_at = 0;
 
     if (poller == NULL) {

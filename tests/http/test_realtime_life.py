@@ -368,6 +368,20 @@ def test_handshakes_are_limited(make_realtime):
         assert client.get(other).status_code == 429
 
 
+@pytest.mark.slow
+def test_a_quiet_socket_is_closed_but_not_between_two_pings(make_realtime):
+    """The stand-in sends none. The bound is 5 seconds where pings come sooner than that."""
+    server = make_realtime({"HaloBuzzRealtimeIdle": "5s", "HaloBuzzRealtimePing": "6s",
+                            "HaloBuzzRealtimePong": "2s"})
+    ws = Socket(server)
+    begun = time.monotonic()
+    assert ws.is_closed()
+    assert 7.5 < time.monotonic() - begun < 20
+    ws.close()
+    client = Client(server)
+    assert metrics(client)['halobuzz_realtime_ended_total{reason="idle"}'] == 1
+
+
 def test_maintenance(make_realtime, claims):
     claims("HB02002")
     server = make_realtime({"HaloBuzzMaintenance": "on"})
