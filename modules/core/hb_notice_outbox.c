@@ -26,6 +26,7 @@
 #define BACKOFF_SEC 30
 #define BACKOFF_MAX_SEC 3600
 #define TRIES_MAX 10
+#define PATIENCE_USEC apr_time_from_sec(2 * 86400)  /* with one that is not tried itself */
 #define PROBLEM_MAX 200
 #define MAILS_STEP 100          /* of a mail to all, in one transaction and a second */
 #define MAILS_PAUSE_USEC apr_time_from_sec(1)
@@ -308,7 +309,8 @@ static apr_status_t give_up(hb_op_t *op, const row_t *row, const char *why)
     return hb_store_change(NULL, NULL, op, HB_C_NOTICE_OUTBOX, row->id, guards, 1, edits, 3);
 }
 
-static apr_status_t send_out(hb_op_t *op, row_t *row)
+/* @param silent  ways whose service did not answer in this round */
+static apr_status_t send_out(hb_op_t *op, row_t *row, unsigned int *silent)
 {
     hb_notice_verdict_e verdict;
     hb_notice_reader_t reader;
@@ -336,7 +338,8 @@ static apr_status_t send_out(hb_op_t *op, row_t *row)
     verdict = hb_notice_send(&why, &after_sec, op, way, &reader, row->kind, row->values,
                              row->notice_id);
     is_dead = verdict == HB_NOTICE_NEVER
-        || (verdict == HB_NOTICE_LATER && row->tries >= TRIES_MAX);
+        || (verdict != HB_NOTICE_SENT && row->tries >= TRIES_MAX);
+    *silent |= verdict == HB_NOTICE_SILENT ? way : 0;
     count(op, row, verdict, is_dead);
     return verdict == HB_NOTICE_SENT ? hb_store_remove(op, HB_C_NOTICE_OUTBOX, row->id, NULL, 0)
         : is_dead ? give_up(op, row, why) : put_back(op, row, why, after_sec);
@@ -355,7 +358,19 @@ static apr_status_t put_off(hb_op_t *op, const row_t *row, int sec)
     return hb_store_change(NULL, NULL, op, HB_C_NOTICE_OUTBOX, row->id, guards, 1, edits, 1);
 }
 
-static apr_status_t one(hb_op_t *op, const hb_json_t *doc)
+/* Its service hangs, and each try takes ten seconds of what goes elsewhere. */
+static apr_status_t pass_over(hb_op_t *op, const row_t *row)
+{
+    apr_time_t since = hb_time_from_msec(hb_json_int(row->doc, "createdAt", 0));
+
+    if (op->now - since < PATIENCE_USEC) {
+        return put_off(op, row, BACKOFF_SEC);
+    }
+    count(op, row, HB_NOTICE_SILENT, 1);
+    return give_up(op, row, "its service does not answer");
+}
+
+static apr_status_t one(hb_op_t *op, const hb_json_t *doc, unsigned int *silent)
 {
     apr_status_t rv;
     row_t row;
@@ -365,7 +380,7 @@ static apr_status_t one(hb_op_t *op, const hb_json_t *doc)
         rv = put_off(op, &row, BACKOFF_MAX_SEC);    /* of another version, which will know */
     }
     else if (is_way(&row, "sms") || is_way(&row, "push") || is_way(&row, "team")) {
-        rv = send_out(op, &row);
+        rv = (*silent & way_bit(&row)) != 0 ? pass_over(op, &row) : send_out(op, &row, silent);
     }
     else if (is_way(&row, "mail") && row.user_id == NULL) {
         rv = hb_store_transact(op, mail_some, &row);
@@ -402,6 +417,7 @@ static apr_status_t run_due(hb_notice_run_t *run, hb_op_t *op)
                                .sort = { { "dueAt", 0 } }, .limit = BATCH_MAX };
     hb_page_t page;
     apr_status_t rv = hb_store_find(&page, op, &query);
+    unsigned int silent = 0;
     int i;
 
     for (i = 0; rv == APR_SUCCESS && i < page.n_items && !hb_mail_is_stopped(); i++) {
@@ -409,7 +425,7 @@ static apr_status_t run_due(hb_notice_run_t *run, hb_op_t *op)
 
         own->actor = op->actor;
         own->log = op->log;
-        rv = one(own, page.items[i]);
+        rv = one(own, page.items[i], &silent);
         run->n_done += rv == APR_SUCCESS;
     }
     run->is_more = rv == APR_SUCCESS && page.next != NULL;

@@ -65,6 +65,7 @@ apr_status_t hb_notice_outbox_add(hb_op_t *op, hb_json_t *row);
 typedef enum hb_notice_verdict_e {
     HB_NOTICE_SENT,
     HB_NOTICE_LATER,
+    HB_NOTICE_SILENT,           /* the service did not answer: later, and so what else goes there */
     HB_NOTICE_NEVER             /* the service will not take this one, however often */
 } hb_notice_verdict_e;
 

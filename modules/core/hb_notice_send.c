@@ -45,7 +45,7 @@ static hb_notice_verdict_e judge(const char **why, int *after_sec, hb_op_t *op,
     *after_sec = answer.retry_after_sec;
     if (rv != APR_SUCCESS) {
         *why = answer.why;
-        return HB_NOTICE_LATER;
+        return HB_NOTICE_SILENT;
     }
     *why = apr_psprintf(op->pool, "%s answered %d", fetch->service, answer.status);
     if (answer.status >= 200 && answer.status < 300) {

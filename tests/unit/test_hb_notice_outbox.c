@@ -7,6 +7,7 @@
 
 #include <apr_strings.h>
 
+#include "hb_metrics.h"
 #include "hb_notice_private.h"
 #include "hb_schema.h"
 #include "hb_store.h"
@@ -103,6 +104,34 @@ START_TEST(what_nobody_takes_is_given_up_after_ten_tries)
     ck_assert(!hb_json_has(row(), "dueAt") && hb_json_has(row(), "deadAt"));
     ts->now += HOURS(1000);
     ck_assert_int_eq(run(), 0);
+}
+END_TEST
+
+/* The rest of what goes the same way waits without a try; a hung one would hold up all else. */
+START_TEST(a_service_that_does_not_answer_is_asked_once_a_round)
+{
+    const hb_query_t all = { .in = HB_C_NOTICE_OUTBOX, .sort = { { "dueAt", 0 } }, .limit = 10 };
+    hb_page_t page;
+    int i, tries = 0;
+
+    open_site();
+    for (i = 0; i < 4; i++) {
+        ck_assert_int_eq(hb_notice_team(op_of(), HB_N_TEST, hb_json_object_make(hb_test_pool)),
+                         APR_SUCCESS);
+    }
+    ck_assert_int_eq(run(), 4);
+    ck_assert_int_eq(run(), 0);
+    ck_assert_int_eq(hb_store_find(&page, op_of(), &all), APR_SUCCESS);
+    ck_assert_int_eq(page.n_items, 4);
+    for (i = 0; i < 4; i++) {
+        tries += (int)hb_json_int(page.items[i], "tries", 0);
+        ck_assert_int_eq(hb_json_int(page.items[i], "dueAt", 0),
+                         hb_time_to_msec(ts->now + apr_time_from_sec(30)));
+    }
+    ck_assert_int_eq(tries, 1);
+    ts->now += HOURS(48);       /* nobody wants to hear of it so late */
+    ck_assert_int_eq(run(), 4);
+    ck_assert_int_eq(hb_metric_value(ts->site->metrics, HB_M_TEAM_DEAD), 3);
 }
 END_TEST
 
@@ -332,6 +361,7 @@ int main(void)
 {
     const TTest *const cases[] = {
         what_nobody_takes_is_given_up_after_ten_tries,
+        a_service_that_does_not_answer_is_asked_once_a_round,
         a_leased_row_is_left_alone_until_its_lease_ends, mail_to_all_reaches_each_once,
         all_are_told_48_hours_ahead_and_at_the_begin,
         what_is_over_is_not_announced, who_was_told_is_told_when_it_is_cancelled,
