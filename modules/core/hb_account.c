@@ -319,7 +319,9 @@ apr_status_t hb_account_prove(hb_op_t *op, const hb_json_t *user, const char *pa
     /* None given proves nothing, and is one more wrong one. */
     rv = try_password(op, id, password != NULL ? password : "",
                       hb_json_string(user, "passwordHash"));
-    if (rv == APR_SUCCESS) {
+    if (rv == APR_SUCCESS && hb_user_has_totp(user)) {
+        hb_lockout_undo(op, id);    /* who knows the password alone may still guess codes */
+    } else if (rv == APR_SUCCESS) {
         hb_lockout_passed(op, id);
     } else if (rv == HB_E_AUTH_CREDENTIALS) {
         refused(op, "auth.prove", user, "password");

@@ -467,18 +467,21 @@ END_TEST
 START_TEST(wrong_factors_lock_the_account)
 {
     hb_test_person_t *maya;
-    hb_json_t *recovery;
+    hb_json_t *recovery, *user;
     int i;
 
     open_site();
     maya = hb_test_person(ts, "maya");
     set_up_totp(maya, &recovery);
+    ck_assert_int_eq(hb_user_load(&user, hb_test_site_op(ts), maya->id), APR_SUCCESS);
     for (i = 0; i < 10; i++) {
         ck_assert_int_eq(hb_test_login(maya, ts, HB_TEST_PASSWORD, "wrong-recovery"),
                          HB_E_TOTP_INVALID);
-        /* Giving the password alone is no way to clear the count. */
+        /* Giving the password alone is no way to clear the count, in a session neither. */
         ck_assert_int_eq(hb_test_login(maya, ts, HB_TEST_PASSWORD, NULL),
                          i < 9 ? HB_E_TOTP_REQUIRED : HB_E_AUTH_LOCKED);
+        ck_assert_int_eq(hb_account_prove(hb_test_op_of(ts, maya), user, HB_TEST_PASSWORD),
+                         i < 9 ? APR_SUCCESS : HB_E_AUTH_LOCKED);
     }
     ck_assert_int_eq(hb_test_login(maya, ts, HB_TEST_PASSWORD,
                                    hb_json_string_value(hb_json_item(recovery, 0))),
