@@ -15,6 +15,7 @@
 #include <apr_strings.h>
 #include <http_config.h>
 #include <http_core.h>
+#include <ap_mpm.h>
 #include <unixd.h>
 
 #include "hb_metrics.h"
@@ -111,6 +112,30 @@ static void say_hello(server_rec *s, apr_pool_t *pool)
                  HB_VERSION, hb_ap_state.n_routes, text);
 }
 
+/*
+ * A sign-in that waits for its hash holds a worker thread, and the stock httpd of Debian has 25 in
+ * a child: some have to stay for everybody else.
+ */
+static void spare_threads(server_rec *s)
+{
+    hb_ap_config_t *config = ap_get_module_config(s->module_config, &halobuzz_module);
+    const hb_setting_row_t *row = hb_setting_row("HaloBuzzPasswordQueue");
+    apr_int64_t *queue = &config->draft->values.password_queue;
+    int threads = 0, most;
+
+    if (ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads) != APR_SUCCESS || threads < 2) {
+        return;
+    }
+    most = threads - (threads + 3) / 4;
+    if (config->said_at[row->index] == NULL) {
+        *queue = *queue < most ? *queue : most;
+    } else if (*queue >= threads) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, HBLOGNO(02061) "HaloBuzzPasswordQueue %"
+                     APR_INT64_T_FMT ": sign-ins may take all %d threads of a child (ThreadsPerChild); "
+                     "%d would leave some for other calls", *queue, threads, most);
+    }
+}
+
 static const char *get_memory(server_rec *s, apr_pool_t *pool)
 {
     hb_ap_wants_t wants = { 0, 0, 0 };
@@ -163,6 +188,7 @@ int hb_ap_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, se
     }
     hb_ap_op_post_config();
     log = hb_ap_server_log(s);
+    spare_threads(s);
     why = make_state_dir(settings->state_dir, ptemp);
     if (why == NULL && hb_ap_memory_lock(&why, settings->state_dir, ptemp) == APR_SUCCESS
         && hb_site_make(&hb_ap_state.site, &why, settings, &log, pconf) == APR_SUCCESS) {

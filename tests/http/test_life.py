@@ -252,6 +252,17 @@ def test_the_operators_command_finds_the_settings(make_server):
     assert os.stat(path).st_mode & 0o777 == 0o640
 
 
+def test_sign_ins_leave_threads_for_others(make_server, claims):
+    """Of 40 threads in a child 30 may wait for a hash, unless the operator says otherwise."""
+    server = make_server()
+    if server.mpm == "prefork":
+        pytest.skip("prefork has no threads")
+    with open(os.path.join(server.root, "run", "halobuzz-settings")) as f:
+        assert "HaloBuzzPasswordQueue 30\n" in f.readlines()
+    claims("HB02061")
+    assert "HB02061" in make_server(settings={"HaloBuzzPasswordQueue": "40"}).log_text()
+
+
 def test_the_state_directory_is_made_for_the_run_user(make_server, as_root):
     server = make_server(start=False, own=("halobuzz",))
     os.rmdir(server.state)
