@@ -95,7 +95,7 @@ typedef struct hb_pay_start_t {
 #define HB_PAY_CAN_RETURN  2    /* sends the payer's browser back */
 #define HB_PAY_CAN_REFUND  4    /* refund() is there */
 #define HB_PAY_CAN_INTENT  8    /* start() takes HB_PAY_AS_INTENT */
-#define HB_PAY_NO_REFUND_KEYS 16 /* the provider knows no refund_key: see refund() */
+#define HB_PAY_NO_REFUND_KEYS 16    /* the provider knows no refund_key: see refund() */
 
 #define HB_PAY_AS_PAGE   0
 #define HB_PAY_AS_INTENT 1

@@ -33,8 +33,9 @@ apr_status_t hb_wallet_csv(const char **csv, apr_size_t *len, hb_op_t *op, const
 
 /**
  * Add to or take from a user's purses, once per Idempotency-Key, with an entry in the audit
- * trail; input fits HB_F_ADJUSTMENT_NEW, answer HB_R_ADJUSTMENT. The caller has looked at the role.
- * HB_E_WALLET_SHORT, HB_E_USER_UNKNOWN, HB_E_IDEM_MISMATCH, HB_E_APPROVAL_FOUR_EYES for one's own.
+ * trail; input fits HB_F_ADJUSTMENT_NEW, answer HB_R_ADJUSTMENT. The caller has looked at the
+ * role. HB_E_WALLET_SHORT, HB_E_USER_UNKNOWN, HB_E_IDEM_MISMATCH, HB_E_APPROVAL_FOUR_EYES for
+ * one's own.
  */
 apr_status_t hb_wallet_adjust(hb_json_t **answer, hb_op_t *op, const hb_json_t *input);
 

@@ -407,6 +407,8 @@ static apr_status_t lookup(hb_pay_fact_t *fact, hb_op_t *op, const hb_order_t *o
         return odd(op, &answer, why);
     }
     fact->order_id = order->id;
+    /* It does not say; which of its two worlds was asked does. */
+    fact->is_live = op->site->settings->payments_live;
     if (strcmp(fact->status, "NOT_FOUND") == 0 && order->expires_at != 0
         && op->now >= order->expires_at) {
         fact->outcome = HB_PAY_EXPIRED;     /* before that the payer may still be on the way */

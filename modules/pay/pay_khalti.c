@@ -250,6 +250,8 @@ static apr_status_t lookup(hb_pay_fact_t *fact, hb_op_t *op, const hb_order_t *o
         return rv;
     }
     fact->order_id = order->id;
+    /* It does not say; which of its two worlds was asked does. */
+    fact->is_live = op->site->settings->payments_live;
     if (fact->outcome == HB_PAY_PAID && is_refunded) {
         fact->outcome = HB_PAY_REFUNDED;
     }

@@ -265,6 +265,7 @@ static void check_fact(pay_world_t *w, const hb_pay_provider_t *p, hb_order_t *o
     if (wanted == HB_PAY_PAID) {
         ck_assert_msg(fact.amount_minor == order->amount_minor, "%s", p->name);
         ck_assert_str_eq(fact.currency, order->currency);
+        ck_assert_msg(fact.is_live == 0, "%s: play money that could be real", p->name);
         ck_assert_ptr_nonnull(fact.payment_id);
         order->payment_id = apr_pstrdup(hb_test_pool, fact.payment_id);
         order->charge_id = fact.charge_id != NULL ? apr_pstrdup(hb_test_pool, fact.charge_id)
