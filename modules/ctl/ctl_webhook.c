@@ -183,6 +183,11 @@ int ctl_webhook_send(ctl_t *ctl, int argc, const char *const *argv)
     if (base == NULL) {
         return CTL_USAGE;
     }
+    if (ctl->site->settings->payments_live && (provider->can & HB_PAY_CAN_WEBHOOK) != 0) {
+        return ctl_fail(ctl, "HaloBuzzPaymentsLive is on, and the server would take this for real "
+                        "money; halobuzzctl events replay acts again on what %s itself sent",
+                        provider->title);
+    }
     if (provider->missing(ctl->site) != NULL) {
         return ctl_fail(ctl, "%s", provider->missing(ctl->site));
     }

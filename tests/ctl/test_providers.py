@@ -97,6 +97,9 @@ def test_check_of_the_settings(ctl, shop, place):
     bad = findings(ctl("check", "--json", place=shop(
         HaloBuzzKhaltiURL="http://khalti.example.com")), "bad")
     assert "http without TLS is only for this host itself" in bad
+    done = ctl("webhook", "send", "stripe", "payment_intent.succeeded", "--user", "nobody",
+               "https://127.0.0.1:9", place=shop(HaloBuzzPaymentsLive="on"))
+    assert done.code == 1 and "take this for real money" in done.err
     place = shop(HaloBuzzEnvironment="production")
     assert "play money" in findings(ctl("check", "--json", place=place), "bad")
     os.remove(os.path.join(place.root, "esewa.key"))
