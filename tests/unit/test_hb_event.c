@@ -15,6 +15,7 @@
 #include "hb_stream.h"
 #include "hb_test.h"
 #include "hb_test_bus.h"
+#include "hb_test_coins.h"
 #include "hb_test_people.h"
 #include "hb_user.h"
 #include "hb_viewer.h"
@@ -56,20 +57,6 @@ static void go_live(void)
     hb_json_t *stream;
 
     ck_assert_int_eq(hb_stream_start(&stream, as(host), room), APR_SUCCESS);
-}
-
-static apr_status_t fund(hb_op_t *op, void *baton)
-{
-    hb_entry_t entry = { .kind = "purchase", .key = "fund:1", .user_id = baton };
-
-    hb_entry_add(&entry, HB_ACCOUNT_MINT, HB_COIN, -10000);
-    hb_entry_add(&entry, hb_account_user(op, baton), HB_COIN, 10000);
-    return hb_ledger_post(NULL, op, &entry);
-}
-
-static void make_rich(void)
-{
-    ck_assert_int_eq(hb_store_transact(as_system(), fund, (void *)anna->id), APR_SUCCESS);
 }
 
 START_TEST(every_row_names_a_shape_that_is_there)
@@ -148,7 +135,7 @@ START_TEST(a_gift_is_told_once)
 
     open_site();
     go_live();
-    make_rich();
+    hb_test_fund(ts, anna->id, 10000, 0);
     ck_assert_int_eq(hb_gift_seed(&n, as_system(),
                                   hb_json_parse_own(seeds, strlen(seeds), hb_test_pool)),
                      APR_SUCCESS);
@@ -178,7 +165,7 @@ START_TEST(a_tier_is_told_to_who_bought_it)
     int n;
 
     open_site();
-    make_rich();
+    hb_test_fund(ts, anna->id, 10000, 0);
     ck_assert_int_eq(hb_og_seed(&n, as_system(),
                                 hb_json_parse_own(seeds, strlen(seeds), hb_test_pool)),
                      APR_SUCCESS);

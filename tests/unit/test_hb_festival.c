@@ -14,6 +14,7 @@
 #include "hb_stream.h"
 #include "hb_test.h"
 #include "hb_test_bus.h"
+#include "hb_test_coins.h"
 #include "hb_test_site.h"
 #include "hb_time.h"
 
@@ -311,37 +312,15 @@ static const char *listed(void)
     return text;
 }
 
-static apr_status_t fund(hb_op_t *op, void *baton)
-{
-    hb_entry_t entry = { .kind = "purchase", .key = "fund", .user_id = ANNA };
-
-    (void)baton;
-    hb_entry_add(&entry, HB_ACCOUNT_MINT, HB_COIN, -1000);
-    hb_entry_add(&entry, hb_account_user(op, ANNA), HB_COIN, 1000);
-    return hb_ledger_post(NULL, op, &entry);
-}
-
-static void add_user(const char *id)
-{
-    hb_op_t *op = hb_test_site_op(ts);
-    hb_json_t *user = hb_json_object_make(op->pool);
-
-    hb_json_set_string(user, "_id", id);
-    hb_json_set_string(user, "username", id);
-    hb_json_set_string(user, "status", "active");
-    hb_json_set_int(user, "createdAt", apr_time_as_msec(ts->now));
-    ck_assert_int_eq(hb_store_insert(NULL, op, HB_C_USERS, user), APR_SUCCESS);
-}
-
 static void open_shop(void)
 {
     hb_json_t *stream;
     int n;
 
     open_site();
-    add_user(HOST);
-    add_user(ANNA);
-    ck_assert_int_eq(hb_store_transact(hb_test_site_op(ts), fund, NULL), APR_SUCCESS);
+    hb_test_add_user(ts, HOST, NULL);
+    hb_test_add_user(ts, ANNA, NULL);
+    hb_test_fund(ts, ANNA, 1000, 0);
     ck_assert_int_eq(hb_gift_seed(&n, hb_test_site_op(ts), object(
         "[{'code':'rose','name':'Rose','priceCoins':10},"
         "{'code':'diyo','name':'Diyo','priceCoins':20,'isFestivalOnly':true},"

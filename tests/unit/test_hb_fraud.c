@@ -15,6 +15,7 @@
 #include "hb_store.h"
 #include "hb_stream.h"
 #include "hb_test.h"
+#include "hb_test_coins.h"
 #include "hb_test_people.h"
 #include "hb_throne.h"
 #include "hb_time.h"
@@ -145,17 +146,6 @@ END_TEST
 
 /* --- payouts --- */
 
-static apr_status_t coins_tx(hb_op_t *op, void *baton)
-{
-    const hb_test_person_t *who = baton;
-    hb_entry_t entry = { .kind = "purchase",
-                         .key = apr_pstrcat(op->pool, "buy:", hb_id_make(op), NULL) };
-
-    hb_entry_add(&entry, HB_ACCOUNT_MINT, HB_COIN, -100000);
-    hb_entry_add(&entry, hb_account_user(op, who->id), HB_COIN, 100000);
-    return hb_ledger_post(NULL, op, &entry);
-}
-
 static void gift(const hb_test_person_t *from, const hb_test_person_t *to, int quantity)
 {
     static const char seeds[] = "[{\"code\":\"rose\",\"name\":\"Rose\",\"priceCoins\":10}]";
@@ -166,8 +156,7 @@ static void gift(const hb_test_person_t *from, const hb_test_person_t *to, int q
                                   hb_json_parse_own(seeds, strlen(seeds), hb_test_pool)),
                      APR_SUCCESS);
     ck_assert_int_eq(hb_gift_catalog(&list, hb_test_site_op(ts), 1, NULL), APR_SUCCESS);
-    ck_assert_int_eq(hb_store_transact(hb_test_site_op(ts), coins_tx, (void *)from),
-                     APR_SUCCESS);
+    hb_test_fund(ts, from->id, 100000, 0);
     ck_assert_int_eq(hb_stream_create(&stream, as(to), hb_test_input("title", "Songs", NULL)),
                      APR_SUCCESS);
     ck_assert_int_eq(hb_stream_start(&stream, as(to), hb_json_string(stream, "_id")),
@@ -219,8 +208,7 @@ static void throne(const hb_test_person_t *from, const hb_test_person_t *to, apr
 {
     hb_json_t *stream, *reply, *input = hb_json_object_make(hb_test_pool);
 
-    ck_assert_int_eq(hb_store_transact(hb_test_site_op(ts), coins_tx, (void *)from),
-                     APR_SUCCESS);
+    hb_test_fund(ts, from->id, 100000, 0);
     ck_assert_int_eq(hb_stream_create(&stream, as(to), hb_test_input("title", "Songs", NULL)),
                      APR_SUCCESS);
     ck_assert_int_eq(hb_stream_start(&stream, as(to), hb_json_string(stream, "_id")),
@@ -299,14 +287,12 @@ START_TEST(the_report_of_large_entries)
     hb_json_t *list;
 
     open_site("");
-    ck_assert_int_eq(hb_store_transact(hb_test_site_op(ts), coins_tx, (void *)maya),
-                     APR_SUCCESS);
+    hb_test_fund(ts, maya->id, 100000, 0);
     ts->now += apr_time_from_sec(7200);
     ck_assert_int_eq(hb_fraud_large(&list, as(finn), ts->now - apr_time_from_sec(3600), 1000,
                                     100), APR_SUCCESS);
     ck_assert_int_eq(hb_json_length(hb_json_get(list, "items")), 0);
-    ck_assert_int_eq(hb_store_transact(hb_test_site_op(ts), coins_tx, (void *)maya),
-                     APR_SUCCESS);
+    hb_test_fund(ts, maya->id, 100000, 0);
     ck_assert_int_eq(hb_fraud_large(&list, as(finn), ts->now - apr_time_from_sec(3600), 1000,
                                     100), APR_SUCCESS);
     ck_assert_int_eq(hb_json_length(hb_json_get(list, "items")), 1);

@@ -14,6 +14,7 @@
 #include "hb_store.h"
 #include "hb_stream.h"
 #include "hb_test.h"
+#include "hb_test_coins.h"
 #include "hb_test_site.h"
 #include "hb_time.h"
 
@@ -46,18 +47,6 @@ static hb_json_t *object(const char *text)
     return json;
 }
 
-static void add_user(const char *id)
-{
-    hb_op_t *op = hb_test_site_op(ts);
-    hb_json_t *user = hb_json_object_make(op->pool);
-
-    hb_json_set_string(user, "_id", id);
-    hb_json_set_string(user, "username", id);
-    hb_json_set_string(user, "status", "active");
-    hb_json_set_int(user, "createdAt", apr_time_as_msec(ts->now));
-    ck_assert_int_eq(hb_store_insert(NULL, op, HB_C_USERS, user), APR_SUCCESS);
-}
-
 static void open_site_with(const char *settings)
 {
     hb_json_t *stream;
@@ -65,9 +54,9 @@ static void open_site_with(const char *settings)
 
     ts = hb_test_site_make_with(settings, hb_test_pool);
     hb_test_site_open(ts);
-    add_user(HOST);
-    add_user(ANNA);
-    add_user(BIM);
+    hb_test_add_user(ts, HOST, NULL);
+    hb_test_add_user(ts, ANNA, NULL);
+    hb_test_add_user(ts, BIM, NULL);
     ck_assert_int_eq(hb_gift_seed(&n, hb_test_site_op(ts), object(SEEDS)), APR_SUCCESS);
     ck_assert_int_eq(n, 5);
     ck_assert_int_eq(hb_stream_create(&stream, as(HOST), object("{\"title\":\"Songs\"}")),
@@ -83,51 +72,14 @@ static void open_site(void)
 
 /* --- coins --- */
 
-static apr_status_t post(hb_op_t *op, void *baton)
-{
-    return hb_ledger_post(NULL, op, baton);
-}
-
-static void fund(const char *user_id, apr_int64_t coins, apr_int64_t bonus)
-{
-    static int n;
-    hb_op_t *op = hb_test_site_op(ts);
-    hb_entry_t entry = { .kind = "purchase", .user_id = user_id };
-
-    entry.key = apr_psprintf(op->pool, "fund:%d", n++);
-    ck_assert_int_eq(hb_entry_add(&entry, HB_ACCOUNT_MINT, HB_COIN, -coins), 0);
-    ck_assert_int_eq(hb_entry_add(&entry, hb_account_user(op, user_id), HB_COIN, coins), 0);
-    ck_assert_int_eq(hb_entry_add(&entry, HB_ACCOUNT_BONUS_MINT, HB_BONUS, -bonus), 0);
-    ck_assert_int_eq(hb_entry_add(&entry, hb_account_bonus(op, user_id), HB_BONUS, bonus), 0);
-    ck_assert_int_eq(hb_store_transact(op, post, &entry), APR_SUCCESS);
-}
-
-static apr_int64_t holds(const char *account)
-{
-    apr_int64_t coins;
-
-    ck_assert_int_eq(hb_ledger_balance(&coins, hb_test_site_op(ts), account), APR_SUCCESS);
-    return coins;
-}
-
 static apr_int64_t purse(const char *user_id)
 {
-    return holds(hb_account_user(hb_test_site_op(ts), user_id));
+    return hb_test_holds(ts, hb_account_user(hb_test_site_op(ts), user_id));
 }
 
 static apr_int64_t earned(void)
 {
-    return holds(hb_account_earned(hb_test_site_op(ts), HOST));
-}
-
-static void prove(void)
-{
-    hb_ledger_proof_t proof;
-
-    ck_assert_int_eq(hb_ledger_verify(&proof, hb_test_site_op(ts), NULL, NULL), APR_SUCCESS);
-    ck_assert_msg(proof.findings == 0, "%s", proof.what);
-    ck_assert_int_eq(proof.sum_coin, 0);
-    ck_assert_int_eq(proof.sum_bonus, 0);
+    return hb_test_holds(ts, hb_account_earned(hb_test_site_op(ts), HOST));
 }
 
 /* --- gifts --- */
@@ -211,7 +163,7 @@ START_TEST(a_gift_moves_all_it_should)
     hb_json_t *reply, *user;
 
     open_site();
-    fund(ANNA, 100, 0);
+    hb_test_fund(ts, ANNA, 100, 0);
     ck_assert_int_eq(give(&reply, ANNA, "odd", 3), APR_SUCCESS);
     ck_assert_int_eq(hb_json_int(reply, "balance", -1), 79);
     ck_assert_int_eq(hb_json_int_value(hb_json_at(reply, "gift.coins"), -1), 21);
@@ -220,7 +172,7 @@ START_TEST(a_gift_moves_all_it_should)
     ck_assert_ptr_null(hb_schema_misfit(HB_R_GIFT_SENT, reply, hb_test_pool));
     ck_assert_int_eq(purse(ANNA), 79);
     ck_assert_int_eq(earned(), 10);
-    ck_assert_int_eq(holds(HB_ACCOUNT_REVENUE), 11);
+    ck_assert_int_eq(hb_test_holds(ts, HB_ACCOUNT_REVENUE), 11);
     ck_assert_int_eq(hb_json_int(stream_now(), "totalCoins", -1), 21);
     ck_assert_int_eq(hb_json_int(stream_now(), "score", -1), 21);
     ck_assert_int_eq(n_gifts(), 1);
@@ -229,7 +181,7 @@ START_TEST(a_gift_moves_all_it_should)
     ck_assert_int_eq(hb_json_int_value(hb_json_at(user, "coins.totalSpent"), -1), 21);
     ck_assert_int_eq(hb_store_get(&user, hb_test_site_op(ts), HB_C_USERS, HOST), APR_SUCCESS);
     ck_assert_int_eq(hb_json_int_value(hb_json_at(user, "coins.totalEarned"), -1), 10);
-    prove();
+    hb_test_prove(ts);
 }
 END_TEST
 
@@ -238,11 +190,11 @@ START_TEST(the_share_is_a_setting)
     hb_json_t *reply;
 
     open_site_with("HaloBuzzGiftHostShare 0\n");
-    fund(ANNA, 100, 0);
+    hb_test_fund(ts, ANNA, 100, 0);
     ck_assert_int_eq(give(&reply, ANNA, "rose", 1), APR_SUCCESS);
     ck_assert_int_eq(earned(), 0);
-    ck_assert_int_eq(holds(HB_ACCOUNT_REVENUE), 10);
-    prove();
+    ck_assert_int_eq(hb_test_holds(ts, HB_ACCOUNT_REVENUE), 10);
+    hb_test_prove(ts);
 }
 END_TEST
 
@@ -270,8 +222,8 @@ START_TEST(a_refused_gift_leaves_nothing)
     apr_size_t i;
 
     open_site();
-    fund(ANNA, 100, 0);
-    fund(BIM, 0, 1000);
+    hb_test_fund(ts, ANNA, 100, 0);
+    hb_test_fund(ts, BIM, 0, 1000);
     for (i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
         ck_assert_msg(give(&reply, refusals[i].who, refusals[i].code, refusals[i].quantity)
                       == refusals[i].status, "%s", refusals[i].label);
@@ -279,7 +231,7 @@ START_TEST(a_refused_gift_leaves_nothing)
     ck_assert_int_eq(purse(ANNA), 100);
     ck_assert_int_eq(n_gifts(), 0);
     ck_assert_int_eq(hb_json_int(stream_now(), "totalCoins", -1), 0);
-    prove();
+    hb_test_prove(ts);
 }
 END_TEST
 
@@ -288,7 +240,7 @@ START_TEST(a_room_has_to_be_live_and_open_to_the_sender)
     hb_json_t *reply, *stream;
 
     open_site();
-    fund(ANNA, 100, 0);
+    hb_test_fund(ts, ANNA, 100, 0);
     ck_assert_int_eq(hb_block_set(as(HOST), ANNA), APR_SUCCESS);
     ck_assert_int_eq(give(&reply, ANNA, "rose", 1), HB_E_USER_BLOCKED);
     ck_assert_int_eq(hb_block_clear(as(HOST), ANNA), APR_SUCCESS);
@@ -313,7 +265,7 @@ START_TEST(og_opens_gifts_until_it_ends)
     };
 
     open_site();
-    fund(ANNA, 100, 0);
+    hb_test_fund(ts, ANNA, 100, 0);
     edits[1].value.integer = apr_time_as_msec(ts->now) + 1000;
     ck_assert_int_eq(hb_store_change(NULL, NULL, as(ANNA), HB_C_USERS, ANNA, NULL, 0, edits, 2),
                      APR_SUCCESS);
@@ -329,7 +281,7 @@ START_TEST(a_key_books_once)
     hb_op_t *op;
 
     open_site();
-    fund(ANNA, 100, 0);
+    hb_test_fund(ts, ANNA, 100, 0);
     ck_assert_int_eq(give_as(&first, as(ANNA), "rose", 2, "k"), APR_SUCCESS);
     op = as(ANNA);
     ck_assert_int_eq(give_as(&again, op, "rose", 2, "k"), APR_SUCCESS);
@@ -340,14 +292,14 @@ START_TEST(a_key_books_once)
     ck_assert_int_eq(purse(ANNA), 80);
     ck_assert_int_eq(n_gifts(), 1);
     /* A key is one person's: another one's is another key. */
-    fund(BIM, 100, 0);
+    hb_test_fund(ts, BIM, 100, 0);
     ck_assert_int_eq(give_as(&again, as(BIM), "rose", 2, "k"), APR_SUCCESS);
     ck_assert_int_eq(purse(BIM), 80);
     /* What was refused may be tried again. */
     ck_assert_int_eq(give_as(&again, as(BIM), "rose", 9, "k2"), HB_E_WALLET_SHORT);
-    fund(BIM, 10, 0);
+    hb_test_fund(ts, BIM, 10, 0);
     ck_assert_int_eq(give_as(&again, as(BIM), "rose", 9, "k2"), APR_SUCCESS);
-    prove();
+    hb_test_prove(ts);
 }
 END_TEST
 
@@ -397,14 +349,14 @@ START_TEST(of_two_for_the_last_coins_one_wins)
 
         racers[0].key = apr_psprintf(hb_test_pool, "a%d", round);
         racers[1].key = apr_psprintf(hb_test_pool, "b%d", round);
-        fund(ANNA, 10, 0);
+        hb_test_fund(ts, ANNA, 10, 0);
         race_all(racers, 2);
         ck_assert_int_eq((racers[0].rv == APR_SUCCESS) + (racers[1].rv == APR_SUCCESS), 1);
         ck_assert(racers[0].rv == HB_E_WALLET_SHORT || racers[1].rv == HB_E_WALLET_SHORT);
         ck_assert_int_eq(purse(ANNA), 0);
     }
     ck_assert_int_eq(hb_json_int(stream_now(), "totalCoins", -1), 100);
-    prove();
+    hb_test_prove(ts);
 }
 END_TEST
 
@@ -414,7 +366,7 @@ START_TEST(one_key_many_times_at_once_books_once)
     int i;
 
     open_site();
-    fund(ANNA, 1000, 0);
+    hb_test_fund(ts, ANNA, 1000, 0);
     for (i = 0; i < 16; i++) {
         racers[i] = (racer_t){ .key = "same" };
     }
@@ -424,7 +376,7 @@ START_TEST(one_key_many_times_at_once_books_once)
     }
     ck_assert_int_eq(purse(ANNA), 990);
     ck_assert_int_eq(n_gifts(), 1);
-    prove();
+    hb_test_prove(ts);
 }
 END_TEST
 
@@ -441,8 +393,8 @@ static apr_int64_t combo_of(const char *who, const char *code, apr_int64_t quant
 START_TEST(the_same_gift_in_a_row_is_a_combo)
 {
     open_site();
-    fund(ANNA, 1000, 0);
-    fund(BIM, 1000, 0);
+    hb_test_fund(ts, ANNA, 1000, 0);
+    hb_test_fund(ts, BIM, 1000, 0);
     ck_assert_int_eq(combo_of(ANNA, "rose", 1), 1);
     ts->now += apr_time_from_msec(HB_GIFT_COMBO_MSEC);
     ck_assert_int_eq(combo_of(ANNA, "rose", 5), 6);
@@ -466,7 +418,7 @@ START_TEST(lists_go_on_where_they_stopped)
     int i;
 
     open_site();
-    fund(ANNA, 1000, 0);
+    hb_test_fund(ts, ANNA, 1000, 0);
     for (i = 1; i <= 5; i++) {
         ck_assert_int_eq(combo_of(ANNA, i % 2 ? "rose" : "odd", i), i);
         ts->now += apr_time_from_sec(1);
@@ -525,8 +477,8 @@ START_TEST(boards_show_who_gives_most)
     hb_json_t *board;
 
     open_site();            /* a Wednesday */
-    fund(ANNA, 1000, 0);
-    fund(BIM, 1000, 0);
+    hb_test_fund(ts, ANNA, 1000, 0);
+    hb_test_fund(ts, BIM, 1000, 0);
     combo_of(ANNA, "rose", 2);
     combo_of(BIM, "rose", 3);
     ck_assert_str_eq(gifters(NULL, "day"), "bbb2:30 bbb1:20");
@@ -583,7 +535,7 @@ START_TEST(seeding_again_changes_nothing)
         "[{\"code\":\"newer\",\"name\":\"Newer\",\"priceCoins\":99},"
         "{\"code\":\"free\",\"name\":\"Free\",\"priceCoins\":0}]")), HB_E_INPUT_INVALID);
     ck_assert_str_eq(op->problem.fields[0].field, "priceCoins");
-    fund(ANNA, 10, 0);
+    hb_test_fund(ts, ANNA, 10, 0);
     ck_assert_int_eq(combo_of(ANNA, "rose", 1), 1);     /* still for 10 */
 }
 END_TEST

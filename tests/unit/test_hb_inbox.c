@@ -17,6 +17,7 @@
 #include "hb_schema.h"
 #include "hb_store.h"
 #include "hb_test.h"
+#include "hb_test_coins.h"
 #include "hb_test_site.h"
 #include "hb_time.h"
 
@@ -29,18 +30,6 @@ static const hb_pay_provider_t *sandbox;
 static hb_op_t *op_make(void)
 {
     return hb_test_site_op(ts);
-}
-
-static void add_user(const char *id)
-{
-    hb_op_t *op = op_make();
-    hb_json_t *user = hb_json_object_make(op->pool);
-
-    hb_json_set_string(user, "_id", id);
-    hb_json_set_string(user, "username", id);
-    hb_json_set_string(user, "status", "active");
-    hb_json_set_int(user, "createdAt", apr_time_as_msec(ts->now));
-    ck_assert_int_eq(hb_store_insert(NULL, op, HB_C_USERS, user), APR_SUCCESS);
 }
 
 /* An open order over NPR 10 for 500 coins, as buying leaves it. */
@@ -76,7 +65,7 @@ static void open_site(void)
     hb_test_site_open(ts);
     sandbox = hb_pay_provider("sandbox");
     ck_assert_ptr_nonnull(sandbox);
-    add_user(ANNA);
+    hb_test_add_user(ts, ANNA, NULL);
 }
 
 static apr_int64_t balance(void)

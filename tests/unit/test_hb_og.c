@@ -9,6 +9,7 @@
 #include "hb_ledger.h"
 #include "hb_schema.h"
 #include "hb_test.h"
+#include "hb_test_coins.h"
 #include "hb_test_site.h"
 #include "hb_time.h"
 #include "hb_user.h"
@@ -39,74 +40,26 @@ static hb_json_t *object(const char *text)
     return json;
 }
 
-static void add_user(const char *id)
-{
-    hb_op_t *op = hb_test_site_op(ts);
-    hb_json_t *user = hb_json_object_make(op->pool);
-
-    hb_json_set_string(user, "_id", id);
-    hb_json_set_string(user, "username", id);
-    hb_json_set_string(user, "status", "active");
-    hb_json_set_int(user, "ogLevel", 0);
-    hb_json_set_int(user, "createdAt", apr_time_as_msec(ts->now));
-    ck_assert_int_eq(hb_store_insert(NULL, op, HB_C_USERS, user), APR_SUCCESS);
-}
-
 static void open_site(void)
 {
     int n;
 
     ts = hb_test_site_make(hb_test_pool);
     hb_test_site_open(ts);
-    add_user(ANNA);
-    add_user(BIM);
+    hb_test_add_user(ts, ANNA, NULL);
+    hb_test_add_user(ts, BIM, NULL);
     ck_assert_int_eq(hb_og_seed(&n, hb_test_site_op(ts), object(SEEDS)), APR_SUCCESS);
     ck_assert_int_eq(n, 3);
 }
 
-static apr_status_t post(hb_op_t *op, void *baton)
-{
-    return hb_ledger_post(NULL, op, baton);
-}
-
-static void fund(const char *user_id, apr_int64_t coins, apr_int64_t bonus)
-{
-    static int n;
-    hb_op_t *op = hb_test_site_op(ts);
-    hb_entry_t entry = { .kind = "purchase", .user_id = user_id };
-
-    entry.key = apr_psprintf(op->pool, "fund:%d", n++);
-    ck_assert_int_eq(hb_entry_add(&entry, HB_ACCOUNT_MINT, HB_COIN, -coins), 0);
-    ck_assert_int_eq(hb_entry_add(&entry, hb_account_user(op, user_id), HB_COIN, coins), 0);
-    ck_assert_int_eq(hb_entry_add(&entry, HB_ACCOUNT_BONUS_MINT, HB_BONUS, -bonus), 0);
-    ck_assert_int_eq(hb_entry_add(&entry, hb_account_bonus(op, user_id), HB_BONUS, bonus), 0);
-    ck_assert_int_eq(hb_store_transact(op, post, &entry), APR_SUCCESS);
-}
-
 static apr_int64_t coins_of(const char *user_id)
 {
-    hb_op_t *op = hb_test_site_op(ts);
-    apr_int64_t coins;
-
-    ck_assert_int_eq(hb_ledger_balance(&coins, op, hb_account_user(op, user_id)), 0);
-    return coins;
+    return hb_test_holds(ts, hb_account_user(hb_test_site_op(ts), user_id));
 }
 
 static apr_int64_t bonus_of(const char *user_id)
 {
-    hb_op_t *op = hb_test_site_op(ts);
-    apr_int64_t coins;
-
-    ck_assert_int_eq(hb_ledger_balance(&coins, op, hb_account_bonus(op, user_id)), 0);
-    return coins;
-}
-
-static void prove(void)
-{
-    hb_ledger_proof_t proof;
-
-    ck_assert_int_eq(hb_ledger_verify(&proof, hb_test_site_op(ts), NULL, NULL), APR_SUCCESS);
-    ck_assert_msg(proof.findings == 0, "%s", proof.what);
+    return hb_test_holds(ts, hb_account_bonus(hb_test_site_op(ts), user_id));
 }
 
 static apr_status_t buy_with(hb_json_t **reply, hb_op_t *op, int tier, const char *key)
@@ -199,7 +152,7 @@ START_TEST(bonus_coins_pay_first)
     hb_json_t *reply;
 
     open_site();
-    fund(ANNA, 500, 40);
+    hb_test_fund(ts, ANNA, 500, 40);
     ck_assert_int_eq(buy(&reply, ANNA, 1), APR_SUCCESS);
     ck_assert_ptr_null(hb_schema_misfit(HB_R_OG_SUBSCRIBED, reply, hb_test_pool));
     ck_assert_int_eq(hb_json_int(reply, "paidBonus", -1), 40);
@@ -209,10 +162,10 @@ START_TEST(bonus_coins_pay_first)
     ck_assert_int_eq(bonus_of(ANNA), 0);
     ck_assert_int_eq(hb_json_int(stored(ANNA), "ogLevel", -1), 1);
     ck_assert_int_eq(days_left(ANNA), 30);
-    fund(BIM, 0, 150);
+    hb_test_fund(ts, BIM, 0, 150);
     ck_assert_int_eq(buy(&reply, BIM, 1), APR_SUCCESS);
     ck_assert_int_eq(bonus_of(BIM), 50);
-    prove();
+    hb_test_prove(ts);
 }
 END_TEST
 
@@ -221,7 +174,7 @@ START_TEST(tiers_go_on_and_up_but_not_down)
     hb_json_t *reply;
 
     open_site();
-    fund(ANNA, 100000, 0);
+    hb_test_fund(ts, ANNA, 100000, 0);
     ck_assert_int_eq(buy(&reply, ANNA, 1), APR_SUCCESS);
     ck_assert_int_eq(buy(&reply, ANNA, 1), APR_SUCCESS);
     ck_assert_int_eq(days_left(ANNA), 60);
@@ -238,7 +191,7 @@ START_TEST(tiers_go_on_and_up_but_not_down)
     ck_assert_int_eq(buy(&reply, ANNA, 1), APR_SUCCESS);
     ck_assert_int_eq(hb_json_int(reply, "creditedDays", -1), 0);
     ck_assert_int_eq(days_left(ANNA), 30);
-    prove();
+    hb_test_prove(ts);
 }
 END_TEST
 
@@ -248,20 +201,20 @@ START_TEST(a_refused_tier_leaves_nothing)
     int i;
 
     open_site();
-    fund(ANNA, 99, 0);
+    hb_test_fund(ts, ANNA, 99, 0);
     ck_assert_int_eq(buy(&reply, ANNA, 1), HB_E_WALLET_SHORT);
     ck_assert_int_eq(buy(&reply, ANNA, 5), HB_E_OG_UNKNOWN);
     ck_assert_int_eq(buy(&reply, NULL, 1), HB_E_AUTH_REQUIRED);
     ck_assert_int_eq(hb_json_int(stored(ANNA), "ogLevel", -1), 0);
     ck_assert_int_eq(coins_of(ANNA), 99);
-    fund(ANNA, 1000000, 0);
+    hb_test_fund(ts, ANNA, 1000000, 0);
     for (i = 0; i < HB_OG_DAYS_MAX / 30; i++) {
         ck_assert_int_eq(buy(&reply, ANNA, 1), APR_SUCCESS);
     }
     ck_assert_int_eq(buy(&reply, ANNA, 1), HB_E_OG_TOO_LONG);
     ck_assert_int_eq(days_left(ANNA), HB_OG_DAYS_MAX);
     ck_assert_int_eq(coins_of(ANNA), 1000099 - HB_OG_DAYS_MAX / 30 * 100);
-    prove();
+    hb_test_prove(ts);
 }
 END_TEST
 
@@ -270,7 +223,7 @@ START_TEST(a_key_buys_once)
     hb_json_t *first, *again;
 
     open_site();
-    fund(ANNA, 1000, 0);
+    hb_test_fund(ts, ANNA, 1000, 0);
     ck_assert_int_eq(buy_with(&first, as(ANNA), 1, "k"), APR_SUCCESS);
     ts->now += DAY;
     ck_assert_int_eq(buy_with(&again, as(ANNA), 1, "k"), APR_SUCCESS);
@@ -288,7 +241,7 @@ START_TEST(a_tier_that_ended_shows_as_none)
     apr_size_t len;
 
     open_site();
-    fund(ANNA, 1000, 0);
+    hb_test_fund(ts, ANNA, 1000, 0);
     ck_assert_int_eq(buy(&reply, ANNA, 2), APR_SUCCESS);
     ck_assert_int_eq(hb_user_show(&view, as(BIM), ANNA), APR_SUCCESS);
     ck_assert_int_eq(hb_json_int(view, "ogLevel", -1), 2);
@@ -341,8 +294,8 @@ START_TEST(a_date_is_paid_once)
     hb_json_t *reply;
 
     open_site();
-    fund(ANNA, 10000, 0);
-    fund(BIM, 10000, 0);
+    hb_test_fund(ts, ANNA, 10000, 0);
+    hb_test_fund(ts, BIM, 10000, 0);
     ck_assert_int_eq(buy(&reply, ANNA, 1), APR_SUCCESS);
     ck_assert_int_eq(buy(&reply, BIM, 2), APR_SUCCESS);
     midnight = ts->now - ts->now % DAY;
@@ -359,7 +312,7 @@ START_TEST(a_date_is_paid_once)
     ck_assert_int_eq(n, 0);
     ck_assert_int_eq(bonus_of(ANNA), 2);
     ck_assert_int_eq(bonus_of(BIM), 6);
-    prove();
+    hb_test_prove(ts);
 }
 END_TEST
 
@@ -371,7 +324,7 @@ START_TEST(thirty_days_bring_thirty_bonuses)
     int day;
 
     open_site();
-    fund(ANNA, 100, 0);
+    hb_test_fund(ts, ANNA, 100, 0);
     ck_assert_int_eq(buy(&reply, ANNA, 1), APR_SUCCESS);
     midnight = ts->now - ts->now % DAY;
     for (day = 0; day < 40; day++, midnight += DAY) {
@@ -406,8 +359,8 @@ START_TEST(a_run_that_was_stopped_goes_on)
     for (i = 0; i < 250; i++) {
         const char *id = apr_psprintf(hb_test_pool, "%024x", i + 1);
 
-        add_user(id);
-        fund(id, 100, 0);
+        hb_test_add_user(ts, id, NULL);
+        hb_test_fund(ts, id, 100, 0);
         ck_assert_int_eq(buy(&reply, id, 1), APR_SUCCESS);
     }
     midnight = ts->now - ts->now % DAY + DAY;
@@ -422,7 +375,7 @@ START_TEST(a_run_that_was_stopped_goes_on)
     ck_assert_int_eq(run.entitled, 250);
     ck_assert_int_eq(run.paid, 250 - n_first);
     ck_assert_int_eq(run.coins, 2 * run.paid);
-    prove();
+    hb_test_prove(ts);
 }
 END_TEST
 
@@ -442,8 +395,8 @@ START_TEST(each_zone_has_its_own_midnight)
         const hb_edit_t edits[] = { { "zone", HB_SET, HB_STR(zones[i]) } };
         hb_json_t *reply;
 
-        add_user(id);
-        fund(id, 100, 0);
+        hb_test_add_user(ts, id, NULL);
+        hb_test_fund(ts, id, 100, 0);
         ck_assert_int_eq(buy(&reply, id, 1), APR_SUCCESS);
         if (zones[i] != NULL) {
             ck_assert_int_eq(hb_store_change(NULL, NULL, hb_test_site_op(ts), HB_C_USERS, id, NULL,
@@ -472,7 +425,7 @@ START_TEST(each_zone_has_its_own_midnight)
         ck_assert_int_eq(n[i], 3 * 2);
     }
     ck_assert_int_eq(first[0], DAY * 73 / 96);      /* 18:15 UTC */
-    prove();
+    hb_test_prove(ts);
 }
 END_TEST
 

@@ -13,6 +13,7 @@
 #include "hb_ledger.h"
 #include "hb_og.h"
 #include "hb_test.h"
+#include "hb_test_coins.h"
 #include "hb_test_site.h"
 #include "hb_time.h"
 
@@ -24,19 +25,6 @@
 
 static hb_test_site_t *ts;
 
-static void add_user(const char *id, const char *status)
-{
-    hb_op_t *op = hb_test_site_op(ts);
-    hb_json_t *user = hb_json_object_make(op->pool);
-
-    hb_json_set_string(user, "_id", id);
-    hb_json_set_string(user, "username", id);
-    hb_json_set_string(user, "status", status);
-    hb_json_set_int(user, "ogLevel", 0);
-    hb_json_set_int(user, "createdAt", apr_time_as_msec(ts->now));
-    ck_assert_int_eq(hb_store_insert(NULL, op, HB_C_USERS, user), APR_SUCCESS);
-}
-
 static void open_site_with(const char *settings)
 {
     hb_json_t *tiers = hb_json_parse_own(SEEDS, strlen(SEEDS), hb_test_pool);
@@ -44,9 +32,9 @@ static void open_site_with(const char *settings)
 
     ts = hb_test_site_make_with(settings, hb_test_pool);
     hb_test_site_open(ts);
-    add_user(PAYER, "active");
-    add_user(OTHER, "active");
-    add_user(GONE, "deleted");
+    hb_test_add_user(ts, PAYER, NULL);
+    hb_test_add_user(ts, OTHER, NULL);
+    hb_test_add_user(ts, GONE, "status", "deleted", NULL);
     ck_assert_int_eq(hb_og_seed(&n, hb_test_site_op(ts), tiers), APR_SUCCESS);
 }
 
@@ -93,22 +81,6 @@ static hb_order_t loaded(const char *id)
     return order;
 }
 
-static apr_int64_t coins_of(const char *account)
-{
-    apr_int64_t coins;
-
-    ck_assert_int_eq(hb_ledger_balance(&coins, hb_test_site_op(ts), account), APR_SUCCESS);
-    return coins;
-}
-
-static void prove(void)
-{
-    hb_ledger_proof_t proof;
-
-    ck_assert_int_eq(hb_ledger_verify(&proof, hb_test_site_op(ts), NULL, NULL), APR_SUCCESS);
-    ck_assert_msg(proof.findings == 0, "%s", proof.what);
-}
-
 typedef struct told_t {
     const hb_pay_fact_t *fact;
     const char *proof;
@@ -140,7 +112,8 @@ static hb_order_effect_e tell(const hb_pay_fact_t *fact, const char *proof)
 static apr_status_t spend_tx(hb_op_t *op, void *baton)
 {
     hb_entry_t entry = { .kind = "og", .key = apr_pstrcat(op->pool, "spend:", hb_id_make(op), NULL) };
-    apr_int64_t coins = coins_of("user:" PAYER), bonus = coins_of("user:" PAYER ":bonus");
+    apr_int64_t coins = hb_test_holds(ts, "user:" PAYER);
+    apr_int64_t bonus = hb_test_holds(ts, "user:" PAYER ":bonus");
 
     (void)baton;
     hb_entry_add(&entry, "user:" PAYER, HB_COIN, -coins);
@@ -264,11 +237,11 @@ START_TEST(money_that_goes_back)
         }
         ck_assert_msg(strcmp(loaded(id).state, goes[i].state) == 0, "%s: %s", goes[i].told,
                       loaded(id).state);
-        ck_assert_msg(coins_of("user:" PAYER) == goes[i].coins, "%s: %d coins", goes[i].told,
-                      (int)coins_of("user:" PAYER));
-        debt = -coins_of("user:" PAYER ":debt");
+        ck_assert_msg(hb_test_holds(ts, "user:" PAYER) == goes[i].coins, "%s: %d coins",
+                      goes[i].told, (int)hb_test_holds(ts, "user:" PAYER));
+        debt = -hb_test_holds(ts, "user:" PAYER ":debt");
         ck_assert_msg(debt == goes[i].debt, "%s: owes %d", goes[i].told, (int)debt);
-        prove();
+        hb_test_prove(ts);
     }
 }
 END_TEST
@@ -288,13 +261,13 @@ START_TEST(held_by_a_rule)
     }
     ck_assert_str_eq(loaded(id).state, "review");
     ck_assert_int_eq(tell(&fact, "hmac"), HB_ORDER_ALREADY);
-    ck_assert_int_eq(coins_of("user:" PAYER), 5 * 500);
+    ck_assert_int_eq(hb_test_holds(ts, "user:" PAYER), 5 * 500);
     ck_assert_int_eq(hb_fraud_release(&view, hb_test_site_op(ts), id, "known"), APR_SUCCESS);
     ck_assert_str_eq(loaded(id).state, "paid");
-    ck_assert_int_eq(coins_of("user:" PAYER), 6 * 500);
+    ck_assert_int_eq(hb_test_holds(ts, "user:" PAYER), 6 * 500);
     ck_assert_int_eq(hb_fraud_release(&view, hb_test_site_op(ts), id, "known"),
                      HB_E_FRAUD_STATE);
-    prove();
+    hb_test_prove(ts);
 }
 END_TEST
 
@@ -377,15 +350,15 @@ START_TEST(what_is_told_makes_the_state)
         ck_assert_msg(rows[i].flag == NULL || n_flags(id, rows[i].flag) == 1, "%s: flag",
                       rows[i].label);
         coins += rows[i].coins;
-        ck_assert_msg(coins_of("user:" PAYER) == coins, "%s: coins", rows[i].label);
-        ck_assert_msg(coins_of("user:" PAYER ":bonus") == coins / 25, "%s: bonus",
+        ck_assert_msg(hb_test_holds(ts, "user:" PAYER) == coins, "%s: coins", rows[i].label);
+        ck_assert_msg(hb_test_holds(ts, "user:" PAYER ":bonus") == coins / 25, "%s: bonus",
                       rows[i].label);
         ck_assert_msg((order.paid_at != 0) == hb_order_is_paid(order.at), "%s: paidAt",
                       rows[i].label);
         ck_assert_msg(hb_json_has(order.doc, "openUntil") == (order.at == HB_ORDER_OPEN),
                       "%s: openUntil", rows[i].label);
     }
-    prove();
+    hb_test_prove(ts);
 }
 END_TEST
 
@@ -407,21 +380,21 @@ START_TEST(no_pair_fails)
             int was_paid = hb_order_is_paid((hb_order_state_e)state);
             int takes = was_paid && state != HB_ORDER_REVIEW
                 && (outcome == HB_PAY_DISPUTED || outcome == HB_PAY_DISPUTE_LOST);
-            apr_int64_t before = coins_of("user:" OTHER), after;
+            apr_int64_t before = hb_test_holds(ts, "user:" OTHER), after;
 
             ck_assert_int_eq(hb_store_change(NULL, NULL, hb_test_site_op(ts), HB_C_ORDERS, id,
                                              NULL, 0, edits, was_paid ? 3 : 1), APR_SUCCESS);
             fact.outcome = (hb_pay_outcome_e)outcome;
             tell(&fact, "lookup");
             tell(&fact, "hmac");
-            after = coins_of("user:" OTHER);
+            after = hb_test_holds(ts, "user:" OTHER);
             ck_assert_msg(after - before == (outcome == HB_PAY_PAID && !was_paid ? 500
                                              : takes ? before < 500 ? -before : -500 : 0),
                           "%s, %s", hb_order_state_name((hb_order_state_e)state),
                           hb_pay_outcome_name((hb_pay_outcome_e)outcome));
         }
     }
-    prove();
+    hb_test_prove(ts);
 }
 END_TEST
 
@@ -441,7 +414,7 @@ START_TEST(the_word_of_a_lookup_counts_more)
     ck_assert_int_eq(tell(&fact, "lookup"), HB_ORDER_FLAGGED);
     ck_assert_int_eq(n_flags(id, "not_paid"), 1);
     ck_assert_str_eq(loaded(id).state, "paid");
-    ck_assert_int_eq(coins_of("user:" PAYER), 500);
+    ck_assert_int_eq(hb_test_holds(ts, "user:" PAYER), 500);
 }
 END_TEST
 
@@ -458,7 +431,7 @@ START_TEST(what_staff_has_to_look_at_when_money_goes_back)
     fact.outcome = HB_PAY_REFUNDED;
     ck_assert_int_eq(tell(&fact, "lookup"), HB_ORDER_FLAGGED);
     ck_assert_int_eq(n_flags(id, "refund_unknown"), 1);
-    ck_assert_int_eq(coins_of("user:" PAYER), 500);
+    ck_assert_int_eq(hb_test_holds(ts, "user:" PAYER), 500);
     fact = fact_of(id, 'h');
     ck_assert_int_eq(tell(&fact, "hmac"), HB_ORDER_APPLIED);
     ck_assert_int_eq(n_flags(id, NULL), 0);
@@ -473,8 +446,8 @@ START_TEST(what_staff_has_to_look_at_when_money_goes_back)
     fact.refunded_minor = 1000;
     tell(&fact, "hmac");
     ck_assert_int_eq(n_flags(id, "extra_payment"), 0);
-    ck_assert_int_eq(coins_of("user:" PAYER), 250);
-    prove();
+    ck_assert_int_eq(hb_test_holds(ts, "user:" PAYER), 250);
+    hb_test_prove(ts);
 }
 END_TEST
 
@@ -492,11 +465,11 @@ START_TEST(a_payment_pays_one_order)
     ck_assert_int_eq(tell(&fact, "hmac"), HB_ORDER_FLAGGED);
     ck_assert_int_eq(n_flags(second, "payment_reused"), 1);
     ck_assert_str_eq(loaded(second).state, "open");
-    ck_assert_int_eq(coins_of("user:" OTHER), 0);
+    ck_assert_int_eq(hb_test_holds(ts, "user:" OTHER), 0);
     fact = fact_of(second, 'P');
     ck_assert_int_eq(n_told(OTHER), 0);
     ck_assert_int_eq(tell(&fact, "lookup"), HB_ORDER_APPLIED);
-    ck_assert_int_eq(coins_of("user:" OTHER), 500);
+    ck_assert_int_eq(hb_test_holds(ts, "user:" OTHER), 500);
     ck_assert_int_eq(tell(&fact, "hmac"), HB_ORDER_ALREADY);
     ck_assert_int_eq(n_told(OTHER), 1);
     ck_assert_int_eq(n_told(PAYER), 1);
@@ -555,7 +528,7 @@ START_TEST(og_is_given_once_or_waits_for_staff)
     ck_assert_int_eq(hb_json_int(user, "ogLevel", -1), 2);
     ck_assert_int_eq(hb_json_int(user, "ogExpiresAt", 0),
                      hb_time_to_msec(ts->now + 30 * apr_time_from_sec(86400)));
-    ck_assert_int_eq(coins_of("user:" PAYER), 0);
+    ck_assert_int_eq(hb_test_holds(ts, "user:" PAYER), 0);
     fact = fact_of(low, 'P');           /* a higher one runs */
     ck_assert_int_eq(tell(&fact, "hmac"), HB_ORDER_FLAGGED);
     ck_assert_str_eq(loaded(low).state, "review");
@@ -585,7 +558,7 @@ START_TEST(nobody_is_paid_who_is_gone)
     fact = fact_of(id, 'P');
     ck_assert_int_eq(tell(&fact, "hmac"), HB_ORDER_FLAGGED);
     ck_assert_str_eq(loaded(id).state, "review");
-    ck_assert_int_eq(coins_of("user:" GONE), 0);
+    ck_assert_int_eq(hb_test_holds(ts, "user:" GONE), 0);
     fact.outcome = HB_PAY_REFUNDED;
     fact.refunded_minor = 400;
     ck_assert_int_eq(tell(&fact, "hmac"), HB_ORDER_APPLIED);
@@ -595,7 +568,7 @@ START_TEST(nobody_is_paid_who_is_gone)
     ck_assert_int_eq(tell(&fact, "hmac"), HB_ORDER_ALREADY);
     ck_assert_str_eq(loaded(id).state, "refunded");
     ck_assert_int_eq(n_flags(id, NULL), 0);
-    prove();
+    hb_test_prove(ts);
 }
 END_TEST
 

@@ -13,6 +13,7 @@
 #include "hb_og.h"
 #include "hb_price.h"
 #include "hb_test.h"
+#include "hb_test_coins.h"
 #include "hb_test_site.h"
 #include "hb_time.h"
 
@@ -133,19 +134,6 @@ static hb_json_t *parsed(const char *text)
     return hb_json_parse_own(text, strlen(text), hb_test_pool);
 }
 
-static void add_user(const char *id)
-{
-    hb_op_t *op = hb_test_site_op(ts);
-    hb_json_t *user = hb_json_object_make(op->pool);
-
-    hb_json_set_string(user, "_id", id);
-    hb_json_set_string(user, "username", id);
-    hb_json_set_string(user, "status", "active");
-    hb_json_set_int(user, "ogLevel", 0);
-    hb_json_set_int(user, "createdAt", apr_time_as_msec(ts->now));
-    ck_assert_int_eq(hb_store_insert(NULL, op, HB_C_USERS, user), APR_SUCCESS);
-}
-
 static void open_site_with(const char *settings)
 {
     int n;
@@ -155,8 +143,8 @@ static void open_site_with(const char *settings)
     fixed_id = NULL;
     ts = hb_test_site_make_with(settings, hb_test_pool);
     hb_test_site_open(ts);
-    add_user(PAYER);
-    add_user(OTHER);
+    hb_test_add_user(ts, PAYER, NULL);
+    hb_test_add_user(ts, OTHER, NULL);
     ck_assert_int_eq(hb_og_seed(&n, hb_test_site_op(ts), parsed(TIERS)), APR_SUCCESS);
     ck_assert_int_eq(hb_price_seed(&n, hb_test_site_op(ts), parsed(PRICES)), APR_SUCCESS);
     ck_assert_int_eq(n, 4);
@@ -192,14 +180,6 @@ static const char *id_of(const hb_json_t *reply)
 static const char *state_of(const hb_json_t *reply)
 {
     return hb_json_string(hb_json_get(reply, "order"), "state");
-}
-
-static apr_int64_t coins_of(const char *account)
-{
-    apr_int64_t coins;
-
-    ck_assert_int_eq(hb_ledger_balance(&coins, hb_test_site_op(ts), account), APR_SUCCESS);
-    return coins;
 }
 
 static int n_orders(void)
@@ -282,8 +262,8 @@ START_TEST(the_message_may_be_quicker_than_our_answer)
     ck_assert_ptr_null(hb_json_string(reply, "url"));
     ck_assert_int_eq(hb_order_load(&order, hb_test_site_op(ts), id_of(reply)), APR_SUCCESS);
     ck_assert_ptr_nonnull(order.attempt_id);
-    ck_assert_int_eq(coins_of("user:" PAYER), 500);
-    ck_assert_int_eq(coins_of("user:" PAYER ":bonus"), 20);
+    ck_assert_int_eq(hb_test_holds(ts, "user:" PAYER), 500);
+    ck_assert_int_eq(hb_test_holds(ts, "user:" PAYER ":bonus"), 20);
 }
 END_TEST
 
@@ -456,7 +436,7 @@ START_TEST(what_nobody_pays_expires)
     ck_assert_ptr_null(hb_json_string(again, "url"));
     ck_assert_int_eq(n_starts, 2);
     ck_assert_int_eq(tell_paid(id_of(reply), "pay_1"), HB_ORDER_APPLIED);    /* paid all the same */
-    ck_assert_int_eq(coins_of("user:" PAYER), 1000);
+    ck_assert_int_eq(hb_test_holds(ts, "user:" PAYER), 1000);
 }
 END_TEST
 

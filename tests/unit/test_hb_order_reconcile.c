@@ -10,6 +10,7 @@
 #include "hb_price.h"
 #include "hb_sandbox.h"
 #include "hb_test.h"
+#include "hb_test_coins.h"
 #include "hb_test_site.h"
 #include "hb_time.h"
 
@@ -24,18 +25,12 @@ static const char *ids[N];
 static void open_site(void)
 {
     hb_op_t *op;
-    hb_json_t *user = hb_json_object_make(hb_test_pool);
     int n;
 
     ts = hb_test_site_make_with("HaloBuzzPaySandbox on\n", hb_test_pool);
     hb_test_site_open(ts);
     op = hb_test_site_op(ts);
-    hb_json_set_string(user, "_id", PAYER);
-    hb_json_set_string(user, "username", "payer");
-    hb_json_set_string(user, "status", "active");
-    hb_json_set_int(user, "ogLevel", 0);
-    hb_json_set_int(user, "createdAt", apr_time_as_msec(ts->now));
-    ck_assert_int_eq(hb_store_insert(NULL, op, HB_C_USERS, user), APR_SUCCESS);
+    hb_test_add_user(ts, PAYER, NULL);
     ck_assert_int_eq(hb_price_seed(&n, op, hb_json_parse_own(PRICES, strlen(PRICES),
                                                              hb_test_pool)), APR_SUCCESS);
 }
@@ -97,14 +92,6 @@ static const char *state_of(const char *id)
     return order.state;
 }
 
-static void prove(void)
-{
-    hb_ledger_proof_t proof;
-
-    ck_assert_int_eq(hb_ledger_verify(&proof, hb_test_site_op(ts), NULL, NULL), APR_SUCCESS);
-    ck_assert_msg(proof.findings == 0, "%s", proof.what);
-}
-
 static int stop_at_120(void *baton, const char *what, apr_int64_t done, apr_int64_t total)
 {
     (void)baton;
@@ -159,7 +146,7 @@ START_TEST(all_of_them_once)
     run = reconcile(ts->now);   /* none is so young */
     ck_assert_int_eq(run.asked, 0);
     ck_assert_int_eq(coins(), (N * 2 / 5 + 1) * 500);
-    prove();
+    hb_test_prove(ts);
 }
 END_TEST
 
@@ -195,7 +182,7 @@ START_TEST(what_does_not_fit_is_told)
     ck_assert_int_eq(run.differ, 2);
     ck_assert_int_eq(run.agreed, 1);
     ck_assert_int_eq(coins(), 750);
-    prove();
+    hb_test_prove(ts);
 }
 END_TEST
 

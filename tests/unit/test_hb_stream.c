@@ -13,6 +13,7 @@
 #include "hb_stream_list.h"
 #include "hb_stream_quality.h"
 #include "hb_test.h"
+#include "hb_test_coins.h"
 #include "hb_test_site.h"
 #include "hb_viewer.h"
 
@@ -41,30 +42,15 @@ static hb_op_t *as_moderator(void)
     return op;
 }
 
-static void add_user(const char *id, const char *country)
-{
-    hb_op_t *op = hb_test_site_op(ts);
-    hb_json_t *user = hb_json_object_make(op->pool);
-
-    hb_json_set_string(user, "_id", id);
-    hb_json_set_string(user, "username", id);
-    hb_json_set_string(user, "status", "active");
-    if (country != NULL) {
-        hb_json_set_string(user, "country", country);
-    }
-    hb_json_set_int(user, "createdAt", apr_time_as_msec(ts->now));
-    ck_assert_int_eq(hb_store_insert(NULL, op, HB_C_USERS, user), APR_SUCCESS);
-}
-
 static void open_site(void)
 {
     ts = hb_test_site_make(hb_test_pool);
     hb_test_site_open(ts);
-    add_user(HOST, "NP");
-    add_user(ANNA, NULL);
-    add_user(BIM, NULL);
-    add_user(OTHER, "AU");
-    add_user(STAFF, NULL);
+    hb_test_add_user(ts, HOST, "country", "NP", NULL);
+    hb_test_add_user(ts, ANNA, NULL);
+    hb_test_add_user(ts, BIM, NULL);
+    hb_test_add_user(ts, OTHER, "country", "AU", NULL);
+    hb_test_add_user(ts, STAFF, NULL);
 }
 
 static hb_json_t *object(const char *text)

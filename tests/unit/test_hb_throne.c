@@ -19,6 +19,7 @@
 #include "hb_stream.h"
 #include "hb_test.h"
 #include "hb_test_bus.h"
+#include "hb_test_coins.h"
 #include "hb_test_site.h"
 #include "hb_user.h"
 
@@ -38,21 +39,6 @@ static hb_op_t *as(const char *user_id)
     return op;
 }
 
-static void add_user(const char *id, const char *born)
-{
-    hb_op_t *op = hb_test_site_op(ts);
-    hb_json_t *user = hb_json_object_make(op->pool);
-
-    hb_json_set_string(user, "_id", id);
-    hb_json_set_string(user, "username", id);
-    hb_json_set_string(user, "status", "active");
-    if (born != NULL) {
-        hb_json_set_string(user, "birthDate", born);
-    }
-    hb_json_set_int(user, "createdAt", apr_time_as_msec(ts->now));
-    ck_assert_int_eq(hb_store_insert(NULL, op, HB_C_USERS, user), APR_SUCCESS);
-}
-
 static void go_live(void)
 {
     hb_json_t *stream, *input = hb_json_object_make(hb_test_pool);
@@ -63,34 +49,15 @@ static void go_live(void)
     ck_assert_int_eq(hb_stream_start(&stream, as(HOST), room), APR_SUCCESS);
 }
 
-static apr_status_t post(hb_op_t *op, void *baton)
-{
-    return hb_ledger_post(NULL, op, baton);
-}
-
-static void fund(const char *user_id, apr_int64_t coins, apr_int64_t bonus)
-{
-    static int n;
-    hb_op_t *op = hb_test_site_op(ts);
-    hb_entry_t entry = { .kind = "purchase", .user_id = user_id };
-
-    entry.key = apr_psprintf(op->pool, "fund:%d", n++);
-    hb_entry_add(&entry, HB_ACCOUNT_MINT, HB_COIN, -coins);
-    hb_entry_add(&entry, hb_account_user(op, user_id), HB_COIN, coins);
-    hb_entry_add(&entry, HB_ACCOUNT_BONUS_MINT, HB_BONUS, -bonus);
-    hb_entry_add(&entry, hb_account_bonus(op, user_id), HB_BONUS, bonus);
-    ck_assert_int_eq(hb_store_transact(op, post, &entry), APR_SUCCESS);
-}
-
 static void open_site_with(const char *settings)
 {
     ts = hb_test_site_make_with(settings, hb_test_pool);
     hb_test_site_open(ts);
-    add_user(HOST, NULL);
-    add_user(ANNA, NULL);
-    add_user(BIM, "2000-01-01");
-    fund(ANNA, 10000, 0);
-    fund(BIM, 10000, 0);
+    hb_test_add_user(ts, HOST, NULL);
+    hb_test_add_user(ts, ANNA, NULL);
+    hb_test_add_user(ts, BIM, "birthDate", "2000-01-01", NULL);
+    hb_test_fund(ts, ANNA, 10000, 0);
+    hb_test_fund(ts, BIM, 10000, 0);
     go_live();
 }
 
@@ -99,25 +66,9 @@ static void open_site(void)
     open_site_with("HaloBuzzThronePrice 101\n");
 }
 
-static apr_int64_t holds(const char *account)
-{
-    apr_int64_t coins;
-
-    ck_assert_int_eq(hb_ledger_balance(&coins, hb_test_site_op(ts), account), APR_SUCCESS);
-    return coins;
-}
-
 static apr_int64_t purse(const char *user_id)
 {
-    return holds(hb_account_user(hb_test_site_op(ts), user_id));
-}
-
-static void prove(void)
-{
-    hb_ledger_proof_t proof;
-
-    ck_assert_int_eq(hb_ledger_verify(&proof, hb_test_site_op(ts), NULL, NULL), APR_SUCCESS);
-    ck_assert_msg(proof.findings == 0, "%s", proof.what);
+    return hb_test_holds(ts, hb_account_user(hb_test_site_op(ts), user_id));
 }
 
 static apr_status_t claim_as(hb_json_t **reply, hb_op_t *op, apr_int64_t coins, const char *key)
@@ -240,8 +191,8 @@ START_TEST(a_claim_moves_all_it_should)
     ck_assert_int_eq(claim(ANNA, 101), APR_SUCCESS);
     ck_assert_str_eq(shown(), "b1 101 112 1");
     ck_assert_int_eq(purse(ANNA), 9899);
-    ck_assert_int_eq(holds(hb_account_earned(as(NULL), HOST)), 50);
-    ck_assert_int_eq(holds(HB_ACCOUNT_REVENUE), 51);
+    ck_assert_int_eq(hb_test_holds(ts, hb_account_earned(as(NULL), HOST)), 50);
+    ck_assert_int_eq(hb_test_holds(ts, HB_ACCOUNT_REVENUE), 51);
     news = hb_test_heard(ear, HB_EV_THRONE_CLAIMED, room);
     ck_assert_ptr_nonnull(news);
     ck_assert_str_eq(hb_json_string_value(hb_json_at(news, "throne.user.id")), ANNA);
@@ -262,7 +213,7 @@ START_TEST(a_claim_moves_all_it_should)
     ck_assert_int_eq(hb_json_int(hb_json_item(hb_json_get(board, "items"), 0), "coins", 0), 200);
     ck_assert_int_eq(hb_leaderboard_gifters(&board, as(NULL), "day", 10), APR_SUCCESS);
     ck_assert_int_eq(hb_json_length(hb_json_get(board, "items")), 2);
-    prove();
+    hb_test_prove(ts);
 }
 END_TEST
 
@@ -278,22 +229,22 @@ START_TEST(who_pays_too_little_hears_the_price)
     ck_assert_int_eq(claim_as(&reply, op, 111, "k"), HB_E_THRONE_PRICE);
     ck_assert_str_eq(op->problem.detail, "the throne costs 112 coins now");
     ck_assert_int_eq(claim(BIM, 20000), HB_E_WALLET_SHORT);
-    fund(HOST, 1000, 0);
+    hb_test_fund(ts, HOST, 1000, 0);
     ck_assert_int_eq(claim(HOST, 112), HB_E_USER_SELF);
     ck_assert_int_eq(claim(ANNA, 1000), HB_E_THRONE_OWN);
     ck_assert_str_eq(shown(), "b1 101 112 1");
     ck_assert_int_eq(purse(BIM), 10000);
     /* Refused with a key, it may be tried again with it, for the price. */
     ck_assert_int_eq(claim_as(&reply, as(BIM), 112, "k"), APR_SUCCESS);
-    prove();
+    hb_test_prove(ts);
 }
 END_TEST
 
 START_TEST(bonus_coins_buy_no_throne)
 {
     open_site();
-    add_user("cccccccccccccccccccccccc", NULL);
-    fund("cccccccccccccccccccccccc", 0, 5000);
+    hb_test_add_user(ts, "cccccccccccccccccccccccc", NULL);
+    hb_test_fund(ts, "cccccccccccccccccccccccc", 0, 5000);
     ck_assert_int_eq(claim("cccccccccccccccccccccccc", 101), HB_E_WALLET_SHORT);
     ck_assert_str_eq(shown(), "- 0 101 0");
 }
@@ -313,7 +264,7 @@ START_TEST(a_key_claims_once)
     ck_assert_int_eq(claim_as(&again, as(ANNA), 102, "k"), HB_E_IDEM_MISMATCH);
     ck_assert_str_eq(shown(), "b2 112 124 2");
     ck_assert_int_eq(purse(ANNA), 9899);
-    prove();
+    hb_test_prove(ts);
 }
 END_TEST
 
@@ -332,8 +283,8 @@ START_TEST(not_everybody_may_sit_there)
     hb_json_t *stream;
 
     open_site();
-    add_user("cccccccccccccccccccccccc", "2009-01-01");
-    fund("cccccccccccccccccccccccc", 5000, 0);
+    hb_test_add_user(ts, "cccccccccccccccccccccccc", "birthDate", "2009-01-01", NULL);
+    hb_test_fund(ts, "cccccccccccccccccccccccc", 5000, 0);
     ck_assert_int_eq(claim(NULL, 101), HB_E_AUTH_REQUIRED);
     ck_assert_int_eq(claim("cccccccccccccccccccccccc", 101), HB_E_USER_UNDERAGE);
     ck_assert_int_eq(hb_block_set(as(HOST), ANNA), APR_SUCCESS);
@@ -394,7 +345,7 @@ START_TEST(time_is_up_without_a_job)
     ck_assert_int_eq(claim(ANNA, 101), APR_SUCCESS);    /* theirs no more, so they may */
     ck_assert_str_eq(shown(), "b1 101 112 2");
     ck_assert_str_eq(reigns(), "b1 now, b1 expired");
-    prove();
+    hb_test_prove(ts);
 }
 END_TEST
 
@@ -421,7 +372,7 @@ START_TEST(the_job_tidies_up_and_no_more)
     ck_assert_int_eq(claim(ANNA, 101), APR_SUCCESS);
     ck_assert_str_eq(shown(), "b1 101 112 3");
     ck_assert_str_eq(reigns(), "b1 now, b2 expired, b1 outbid");
-    prove();
+    hb_test_prove(ts);
 }
 END_TEST
 
@@ -454,8 +405,8 @@ START_TEST(how_long_is_a_setting)
     open_site_with("HaloBuzzThroneTTL 10m\nHaloBuzzGiftHostShare 0\n");
     ck_assert_int_eq(claim(ANNA, 999), HB_E_THRONE_PRICE);
     ck_assert_int_eq(claim(ANNA, 1000), APR_SUCCESS);
-    ck_assert_int_eq(holds(hb_account_earned(as(NULL), HOST)), 0);
-    ck_assert_int_eq(holds(HB_ACCOUNT_REVENUE), 1000);
+    ck_assert_int_eq(hb_test_holds(ts, hb_account_earned(as(NULL), HOST)), 0);
+    ck_assert_int_eq(hb_test_holds(ts, HB_ACCOUNT_REVENUE), 1000);
     ts->now += apr_time_from_sec(600);
     ck_assert_str_eq(shown(), "- 0 1000 1");
 }
@@ -477,7 +428,7 @@ START_TEST(who_is_gone_sits_nowhere)
     ck_assert_str_eq(shown(), "- 0 101 1");
     ck_assert_int_eq(claim(BIM, 101), APR_SUCCESS);
     ck_assert_str_eq(shown(), "b2 101 112 2");
-    prove();
+    hb_test_prove(ts);
 }
 END_TEST
 
@@ -632,7 +583,7 @@ START_TEST(of_two_at_one_price_one_has_it)
     ck_assert_int_eq(purse(ANNA) + purse(BIM), 20000 - paid);
     ck_assert_str_eq(shown() + 3, apr_psprintf(hb_test_pool, "%d %d 10",
                                                (int)(price * 10 / 11), (int)price));
-    prove();
+    hb_test_prove(ts);
 }
 END_TEST
 
