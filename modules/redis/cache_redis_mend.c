@@ -4,10 +4,11 @@
 
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 #include <apr_hash.h>
 #include <apr_strings.h>
+
+#include "hb_clock.h"
 
 #define KEYS_MOST 4096
 #define TRY_EVERY_MSEC 100
@@ -83,12 +84,8 @@ static void *run(void *baton)
             pthread_cond_wait(&mend->changed, &mend->lock);
         }
         else if (!mend_one(mend, pool) && !mend->is_over) {
-            struct timespec until;
+            struct timespec until = hb_clock_at(hb_clock() + TRY_EVERY_MSEC * 1000);
 
-            clock_gettime(CLOCK_MONOTONIC, &until);
-            until.tv_nsec += TRY_EVERY_MSEC * 1000000L;
-            until.tv_sec += until.tv_nsec / 1000000000L;
-            until.tv_nsec %= 1000000000L;
             pthread_cond_timedwait(&mend->changed, &mend->lock, &until);
         }
         apr_pool_clear(pool);
@@ -119,7 +116,6 @@ mend_t *mend_make(hb_site_t *site, mend_remove_fn *remove, mend_flush_fn *flush,
                   apr_pool_t *pool)
 {
     mend_t *mend = apr_pcalloc(pool, sizeof(*mend));
-    pthread_condattr_t attr;
 
     mend->site = site;
     mend->remove = remove;
@@ -130,10 +126,7 @@ mend_t *mend_make(hb_site_t *site, mend_remove_fn *remove, mend_flush_fn *flush,
     }
     begin_anew(mend);
     pthread_mutex_init(&mend->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&mend->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    hb_clock_cond_init(&mend->changed);
     apr_pool_pre_cleanup_register(pool, mend, close_mend);
     return mend;
 }
