@@ -262,6 +262,15 @@ const char *pay_content_id(hb_op_t *op, const char *prefix, const char *a, const
     return apr_pstrcat(op->pool, prefix, hb_hex(op->pool, digest, 16), NULL);
 }
 
+apr_status_t pay_came_back(hb_pay_event_t *event, hb_op_t *op, const char *prefix,
+                           const hb_pay_message_t *message)
+{
+    event->verdict = HB_PAY_HINT;
+    event->type = message->is_failure ? "return.failure" : "return";
+    event->event_id = pay_content_id(op, prefix, message->order_id, message->body);
+    return event->event_id != NULL ? APR_SUCCESS : HB_E_INTERNAL;
+}
+
 const char *pay_major_text(apr_pool_t *pool, apr_int64_t minor)
 {
     int rest = (int)(minor % 100);

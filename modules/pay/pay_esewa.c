@@ -307,11 +307,9 @@ static apr_status_t read_message(hb_pay_event_t *event, hb_op_t *op,
     if (!message->is_return || message->order_id == NULL) {
         return pay_malformed(event, "eSewa sends no webhooks");
     }
-    event->verdict = HB_PAY_HINT;
-    event->type = message->is_failure ? "return.failure" : "return";
-    event->event_id = pay_content_id(op, "return_", message->order_id, message->body);
-    if (event->event_id == NULL) {
-        return HB_E_INTERNAL;
+    rv = pay_came_back(event, op, "return_", message);
+    if (rv != APR_SUCCESS) {
+        return rv;
     }
     data = pay_query_value(message->body, "data", op->pool);
     if (data == NULL && !message->is_failure) {

@@ -151,6 +151,7 @@ static apr_status_t read_message(hb_pay_event_t *event, hb_op_t *op,
                                  const hb_pay_message_t *message)
 {
     const char *amount, *order_id;
+    apr_status_t rv;
     char *end;
 
     memset(event, 0, sizeof(*event));
@@ -166,12 +167,10 @@ static apr_status_t read_message(hb_pay_event_t *event, hb_op_t *op,
     if (order_id != NULL && strcmp(order_id, message->order_id) != 0) {
         return pay_forged(event, "it is another order's");
     }
-    event->event_id = pay_content_id(op, "return_", message->order_id, message->body);
-    if (event->event_id == NULL) {
-        return HB_E_INTERNAL;
+    rv = pay_came_back(event, op, "return_", message);
+    if (rv != APR_SUCCESS) {
+        return rv;
     }
-    event->verdict = HB_PAY_HINT;
-    event->type = message->is_failure ? "return.failure" : "return";
     event->fact.status = status_of(&event->fact.outcome,
                                    pay_query_value(message->body, "status", op->pool));
     event->fact.order_id = message->order_id;

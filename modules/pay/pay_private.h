@@ -50,6 +50,13 @@ const char *pay_return_url(const hb_op_t *op, const char *provider, const char *
 /** An id for a message that has none: the same bytes give the same id. */
 const char *pay_content_id(hb_op_t *op, const char *prefix, const char *a, const char *b);
 
+/**
+ * The payer's browser came back: a hint at most, whose id is made of its bytes.
+ * @return HB_E_INTERNAL when there is no digest
+ */
+apr_status_t pay_came_back(hb_pay_event_t *event, hb_op_t *op, const char *prefix,
+                           const hb_pay_message_t *message);
+
 /** 12345 as "123.45", 12340 as "123.4", 12300 as "123": the forms that eSewa prints. */
 const char *pay_major_text(apr_pool_t *pool, apr_int64_t minor);
 

@@ -107,11 +107,8 @@ static apr_status_t start(hb_pay_start_t *start, hb_op_t *op, const hb_order_t *
 static apr_status_t read_return(hb_pay_event_t *event, hb_op_t *op,
                                 const hb_pay_message_t *message)
 {
-    event->verdict = HB_PAY_HINT;
-    event->type = message->is_failure ? "return.failure" : "return";
-    event->event_id = pay_content_id(op, "sbr_", message->order_id, message->body);
     event->fact.order_id = message->order_id;
-    return event->event_id != NULL ? APR_SUCCESS : HB_E_INTERNAL;
+    return pay_came_back(event, op, "sbr_", message);
 }
 
 static apr_status_t read_webhook(hb_pay_event_t *event, hb_op_t *op,

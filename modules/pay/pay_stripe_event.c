@@ -295,12 +295,9 @@ static apr_status_t read_event(hb_pay_event_t *event, const hb_json_t *json)
 static apr_status_t read_return(hb_pay_event_t *event, hb_op_t *op,
                                 const hb_pay_message_t *message)
 {
-    event->verdict = HB_PAY_HINT;
-    event->type = message->is_failure ? "return.failure" : "return";
-    event->event_id = pay_content_id(op, "return_", message->order_id, message->body);
     event->fact.order_id = message->order_id;
     event->fact.attempt_id = pay_plain(pay_query_value(message->body, "session_id", op->pool));
-    return event->event_id != NULL ? APR_SUCCESS : HB_E_INTERNAL;
+    return pay_came_back(event, op, "return_", message);
 }
 
 apr_status_t stripe_read(hb_pay_event_t *event, hb_op_t *op, const hb_pay_message_t *message)
