@@ -11,6 +11,7 @@
 #include "hb_json.h"
 #include "hb_op.h"
 #include "hb_room.h"
+#include "hb_schema.h"
 
 /**
  * Say something in a live room, whether over HTTP or a socket.
@@ -54,5 +55,14 @@ int hb_chat_has_link(const char *text);
 apr_status_t hb_chat_check_rate(hb_op_t *op);
 /** HB_E_USER_UNDERAGE when the account declared to be too young (HaloBuzzChatAge). */
 apr_status_t hb_chat_check_age(hb_op_t *op, const hb_json_t *user);
+
+/**
+ * How a message is known that its client may send again; NULL without an id of the client's.
+ * @param target_id  the room, or the other person
+ */
+const char *hb_chat_client_key(const hb_op_t *op, const char *target_id, const char *client_id);
+/** What the client sent before under this key; NULL when nothing. */
+apr_status_t hb_chat_find_sent(hb_json_t **doc, hb_op_t *op, hb_collection_e in,
+                               const char *client_key);
 
 #endif /* HB_CHAT_H */

@@ -196,15 +196,21 @@ static hb_json_t *message_doc(hb_op_t *op, const say_t *say)
     return doc;
 }
 
-/* What the client sent before under this id; NULL when nothing. */
-static apr_status_t find_said(hb_json_t **doc, hb_op_t *op, const say_t *say)
+const char *hb_chat_client_key(const hb_op_t *op, const char *target_id, const char *client_id)
 {
-    const hb_cond_t where[] = { { "clientKey", HB_IS, HB_STR(say->client_key) } };
-    const hb_query_t query = { .in = HB_C_MESSAGES, .where = where, .n_where = 1 };
+    return client_id == NULL ? NULL
+        : apr_pstrcat(op->pool, target_id, ":", op->actor.user_id, ":", client_id, NULL);
+}
+
+apr_status_t hb_chat_find_sent(hb_json_t **doc, hb_op_t *op, hb_collection_e in,
+                               const char *client_key)
+{
+    const hb_cond_t where[] = { { "clientKey", HB_IS, HB_STR(client_key) } };
+    const hb_query_t query = { .in = in, .where = where, .n_where = 1 };
     apr_status_t rv;
 
     *doc = NULL;
-    if (say->client_key == NULL) {
+    if (client_key == NULL) {
         return APR_SUCCESS;
     }
     rv = hb_store_find_one(doc, op, &query);
@@ -224,7 +230,7 @@ static apr_status_t keep(hb_json_t **doc, hb_op_t *op, const say_t *say)
     if (rv == HB_E_STORE_DUPLICATE && index != NULL && strcmp(index, "client") == 0) {
         hb_op_recover(op);      /* a twin was faster */
         op->is_replayed = 1;
-        rv = find_said(doc, op, say);
+        rv = hb_chat_find_sent(doc, op, HB_C_MESSAGES, say->client_key);
         if (rv == APR_SUCCESS && *doc == NULL) {
             rv = hb_fail(op, HB_E_STORE_CONFLICT, NULL);
         }
@@ -242,10 +248,7 @@ static apr_status_t prepare(say_t *say, hb_op_t *op, const char *stream_id,
     }
     say->text = hb_json_string(input, "text");
     say->client_id = hb_json_string(input, "clientId");
-    if (say->client_id != NULL) {
-        say->client_key = apr_pstrcat(op->pool, stream_id, ":", op->actor.user_id, ":",
-                                      say->client_id, NULL);
-    }
+    say->client_key = hb_chat_client_key(op, stream_id, say->client_id);
     rv = hb_chat_check_text(op, say->text);
     if (rv == APR_SUCCESS) {
         rv = hb_room_open_id(&say->room, op, stream_id);
@@ -282,7 +285,7 @@ apr_status_t hb_chat_say(hb_json_t **reply, hb_op_t *op, const char *stream_id,
     apr_status_t rv = prepare(&say, op, stream_id, input);
 
     if (rv == APR_SUCCESS) {
-        rv = find_said(&doc, op, &say);
+        rv = hb_chat_find_sent(&doc, op, HB_C_MESSAGES, say.client_key);
     }
     if (rv != APR_SUCCESS) {
         return rv;

@@ -83,21 +83,6 @@ static apr_status_t check_people(send_t *send, hb_op_t *op)
     return APR_SUCCESS;
 }
 
-/* NULL when the client sent nothing under this id before. */
-static apr_status_t find_sent(hb_json_t **doc, hb_op_t *op, const send_t *send)
-{
-    const hb_cond_t where[] = { { "clientKey", HB_IS, HB_STR(send->client_key) } };
-    const hb_query_t query = { .in = HB_C_DIRECT, .where = where, .n_where = 1 };
-    apr_status_t rv;
-
-    *doc = NULL;
-    if (send->client_key == NULL) {
-        return APR_SUCCESS;
-    }
-    rv = hb_store_find_one(doc, op, &query);
-    return rv == HB_E_STORE_MISSING ? APR_SUCCESS : rv;
-}
-
 static apr_status_t write_message(send_t *send, hb_op_t *op)
 {
     hb_json_t *doc = hb_json_object_make(op->pool);
@@ -167,7 +152,7 @@ static apr_status_t send_tx(hb_op_t *op, void *baton)
     send_t *send = baton;
     const char *me = op->actor.user_id;
     hb_json_t *said;
-    apr_status_t rv = find_sent(&said, op, send);
+    apr_status_t rv = hb_chat_find_sent(&said, op, HB_C_DIRECT, send->client_key);
 
     op->is_replayed = said != NULL;
     if (rv != APR_SUCCESS || said != NULL) {
@@ -205,10 +190,7 @@ apr_status_t hb_direct_send(hb_json_t **reply, hb_op_t *op, const char *peer_id,
         return rv;
     }
     send.id = hb_id_make(op);
-    if (send.client_id != NULL) {
-        send.client_key = apr_pstrcat(op->pool, peer_id, ":", op->actor.user_id, ":",
-                                      send.client_id, NULL);
-    }
+    send.client_key = hb_chat_client_key(op, peer_id, send.client_id);
     do {
         rv = hb_store_transact(op, send_tx, &send);
         /* A store whose writers do not queue tells two first messages at once by this. */
