@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* Messages behind the plain door are small JSON objects. */
+/* Messages behind the plain door are small JSON objects, and so is what somebody says who is not in. */
 #define PLAIN_PAYLOAD_MAX 65536
 
 /* A connection is cut at so many times the calls it may make, kept up for so long. */
@@ -34,7 +34,7 @@ void rt_config_echo(rt_config_t *config)
     config->ping_interval_msec = 300;
     config->ping_timeout_msec = 200;
     config->join_timeout_msec = 1000;
-    config->payload_max = 1000000;
+    config->payload_max = config->stranger_payload_max = 1000000;
     config->attachments_max = 10 * 1000000;
     config->plain_payload_max = 16 * 1024 * 1024;
     for (lane = 0; lane < RT_LANES; lane++) {
@@ -60,6 +60,7 @@ void rt_config_read(rt_config_t *config, const hb_settings_t *settings)
     config->payload_max = config->attachments_max = (uint32_t)settings->realtime_payload;
     config->plain_payload_max = config->payload_max < PLAIN_PAYLOAD_MAX ? config->payload_max
                                 : PLAIN_PAYLOAD_MAX;
+    config->stranger_payload_max = config->plain_payload_max;
     config->queue.bytes[RT_LANE_MONEY] = 4 * queue;
     config->queue.bytes[RT_LANE_CHAT] = queue;
     config->queue.bytes[RT_LANE_REACTION] = queue / 16;

@@ -20,6 +20,7 @@ typedef struct rt_config_t {
     uint32_t upgrade_timeout_msec;      /* from the probe's WebSocket to its packet '5' */
     uint32_t close_timeout_msec;        /* a closed session waits for a poll to say so */
     uint32_t payload_max;               /* bytes of a message or a POST, told as maxPayload */
+    uint32_t stranger_payload_max;      /* of a WebSocket's message until a namespace was joined */
     uint32_t attachments_max;           /* bytes of all attachments of a packet */
     int sockets_max;                    /* namespaces of one session */
 

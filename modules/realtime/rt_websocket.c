@@ -104,15 +104,25 @@ static void deliver(rt_conn_t *conn, char *bytes, apr_size_t len, int is_binary)
     }
 }
 
+/* What is not complete has to be kept meanwhile; for strangers that is not much. */
+static uint32_t message_max(const rt_conn_t *conn)
+{
+    const rt_config_t *config = rt_config(conn->loop);
+
+    if (conn->is_plain) {
+        return config->plain_payload_max;
+    }
+    return conn->session != NULL && conn->session->has_joined ? config->payload_max
+           : config->stranger_payload_max;
+}
+
 /* A message as it came off the wire. */
 static void deliver_packed(rt_conn_t *conn, char *bytes, apr_size_t len, int is_binary)
 {
-    const rt_config_t *config = rt_config(conn->loop);
     char *text;
     apr_size_t text_len;
 
-    switch (rt_inflate(&text, &text_len, bytes, len,
-                       conn->is_plain ? config->plain_payload_max : config->payload_max)) {
+    switch (rt_inflate(&text, &text_len, bytes, len, message_max(conn))) {
     case RT_INFLATED:
         deliver(conn, text, text_len, is_binary);
         free(text);
@@ -181,8 +191,7 @@ static void on_close(rt_conn_t *conn, const char *payload, apr_size_t len)
 
 apr_size_t rt_websocket_read(rt_conn_t *conn, char *bytes, apr_size_t len)
 {
-    const rt_config_t *config = rt_config(conn->loop);
-    uint32_t limit = conn->is_plain ? config->plain_payload_max : config->payload_max;
+    uint32_t limit = message_max(conn);
     rt_ws_frame_t frame;
     int rv = rt_ws_head_read(&frame, bytes, len, conn->is_packed);
     apr_size_t all;

@@ -65,7 +65,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     apr_pool_create(&pool, NULL);
     rt_config_echo(&config);
     config.loops = 1;
-    config.payload_max = config.plain_payload_max = 65536;
+    config.payload_max = config.stranger_payload_max = config.plain_payload_max = 65536;
     engine = rt_engine_make(&rt_echo_app, NULL, &config, &log, pool);
     loop = rt_engine_loop(engine, 0);
     rt_echo_app.loop_start(NULL, loop);

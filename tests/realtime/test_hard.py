@@ -11,7 +11,7 @@ import pytest
 import requests
 
 import hb_socket                        # shows every byte
-from hb_socketio import Socket
+from hb_socketio import Socket, ws_open
 
 WIDE = "\U0001F3B5" * 500               # 2000 bytes
 
@@ -158,6 +158,16 @@ def test_large_messages(server, live, users):
     assert answer["error"]["status"] == 413
     one.say(live.id, "small")
     one.wait_text("small")
+
+
+def test_a_stranger_may_not_say_much(server):
+    """Half of a message is kept until the rest comes: a megabyte of it is for those who are in."""
+    ws = ws_open(server, "/socket.io/?EIO=4&transport=websocket")
+    assert ws.recv().startswith("0{")
+    ws.send('40{"token":"%s"}' % ("x" * 70000))
+    opcode, data = ws.recv_data(control_frame=True)
+    assert (opcode, data[:2]) == (8, b"\x03\xf1")          # 1009
+    ws.close()
 
 
 def test_many_come_and_go(server, live, users):
