@@ -20,6 +20,9 @@
 /* A chunked body does not say how long it will be. */
 #define FIRST_GUESS_BYTES 2048
 
+/* How long a refusal waits for such a body over HTTP/2: it is on its way with its head. */
+#define DROP_WAIT_USEC (APR_USEC_PER_SEC / 2)
+
 #define WAS_READ "halobuzz-body-read"
 
 static apr_int64_t announced(const request_rec *r)
@@ -29,14 +32,57 @@ static apr_int64_t announced(const request_rec *r)
     return length != NULL ? apr_atoi64(length) : -1;
 }
 
+static int has_eos(const apr_bucket_brigade *bb)
+{
+    apr_bucket *b = APR_BRIGADE_LAST(bb);
+
+    return b != APR_BRIGADE_SENTINEL(bb) && APR_BUCKET_IS_EOS(b);
+}
+
+/* A stream of HTTP/2 that is answered before its body was taken in is reset behind the answer, and
+ * curl before 8 then throws the answer away (error 92). So a small body is taken in first;
+ * never for long, because a caller who is refused may hold no thread. */
+static void drop_of_stream(request_rec *r)
+{
+    apr_bucket_brigade *bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    apr_interval_time_t pause = 100, waited = 0;
+    int is_done = 0;
+
+    while (!is_done && waited < DROP_WAIT_USEC) {
+        apr_status_t rv = ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES,
+                                         APR_NONBLOCK_READ, HUGE_STRING_LEN);
+
+        if (APR_STATUS_IS_EAGAIN(rv) || (rv == APR_SUCCESS && APR_BRIGADE_EMPTY(bb))) {
+            apr_sleep(pause);
+            waited += pause;
+            pause *= 2;
+        }
+        else {
+            is_done = rv != APR_SUCCESS || has_eos(bb);
+        }
+        apr_brigade_cleanup(bb);
+    }
+    apr_brigade_destroy(bb);
+}
+
 void hb_ap_leave_body(request_rec *r)
 {
     apr_int64_t length = announced(r);
+    int is_small = length >= 0 && length <= DROP_MAX_BYTES;
     conn_rec *c = r->connection;
 
-    if (!ap_request_has_body(r) || (length >= 0 && length <= DROP_MAX_BYTES)
-        || apr_table_get(r->notes, WAS_READ) != NULL || c->master != NULL) {
-        return;                 /* HTTP/2 resets the one stream by itself */
+    if (!ap_request_has_body(r) || apr_table_get(r->notes, WAS_READ) != NULL) {
+        return;
+    }
+    if (c->master != NULL) {
+        if (is_small && length > 0 && !r->expecting_100) {
+            apr_table_setn(r->notes, WAS_READ, "1");
+            drop_of_stream(r);
+        }
+        return;                 /* a larger one: HTTP/2 resets the one stream by itself */
+    }
+    if (is_small) {
+        return;
     }
     c->keepalive = AP_CONN_CLOSE;
     apr_table_setn(c->notes, "short-lingering-close", "1");

@@ -49,6 +49,11 @@ def test_over_http2(make_server, claims):
     both = curl(server, "--http2", "-Z", *["-o/dev/null"] * 20, "-w", form,
                 *[url + "/livez?%d" % n for n in range(20)])
     assert both == "2 200 application/json\n" * 20
+    # Refused before the body was looked at: the stream is not reset behind the answer.
+    many = curl(server, "--http2", *["-o/dev/null"] * 100, "-w", form, "-H",
+                "Content-Type: application/json", "-d", '{"title":"x"}',
+                *[url + "/api/v1/streams"] * 100)
+    assert many == "2 401 application/problem+json\n" * 100
 
 
 def test_http_1_0(server):
