@@ -86,9 +86,6 @@ int ctl_options(ctl_t *ctl, int argc, const char *const *argv, const ctl_option_
             ctl->is_verbose = 1;
             n = 1;
         }
-        else if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
-            return ctl_misuse(ctl, NULL);
-        }
         if (n == 0) {
             n = take(ctl, argc - i, argv + i, options);
         }

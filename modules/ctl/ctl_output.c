@@ -71,11 +71,9 @@ int ctl_misuse(const ctl_t *ctl, const char *fmt, ...)
 {
     va_list args;
 
-    if (fmt != NULL) {
-        va_start(args, fmt);
-        complain(ctl, apr_pvsprintf(ctl->pool, fmt, args));
-        va_end(args);
-    }
+    va_start(args, fmt);
+    complain(ctl, apr_pvsprintf(ctl->pool, fmt, args));
+    va_end(args);
     fprintf(stderr, "usage: halobuzzctl %s %s\n", ctl->command, ctl->usage);
     return CTL_USAGE;
 }

@@ -33,7 +33,7 @@ static const ctl_command_t commands[] = {
   { "status",        "[URL] [-k] [--json]",                                                   ctl_status,        "version, uptime, load and records of the running server" },
   { "routes",        "[URL] [-k] [--json]",                                                   ctl_routes,        "every call the server answers, from its /openapi.json" },
   { "smoke",         "[URL] [-k] [--json]",                                                   ctl_smoke,         "register, sign in, stream, watch, sign out against a server, step by step" },
-  { "seed",          "[--demo] [--gifts FILE] [--og-tiers FILE] [--prices FILE]",             ctl_seed,          "make the store's initial data; with --demo people and live streams to look at" },
+  { "seed",          "[--demo] [--gifts FILE] [--og-tiers FILE] [--prices FILE] [--words FILE]", ctl_seed,         "make the store's initial data; with --demo people and live streams to look at" },
   { "demo",          "[--gifts N]",                                                           ctl_demo,          "fill a site with people, payments in play money and gifts, and prove its ledger" },
   { "og bonus",      "--date YYYY-MM-DD [--json]",                                            ctl_og_bonus,      "pay the daily OG bonus of a date to whom it was not paid yet" },
   { "providers check", "[PROVIDER] [--json]",                                                 ctl_providers_check, "ask each configured payment provider whether it answers and takes our keys" },
@@ -90,7 +90,7 @@ static void usage(FILE *out)
     for (i = 0; i < N_COMMANDS; i++) {
         fprintf(out, "  %-18s %s\n", commands[i].name, commands[i].sentence);
     }
-    fputs("\nhalobuzzctl help COMMAND tells the arguments; man halobuzzctl tells the rest.\n", out);
+    fputs("\nhalobuzzctl COMMAND --help tells the arguments; man halobuzzctl tells the rest.\n", out);
 }
 
 /* The command at the start of argv. @param n_words  of its name */
@@ -110,30 +110,63 @@ static const ctl_command_t *find(int *n_words, int argc, const char *const *argv
     return NULL;
 }
 
+/* The arguments of the command at the start of argv, or of all that begin with its first word.
+ * Gives how many that were. */
+static int usage_of(FILE *out, int argc, const char *const *argv)
+{
+    int n_words, i, n = 0;
+    const ctl_command_t *one = find(&n_words, argc, argv);
+    int len = (int)strlen(argv[0]);
+
+    for (i = 0; i < N_COMMANDS; i++) {
+        const ctl_command_t *command = &commands[i];
+
+        if (one != NULL && n_words == 2 ? command == one
+            : strncmp(command->name, argv[0], len) == 0
+              && (command->name[len] == ' ' || command->name[len] == '\0')) {
+            fprintf(out, "halobuzzctl %s %s\n    %s\n", command->name, command->usage,
+                    command->sentence);
+            n++;
+        }
+    }
+    return n;
+}
+
 static int help(ctl_t *ctl, int argc, const char *const *argv)
 {
-    const ctl_command_t *command;
-    int n_words, i, len, n = 0;
-
     if (argc == 0) {
         usage(stdout);
         return CTL_OK;
     }
-    command = find(&n_words, argc, argv);
-    if (command != NULL) {
-        ctl_say(ctl, "halobuzzctl %s %s\n    %s", command->name, command->usage,
-                command->sentence);
-        return CTL_OK;
-    }
-    len = (int)strlen(argv[0]);
-    for (i = 0; i < N_COMMANDS; i++) {
-        if (strncmp(commands[i].name, argv[0], len) == 0 && commands[i].name[len] == ' ') {
-            ctl_say(ctl, "halobuzzctl %s %s\n    %s", commands[i].name, commands[i].usage,
-                    commands[i].sentence);
-            n++;
+    return usage_of(stdout, argc, argv) > 0 ? CTL_OK
+        : ctl_misuse(ctl, "there is no command %s", argv[0]);
+}
+
+static int wants_help(int argc, const char *const *argv)
+{
+    int i;
+
+    for (i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            return 1;
         }
     }
-    return n > 0 ? CTL_OK : ctl_misuse(ctl, "there is no command %s", argv[0]);
+    return 0;
+}
+
+static int misunderstood(int argc, const char *const *argv)
+{
+    if (argv[0][0] == '-') {
+        fprintf(stderr, "halobuzzctl: the command comes before %s\n\n", argv[0]);
+        usage(stderr);
+        return CTL_USAGE;
+    }
+    fprintf(stderr, "halobuzzctl: there is no command \"%s%s%s\"\n\n", argv[0],
+            argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
+    if (usage_of(stderr, 1, argv) == 0) {
+        usage(stderr);
+    }
+    return CTL_USAGE;
 }
 
 int ctl_version(ctl_t *ctl, int argc, const char *const *argv)
@@ -175,12 +208,12 @@ int main(int argc, const char *const *argv)
     if (strcmp(argv[1], "--version") == 0) {
         return ctl_version(&ctl, 0, NULL);
     }
+    if (wants_help(argc - 1, argv + 1) && usage_of(stdout, argc - 1, argv + 1) > 0) {
+        return CTL_OK;
+    }
     command = find(&n_words, argc - 1, argv + 1);
     if (command == NULL) {
-        fprintf(stderr, "halobuzzctl: there is no command \"%s%s%s\"\n\n", argv[1],
-                argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
-        usage(stderr);
-        return CTL_USAGE;
+        return misunderstood(argc - 1, argv + 1);
     }
     ctl.command = command->name;
     ctl.usage = command->usage;

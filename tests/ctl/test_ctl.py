@@ -35,6 +35,15 @@ def test_usage(ctl):
     assert done.code == OK and "store backup" in done.out
     done = ctl("help", "user")
     assert done.code == OK and "user create" in done.out and "store" not in done.out
+    for words, told in ((("store", "copy"), ["store copy"]), (("version",), ["version"]),
+                        (("backup",), ["backup list", "backup test", "backup unpack", "backup"]),
+                        (("cron", "run", "JOB"), ["cron run"])):
+        done = ctl(*words, "--help")
+        assert done.code == OK and not done.err
+        assert re.findall(r"^halobuzzctl ([a-z]+(?: [a-z]+)?)", done.out, re.M) == told
+    done = ctl("bus", "fly")
+    assert done.code == USAGE and "bus tail" in done.err and "store" not in done.err
+    assert "comes before --json" in ctl("--json", "status").err
     assert ctl("version").out.startswith("halobuzzctl ")
     assert ctl("version", "--json").json["version"]
 
