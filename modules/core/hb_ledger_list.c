@@ -169,8 +169,7 @@ static void add_total(hb_json_t *json, const char *field, apr_int64_t more)
 
 static apr_status_t circulation_in_store(hb_op_t *op, void *baton)
 {
-    const hb_cond_t where[] = { { "_id", HB_IS_NOT, HB_STR(HB_LEDGER_HEAD) } };
-    hb_query_t query = { HB_C_LEDGER, where, 1 };
+    hb_query_t query = { HB_C_LEDGER, NULL, 0 };
     hb_json_t *all = hb_json_object_make(op->pool);
     hb_json_t *kinds = hb_json_array_make(op->pool);
     hb_json_t *coin, *bonus;
@@ -194,6 +193,9 @@ static apr_status_t circulation_in_store(hb_op_t *op, void *baton)
         const char *currency = hb_json_string(row, "currency");
         hb_json_t *sum = currency != NULL && strcmp(currency, "bonus") == 0 ? bonus : coin;
 
+        if (strcmp(hb_json_string(row, "_id"), HB_LEDGER_HEAD) == 0) {
+            continue;
+        }
         add_total(sum, "minted", hb_json_int(row, "minted", 0));
         add_total(sum, "burned", hb_json_int(row, "burned", 0));
         hb_json_remove(row, "_id");
