@@ -105,6 +105,7 @@ function client(id, title) {
   const part = document.getElementById("client").content.cloneNode(true).firstElementChild;
   const find = (selector) => part.querySelector(selector);
   const log = find(".log"), state = find(".state");
+  const shown = new Set();      // ids: what the answer of stream:join holds may come as chat:new too
   let token, room, stream, was_in = false;
 
   part.id = id;
@@ -118,6 +119,8 @@ function client(id, title) {
   }
 
   function said(message) {
+    if (shown.has(message.id)) return;
+    shown.add(message.id);
     add("said", element("b", "", "@" + message.user.username), " ", message.text);
   }
 
@@ -133,6 +136,7 @@ function client(id, title) {
     if (!answer.ok) throw new Error(answer.error.detail);
     was_in = true;
     log.replaceChildren();
+    shown.clear();
     answer.messages.forEach(said);
     find(".title").textContent = answer.stream.title;
     find(".viewers").textContent = answer.viewers;

@@ -152,7 +152,7 @@ function curlText(path, method, operation) {
       filledPath = filledPath.replace(`{${parameter.name}}`,
         filled.id ? encodeURIComponent(filled.id) : '$' + parameter.name.toUpperCase());
     } else if (parameter.in === 'query' && (parameter.required || parameter.name === 'limit')) {
-      query.push(parameter.name + '=' + (parameter.schema.default ?? ''));
+      query.push(parameter.name + '=' + (parameter.schema.default ?? 'test'));
     }
   }
   const url = location.origin + filledPath + (query.length ? '?' + query.join('&') : '');
@@ -293,7 +293,36 @@ function eventCard(way, event) {
   return card;
 }
 
+/* How to come in, which no table says. */
+function connecting() {
+  const example = (text) => el('pre', { tabindex: '0' }, text);
+  const ws = location.origin.replace(/^http/, 'ws');
+  return el('section', { class: 'card', 'data-find': 'connecting socket.io websocket event stream token' },
+    el('p', {}, 'With the official socket.io-client. A connection that was cut comes back by itself, and for some minutes with ' +
+      'what it missed (socket.recovered); else enter the room again:'),
+    example(`const socket = io(${JSON.stringify(location.origin)}, { auth: { token: ACCESS_TOKEN } });\n` +
+      "socket.on('chat:new', (message) => show(message));\n" +
+      "const room = await socket.emitWithAck('stream:join', { streamId: ID });\n" +
+      "const said = await socket.emitWithAck('chat:new', { streamId: ID, text: 'hello', clientId: crypto.randomUUID() });"),
+    el('p', {}, 'The same may reach a client twice: a message can be in the answer of stream:join and come as chat:new too, ' +
+      'and what is asked for again by its offset can have been seen. The id of a message tells; show each once.'),
+    el('p', {}, 'Without Socket.IO, over a WebSocket at ', el('code', {}, ws + '/api/v1/realtime'),
+      '. The first line is not needed where a header has the token; offset and pid, when given, take up the connection before:'),
+    example('> {"event":"auth","data":{"token":"..."}}\n' +
+      '< {"event":"ready","data":{"sid":"...","pid":"...","epoch":"...","recovered":false}}\n' +
+      '> {"event":"stream:join","data":{"streamId":"..."},"ack":1}\n' +
+      '< {"ack":1,"ok":true,...}\n' +
+      '< {"event":"chat:new","data":{...},"offset":"123"}'),
+    el('p', {}, 'To listen to one room, as text/event-stream: ', el('code', {}, location.origin + '/api/v1/streams/{id}/events'),
+      ' with the same header, or the cookie of /auth/cookie; Last-Event-ID goes on behind an event.'),
+    el('p', {}, 'A WebSocket that we end has a code: 1012 the server restarts, 4001 signed out, 4003 banned, 4008 read too ' +
+      'slowly, 4009 sent too much, 4010 the room has ended, 4011 another connection took over. Do not come back by ' +
+      'yourself after 4001, 4003 and 4010.'));
+}
+
 function drawEvents(main, nav) {
+  main.append(el('h2', { id: 'connecting' }, 'Connecting'), connecting());
+  nav.append(...navPart('Realtime', [{ href: '#connecting', text: 'Connecting' }]));
   const parts = [['sent', 'Events to clients', 'Who is connected to /socket.io/ is sent these. In each lane the order is ' +
     'kept; a reader that is slow loses metrics first, then reactions, never money or moderation.'],
   ['taken', 'Events from clients', 'The ack is {"ok":true, ...} or {"ok":false,"error":{"code","status","detail",' +
@@ -326,7 +355,11 @@ function draw() {
   }
   $('version').textContent = api.info.version;
   main.replaceChildren(el('h1', {}, api.info.title), el('p', {}, api.info.description, ' The same for programs: ',
-    el('a', { href: '/openapi.json' }, '/openapi.json'), '.'), keys());
+    el('a', { href: '/openapi.json' }, '/openapi.json'), '.'),
+    el('p', {}, 'Times are RFC 3339 in UTC, money whole minor units beside a currency. Lists answer {"items","next"}: ask again ' +
+      'with after= what next holds, until it is null. Members that are not known here are ignored, so ignore those you do ' +
+      'not know. A call that needs an Idempotency-Key, sent again with the same key and body, is answered as the first time.'),
+    keys());
   nav.replaceChildren();
   for (const [tag, operations] of groups) {
     main.append(el('h2', { id: 'tag-' + anchor(tag) }, tag));
