@@ -453,6 +453,18 @@ static apr_status_t look_for_missing(walk_t *w, apr_hash_t *expected, apr_int64_
     return rv;
 }
 
+/* Without it the next entry would be a first one again. What it says was looked at as a record. */
+static apr_status_t look_for_head(walk_t *w)
+{
+    hb_json_t *head;
+    apr_status_t rv = hb_store_get(&head, w->op, HB_C_LEDGER, HB_LEDGER_HEAD);
+
+    if (rv == HB_E_STORE_MISSING && w->proof->entries > 0) {
+        finding(w, NULL, "total %s is missing", HB_LEDGER_HEAD);
+    }
+    return rv == HB_E_STORE_MISSING || rv == HB_E_STORE_DAMAGED ? APR_SUCCESS : rv;
+}
+
 static void look_at_undone(walk_t *w)
 {
     apr_hash_index_t *hi;
@@ -488,6 +500,9 @@ static apr_status_t settle(hb_op_t *op, void *baton)
     }
     if (rv == APR_SUCCESS && !w->is_stopped) {
         rv = look_for_missing(w, w->totals, proving->looks[1].n - 1, HB_C_LEDGER, "total");
+    }
+    if (rv == APR_SUCCESS && !w->is_stopped) {
+        rv = look_for_head(w);
     }
     if (rv == APR_SUCCESS && !w->is_stopped) {
         look_at_undone(w);

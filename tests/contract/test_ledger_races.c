@@ -308,12 +308,13 @@ END_TEST
 START_TEST(what_is_missing_is_found)
 {
     contract_t *c = contract_open(_i);
-    const hb_collection_e in[] = { HB_C_ACCOUNTS, HB_C_LEDGER, HB_C_TRANSACTIONS };
+    const hb_collection_e in[] = { HB_C_ACCOUNTS, HB_C_LEDGER, HB_C_LEDGER, HB_C_TRANSACTIONS };
     int i;
 
     make_people(c->op);
-    for (i = 0; i < 3; i++) {
-        const char *const ids[] = { hb_account_user(c->op, people[0]), "purchase:coin", NULL };
+    for (i = 0; i < 4; i++) {
+        const char *const ids[] = { hb_account_user(c->op, people[0]), "purchase:coin", "head",
+                                    NULL };
         const char *id = ids[i];
         hb_ledger_proof_t proof;
         hb_json_t *doc;
