@@ -10,11 +10,10 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "sim"))
 
 from hb_client import Client            # noqa: E402
+from hb_guard import claims, judge, log_guard, serving     # noqa: E402, F401
 from hb_httpd import CACHE, STORE, Httpd, is_root   # noqa: E402
 from hb_sim_client import Sim           # noqa: E402
 from hb_users import Mails, Users       # noqa: E402
-
-alive = []                              # servers whose logs the running case answers for
 
 
 def pytest_collection_modifyitems(items):
@@ -22,32 +21,6 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if url and item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason="about what is not in a server"))
-
-
-def judge(server, claimed):
-    loud = server.loud_lines(claimed)
-    assert not loud, "log lines that this case did not claim:\n" + "\n".join(loud[:20])
-    reports = server.reports()
-    assert not reports, "sanitizer reports:\n" + "\n".join(reports)[:6000]
-
-
-@pytest.fixture
-def claims():
-    """Say which loud log lines a case provokes: numbers, or "~text" for lines without one."""
-    claimed = []
-
-    def claim(*names):
-        claimed.extend(names)
-
-    claim.names = claimed
-    return claim
-
-
-@pytest.fixture(autouse=True)
-def log_guard(claims):
-    yield
-    for server in list(alive):
-        judge(server, claims.names)
 
 
 @pytest.fixture(scope="session")
@@ -64,21 +37,8 @@ RemoteIPInternalProxy 127.0.0.9
     Require all denied
 </Location>
 """)
-    try:
-        one.start()
-    except BaseException:
-        one.kill()
-        one.remove()
-        raise
-    alive.append(one)
-    yield one
-    alive.remove(one)
-    try:
-        one.stop()
-        judge(one, ())
-    finally:
-        one.kill()
-        one.remove()
+    with serving(one):
+        yield one
 
 
 @pytest.fixture

@@ -14,23 +14,18 @@ def bank_with(settings=None, prepare=None, **more):
     A server on which staff need no second factor, for cases of a whole module; prepare(server) is
     called before it starts.
     """
-    from conftest import alive, judge
+    from hb_guard import serving
     from hb_httpd import Httpd
     one = Httpd(settings={"HaloBuzzAuthStaffTOTP": "off", **(settings or {})}, **more)
     try:
         if prepare is not None:
             prepare(one)
-        one.start()
-        alive.append(one)
-        yield one
-        alive.remove(one)
-        one.stop()
-        judge(one, ())
-    finally:
-        if one in alive:
-            alive.remove(one)
+    except BaseException:
         one.kill()
         one.remove()
+        raise
+    with serving(one):
+        yield one
 
 
 def ctl(server, *args):

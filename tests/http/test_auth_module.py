@@ -11,6 +11,8 @@ import time
 import pytest
 
 from hb_client import Client, assert_problem, raw
+from hb_guard import serving
+from hb_httpd import Httpd
 from hb_users import Mails, Users
 
 ME = "/api/v1/users/me"
@@ -44,8 +46,6 @@ MEMBERS = """
 @pytest.fixture(scope="module")
 def guarded(request):
     """A server with static locations behind tokens, whose signing key the tests know."""
-    from conftest import alive, judge
-    from hb_httpd import Httpd
     one = Httpd(modules=["authz_user"], settings={"HaloBuzzAuthSecret": "env:HB_TEST_SECRET",
                           "HaloBuzzAdminEmail": "boss@halobuzz.test",
                           "HaloBuzzAuthStaffTOTP": "off"},
@@ -54,18 +54,8 @@ def guarded(request):
         os.mkdir(os.path.join(one.root, "htdocs", name))
         with open(os.path.join(one.root, "htdocs", name, "page.txt"), "w") as f:
             f.write(name + "\n")
-    try:
-        one.start()
-        alive.append(one)
+    with serving(one):
         yield one
-        alive.remove(one)
-        one.stop()
-        judge(one, ())
-    finally:
-        if one in alive:
-            alive.remove(one)
-        one.kill()
-        one.remove()
 
 
 @pytest.fixture(scope="module")

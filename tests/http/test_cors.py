@@ -4,8 +4,8 @@
 import pytest
 
 from hb_client import Client, assert_problem
+from hb_guard import serving
 from hb_httpd import Httpd
-from conftest import alive, judge
 
 LISTED = "https://app.halobuzz.test"
 
@@ -22,16 +22,8 @@ HaloBuzzCORSOrigin http://localhost:3000
     Require all denied
 </Location>
 """)
-    try:
-        one.start()
-        alive.append(one)
+    with serving(one):
         yield one
-        alive.remove(one)
-        one.stop()
-        judge(one, ())
-    finally:
-        one.kill()
-        one.remove()
 
 
 def preflight(site, origin, path="/o/x", method="PATCH"):

@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from conftest import alive, judge
 from hb_client import Client
 from hb_finance import ctl, finance, give_coins
+from hb_guard import alive, judge
 from hb_httpd import CACHE, STORE, Httpd, processes_of, store_for_one
 from hb_servers import Proxy
 from hb_users import Users

@@ -6,8 +6,8 @@ import os
 import pytest
 
 from hb_client import Client, assert_problem, raw
+from hb_guard import serving
 from hb_httpd import Httpd
-from conftest import alive, judge
 
 # What httpd can be told to answer, and the code that goes with it.
 CORE_MADE = {
@@ -45,19 +45,11 @@ EXTRA = "\n".join("Redirect %d /made/%d\nRedirect %d /admin/%d" % (n, n, n, n)
 @pytest.fixture(scope="module")
 def site():
     one = Httpd(own=("halobuzz",), modules=["auth_basic", "authn_file", "authz_user"], extra=EXTRA)
-    try:
-        one.start()
+    with serving(one):
         for name in ("sorry.html", "made-page.html"):
             with open(os.path.join(one.root, "htdocs", name), "w") as f:
                 f.write("sorry\n")
-        alive.append(one)
         yield one
-        alive.remove(one)
-        one.stop()
-        judge(one, ())
-    finally:
-        one.kill()
-        one.remove()
 
 
 @pytest.mark.parametrize("status", sorted(CORE_MADE))

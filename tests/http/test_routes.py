@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from hb_client import Client, assert_problem
+from hb_guard import serving
 from hb_httpd import BUILD, OWN_MODULES, Httpd
 from hb_users import Users
 
@@ -14,22 +15,11 @@ OWN = OWN_MODULES + ("halobuzz_test",)
 
 @pytest.fixture(scope="module")
 def extended():
-    from conftest import alive, judge
     subprocess.run(["make", "-s", "-C", BUILD, "mod_halobuzz_test.la"], check=True,
                    stdout=subprocess.DEVNULL)
     one = Httpd(own=OWN)
-    try:
-        one.start()
-        alive.append(one)
+    with serving(one):
         yield one
-        alive.remove(one)
-        one.stop()
-        judge(one, ())
-    finally:
-        if one in alive:
-            alive.remove(one)
-        one.kill()
-        one.remove()
 
 
 @pytest.fixture

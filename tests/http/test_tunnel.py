@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-import conftest
 from hb_client import Client
+from hb_guard import serving
 from hb_httpd import Httpd, sanitizer_libraries
 from hb_realtime import arguments, held, metrics, notes, sidecars, started, wait_for
 from hb_socket import CLOSE, Socket, frame
@@ -22,17 +22,9 @@ WS = "/socket.io/?EIO=4&transport=websocket"
 @pytest.fixture(scope="module", params=["http", "https"])
 def server(request):
     one = Httpd(**arguments(tls=request.param == "https"))
-    one.start()
-    started(one)
-    conftest.alive.append(one)
-    yield one
-    conftest.alive.remove(one)
-    try:
-        one.stop()
-        conftest.judge(one, ())
-    finally:
-        one.kill()
-        one.remove()
+    with serving(one):
+        started(one)
+        yield one
 
 
 @pytest.fixture

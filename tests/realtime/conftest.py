@@ -10,35 +10,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 from hb_live import BUILD, Live, LiveServer, Users      # noqa: E402
+from hb_guard import claims, judge, log_guard, serving  # noqa: E402, F401; hb_live found it
 import stock as stock_module                            # noqa: E402
-
-alive = []                              # servers whose logs the running case answers for
-
-
-def judge(server, claimed):
-    loud = server.loud_lines(claimed)
-    assert not loud, "log lines that this case did not claim:\n" + "\n".join(loud[:20])
-    reports = server.reports()
-    assert not reports, "sanitizer reports:\n" + "\n".join(reports)[:6000]
-
-
-@pytest.fixture
-def claims():
-    """Say which loud log lines a case provokes: numbers, or "~text" for lines without one."""
-    claimed = []
-
-    def claim(*names):
-        claimed.extend(names)
-
-    claim.names = claimed
-    return claim
-
-
-@pytest.fixture(autouse=True)
-def log_guard(claims):
-    yield
-    for one in list(alive):
-        judge(one, claims.names)
 
 
 @pytest.fixture(scope="session", params=("1", "3"), ids=("one-loop", "three-loops"))
@@ -50,22 +23,9 @@ def server(request):
                                          "HaloBuzzRealtimeLoops": request.param,
                                          "HaloBuzzRealtimeDeflate": "on" if request.param == "3"
                                          else "off"})
-    try:
-        one.start()
+    with serving(one):
         assert one.status()["loops"] == int(request.param)
-    except BaseException:
-        one.kill()
-        one.remove()
-        raise
-    alive.append(one)
-    yield one
-    alive.remove(one)
-    try:
-        one.stop()
-        judge(one, ())
-    finally:
-        one.kill()
-        one.remove()
+        yield one
 
 
 @pytest.fixture

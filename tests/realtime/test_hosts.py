@@ -8,8 +8,8 @@ import time
 import pytest
 import requests
 
-from conftest import alive, judge
 from hb_finance import ctl
+from hb_guard import alive, judge
 from hb_httpd import CACHE
 from hb_hosts import HAVE_BOTH, Hosts, at
 from hb_live import STREAMS, Live, Users
