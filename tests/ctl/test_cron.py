@@ -2,10 +2,12 @@
 """halobuzzctl cron: jobs as an operator sees them."""
 
 import os
+import subprocess
 
 from hb_httpd import BUILD, OWN_MODULES
 
 OK, FAILED, USAGE = 0, 1, 2
+CROND = os.path.join(BUILD, ".libs", "halobuzz-crond")
 
 
 def test_jobs_are_listed_with_both_times(ctl, make_place):
@@ -44,9 +46,31 @@ def test_what_cannot_be_is_refused(ctl, place):
         == "waiting"
 
 
+def test_the_program_by_hand(place):
+    """Its own --list, and --once as if it were another moment."""
+    def crond(*args):
+        return subprocess.run([CROND, *args, "--config", place.settings], capture_output=True,
+                              text=True, timeout=30, user=place.owner,
+                              env={"LD_LIBRARY_PATH": os.path.join(BUILD, ".libs")})
+
+    listed = crond("--list")
+    assert listed.returncode == OK, listed.stderr
+    rows = {line.split()[0]: line for line in listed.stdout.splitlines()}
+    assert " on " in rows["og-bonus"] and "T00:00:00+1" in rows["og-bonus"]
+    assert "Australia/Sydney" in rows["og-bonus"] and "UTC" in rows["backup-nightly"]
+    for _ in range(2):                  # what was done is done again
+        done = crond("--once", "og-bonus", "--at", "2026-10-04T02:00:00+10:00")
+        assert done.returncode == OK, done.stderr
+        assert done.stdout.startswith("og-bonus:2026-10-04") and "done: paid 0" in done.stdout
+    assert crond("--once", "no-such").returncode == FAILED
+    for args in (["--once", "og-bonus", "--at", "noon"], ["--list", "--once", "og-bonus"],
+                 ["--at", "2026-10-04T02:00:00Z"]):
+        assert crond(*args).returncode == USAGE, args
+
+
 def test_a_job_runs_on_demand_in_a_server(ctl, make_server):
     server = make_server(own=OWN_MODULES + ("halobuzz_cron",), settings={
-        "HaloBuzzCronProgram": os.path.join(BUILD, ".libs", "halobuzz-crond"),
+        "HaloBuzzCronProgram": CROND,
         "HaloBuzzMonitorAddress": "127.0.0.1"})
     settings = os.path.join(server.root, "run", "halobuzz-cron.conf")
     done = ctl("cron", "run", "og-bonus", "--date", "2026-10-04", "--json", settings=settings)
