@@ -361,7 +361,7 @@ def test_a_dropped_stream_of_events_is_dropped(server, client):
     data = b""
     while b"hush" not in data:
         data += s.recv(65536)
-    assert held(client) == (0, 1)
+    wait_for(lambda: held(client) == (0, 1), why=lambda: str(held(client)))
     s.close()
     wait_for(lambda: len([n for n in notes(server) if "quiet stream dropped" in n]) == before + 1)
     wait_for(lambda: held(client) == (0, 0))

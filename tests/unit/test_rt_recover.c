@@ -68,11 +68,14 @@ static rt_found_e take(rt_recover_t *recover, const char *pid, const char *user)
 START_TEST(a_cut_connection_is_taken_once)
 {
     rt_recover_t *recover;
-    rt_kept_room_t room = { 42, "cccccccccccccccccccccccc" };
+    rt_kept_room_t room;
     rt_kept_t kept;
     int place, again;
 
     setup();
+    memset(&room, 0, sizeof(room));     /* the gaps as well: they are summed up */
+    room.since = 42;
+    memset(room.stream_id, 'c', RT_STREAM_ID_MAX);
     recover = open_file(EPOCH, 16);
     place = add(recover, "one", ANNA);
     rt_recover_rooms(recover, place, &room, 1);
