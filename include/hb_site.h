@@ -51,6 +51,8 @@ typedef struct hb_site_t {
     apr_status_t (*random)(void *baton, unsigned char *out, apr_size_t n);
     void *baton;                    /* of clock and random */
     int *maintenance;               /* in shared memory; not 0 while closed */
+    int n_threads;                  /* that serve requests in this process; 0 when that is not known.
+                                     * Some of them never wait for a server of records */
     int is_background;              /* nobody waits for this process: it tidies the store's log
                                      * early and in small parts, so that requests do not have to */
 } hb_site_t;

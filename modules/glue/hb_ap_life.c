@@ -192,6 +192,7 @@ int hb_ap_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, se
     why = make_state_dir(settings->state_dir, ptemp);
     if (why == NULL && hb_ap_memory_lock(&why, settings->state_dir, ptemp) == APR_SUCCESS
         && hb_site_make(&hb_ap_state.site, &why, settings, &log, pconf) == APR_SUCCESS) {
+        ap_mpm_query(AP_MPMQ_MAX_THREADS, &hb_ap_state.site->n_threads);
         hb_ap_state.n_routes = hb_ap_routes(&hb_ap_state.routes, pconf);
         why = get_memory(s, ptemp);
     }

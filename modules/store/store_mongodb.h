@@ -44,6 +44,8 @@ typedef struct mongo_t {
 
     pthread_mutex_t lock;       /* of all below */
     int waiting;                /* calls that wait for the server */
+    int waiting_most;           /* as many as may; 0 for any number */
+    pthread_cond_t went;        /* one of them came back, or the gate closed */
     apr_int64_t answered_at;    /* hb_clock: last answer, or when waiting began */
     int is_closed;              /* calls are refused: it did not answer */
     apr_int64_t look_at;        /* when somebody may look whether it answers again */

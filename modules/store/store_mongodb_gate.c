@@ -5,6 +5,9 @@
  * answers at all, by a connection beside the pool that waits at most a second. When it does not, or
  * when a call came back without an answer, the gate closes: calls are refused at once, but for one
  * every LOOK_EVERY_USEC that looks again. Health checks look in the same way.
+ *
+ * Those that came before it is known that the server hangs wait for their socket's time-out. So that
+ * they are not all threads of the process, a quarter of these waits no longer than TURN_USEC.
  */
 #include "store_mongodb.h"
 
@@ -14,7 +17,11 @@
 #define STUCK_USEC 1000000
 #define LOOK_EVERY_USEC 250000
 #define LOOK_MSEC 1000
+#define TURN_USEC 500000        /* busy and well, a server answers somebody much sooner */
 #define RETRY_AFTER_SEC 2
+
+/* Calls of this thread that are under way: who reads while he reads would wait for himself. */
+static __thread int n_under_way;
 
 /* --- looking --- */
 
@@ -94,6 +101,7 @@ mongo_look_t mongo_look(mongo_t *self, bson_error_t *error)
     if (found != MONGO_AWAY) {
         self->answered_at = hb_clock();
     }
+    pthread_cond_broadcast(&self->went);
     pthread_mutex_unlock(&self->lock);
     return found;
 }
@@ -108,14 +116,32 @@ void mongo_gate_close(mongo_t *self)
 
 /* --- in and out --- */
 
+/* Is it this call's turn? With the lock, which is given away meanwhile. */
+static int wait_for_turn(mongo_t *self)
+{
+    const struct timespec until = hb_clock_at(hb_clock() + TURN_USEC);
+    int rc = 0;
+
+    while (rc == 0 && n_under_way == 0 && self->waiting_most > 0
+           && self->waiting >= self->waiting_most && !self->is_closed) {
+        rc = pthread_cond_clockwait(&self->went, &self->lock, CLOCK_MONOTONIC, &until);
+    }
+    return rc == 0;
+}
+
 /* May one more call wait for the server? */
 static int is_let_in(mongo_t *self)
 {
-    apr_int64_t now = hb_clock();
+    apr_int64_t now;
     bson_error_t error;
     int is_open, may_look;
 
     pthread_mutex_lock(&self->lock);
+    if (!wait_for_turn(self)) {
+        pthread_mutex_unlock(&self->lock);
+        return 0;
+    }
+    now = hb_clock();
     may_look = self->waiting > 0 && now - self->answered_at > STUCK_USEC;
     is_open = !self->is_closed && !may_look;
     if (self->is_closed) {
@@ -144,6 +170,9 @@ static void let_out(mongo_t *self, int has_answered)
     self->is_closed = !has_answered;
     if (has_answered) {
         self->answered_at = hb_clock();
+        pthread_cond_signal(&self->went);
+    } else {
+        pthread_cond_broadcast(&self->went);
     }
     pthread_mutex_unlock(&self->lock);
 }
@@ -169,10 +198,12 @@ apr_status_t mongo_take(mongo_call_t *call, mongo_t *self, hb_op_t *op)
         call->client = mongoc_client_pool_pop(self->pool);
         if (call->client != NULL) {
             call->opts = &none;
+            n_under_way++;
             return APR_SUCCESS;
         }
         pthread_mutex_lock(&self->lock);        /* no connection is free; that says nothing */
         self->waiting--;
+        pthread_cond_signal(&self->went);
         pthread_mutex_unlock(&self->lock);
     }
     return hb_fail_later(op, HB_E_STORE_DOWN, RETRY_AFTER_SEC,
@@ -189,6 +220,7 @@ void mongo_give(mongo_call_t *call, int has_answered)
         }
         return;
     }
+    n_under_way--;
     mongoc_client_pool_push(call->self->pool, call->client);
     let_out(call->self, has_answered);
 }

@@ -153,6 +153,7 @@ static apr_status_t close_all(void *data)
             mongoc_uri_destroy(self->uri);
         }
     }
+    pthread_cond_destroy(&self->went);
     pthread_mutex_destroy(&self->lock);
     pthread_mutex_destroy(&self->turn);
     pthread_mutex_destroy(&self->looking);
@@ -220,6 +221,8 @@ apr_status_t store_mongodb_open(void **out, hb_site_t *site, const char *url, in
     self->site = site;
     self->pid = getpid();
     self->is_to_copy = is_to_copy;
+    self->waiting_most = site->n_threads - (site->n_threads + 3) / 4;
+    pthread_cond_init(&self->went, NULL);
     pthread_mutex_init(&self->lock, NULL);
     pthread_mutex_init(&self->turn, NULL);
     pthread_mutex_init(&self->looking, NULL);

@@ -6,6 +6,7 @@
  */
 #include "contract.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -112,6 +113,68 @@ START_TEST(a_transaction_goes_on_as_the_labels_say)
 }
 END_TEST
 
+typedef struct holding_t {
+    hb_op_t *op, *other;
+    pthread_barrier_t *met;
+    apr_status_t rv;
+} holding_t;
+
+/* Two at once hold their turns until a third one was refused. */
+static apr_status_t hold_turn(hb_op_t *op, void *baton)
+{
+    holding_t *holding = baton;
+    hb_json_t *doc;
+
+    (void)op;
+    pthread_barrier_wait(holding->met);
+    pthread_barrier_wait(holding->met);
+    /* Who has a turn may ask beside it. */
+    return hb_store_get(&doc, holding->other, HB_C_USERS, "x");
+}
+
+static void *hold(void *baton)
+{
+    holding_t *holding = baton;
+
+    holding->rv = hb_store_transact(holding->op, hold_turn, holding);
+    return NULL;
+}
+
+START_TEST(some_threads_never_wait_for_it)
+{
+    contract_t *c = contract_make(_i, "");
+    pthread_barrier_t met;
+    holding_t holding[2];
+    pthread_t threads[2];
+    hb_json_t *doc;
+    hb_op_t *op;
+    int i;
+
+    if (strcmp(c->backend, "mongodb") != 0) {
+        return;
+    }
+    c->ts->site->n_threads = 3;
+    contract_start(c);
+    contract_insert(c->op, HB_C_USERS, "{'_id':'x','email':'x@example.com'}");
+    pthread_barrier_init(&met, NULL, 3);
+    for (i = 0; i < 2; i++) {
+        holding[i] = (holding_t){ contract_op(c), contract_op(c), &met, APR_EGENERAL };
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, hold, &holding[i]), 0);
+    }
+    pthread_barrier_wait(&met);
+    op = contract_op(c);
+    ck_assert_int_eq(hb_store_get(&doc, op, HB_C_USERS, "x"), HB_E_STORE_DOWN);
+    ck_assert_int_gt(op->problem.retry_after_sec, 0);
+    pthread_barrier_wait(&met);
+    for (i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+        ASSERT_OK(holding[i].rv);
+    }
+    ASSERT_OK(hb_store_get(&doc, contract_op(c), HB_C_USERS, "x"));
+    pthread_barrier_destroy(&met);
+}
+END_TEST
+
 /* How many a runbook of the platform before this one finds in a collection of its name. */
 static apr_int64_t ask(const char *url, const char *collection, const char *filter)
 {
@@ -160,7 +223,7 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const cases[] = { a_transaction_goes_on_as_the_labels_say,
+    const TTest *const cases[] = { a_transaction_goes_on_as_the_labels_say, some_threads_never_wait_for_it,
                                    runbooks_find_records_under_their_names, NULL };
 
     return contract_main("store_mongodb", cases);
