@@ -90,6 +90,9 @@ static hb_json_t *text(const build_t *b, const char *name, const hb_json_t *sche
             return hb_json_string_make(by_name[i].value, b->pool);
         }
     }
+    if (is_moment && b->is_input) {     /* what is asked for lies ahead */
+        return hb_json_string_make("2030-01-31T12:00:00.000Z", b->pool);
+    }
     for (i = 0; format != NULL && by_format[i].format != NULL; i++) {
         if (strcmp(format, by_format[i].format) == 0) {
             return hb_json_string_make(by_format[i].value, b->pool);
@@ -129,8 +132,10 @@ static int add_member(void *baton, const char *key, hb_json_t *schema)
 {
     members_t *m = baton;
 
-    /* Sign-in takes an address or a username, so it needs neither; a line without is no use. */
-    if (m->takes_all || is_required(m->schema, key) || strcmp(key, "email") == 0) {
+    /* Sign-in takes an address or a username, so it needs neither, and of quiet hours both ends
+     * go or none; a line without is no use. */
+    if (m->takes_all || is_required(m->schema, key) || strcmp(key, "email") == 0
+        || strcmp(key, "quietFrom") == 0 || strcmp(key, "quietTo") == 0) {
         hb_json_set(m->object, key, build(m->b, key, schema, m->depth + 1));
     }
     return 0;

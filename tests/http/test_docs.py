@@ -108,3 +108,7 @@ def test_lines_of_the_page_work_in_a_shell(server, user, tmp_path, claims):
         assert int(status) < 500 or "unconfigured" in body, (line, done.stdout)
         if status == "404":
             assert json.loads(body)["code"] != "not_found", (line, body)
+        # What only the server knows, as codes and prices, is refused; what the page invents is not.
+        if status == "422":
+            wrong = {error["field"] for error in json.loads(body).get("errors", [])}
+            assert wrong <= {"coins", "amount", "code", "currency"}, (line, body)
