@@ -55,7 +55,7 @@ static void drop_of_stream(request_rec *r)
         if (APR_STATUS_IS_EAGAIN(rv) || (rv == APR_SUCCESS && APR_BRIGADE_EMPTY(bb))) {
             apr_sleep(pause);
             waited += pause;
-            pause *= 2;
+            pause = pause < 20000 ? pause * 2 : pause;
         }
         else {
             is_done = rv != APR_SUCCESS || has_eos(bb);
