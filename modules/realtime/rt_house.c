@@ -241,6 +241,7 @@ static void tick(void *app, rt_loop_t *loop)
             rt_viewers_due(hub->house->viewers, (apr_uint64_t)(hb_limit_now() / 1000),
                            viewer_is_gone, hub);
             rt_node_tick(hub->house->node, hub->works);
+            rt_status_tell(&hub->house->told, rt_loop_engine(loop), hub->house->site->metrics);
         }
     }
 }

@@ -28,6 +28,7 @@
 #include "rt_node.h"
 #include "rt_recover.h"
 #include "rt_room.h"
+#include "rt_status.h"
 #include "rt_tally.h"
 #include "rt_viewers.h"
 #include "rt_work.h"
@@ -69,6 +70,7 @@ struct rt_house_t {
     rt_viewers_t *viewers;
     rt_node_t *node;
     rt_tally_t *by_user;
+    rt_told_t told;             /* hub 0's */
     apr_uint64_t *sockets;      /* of each place in recover; other threads read it */
     char epoch[17];             /* that recover belongs to; hub 0's */
 };

@@ -20,6 +20,24 @@ static const row_t rows[] = {
 #undef RT_COUNTER
 };
 
+#define OF(member) offsetof(rt_counters_t, member)
+#define OF_GONE(reason) (offsetof(rt_counters_t, gone) + RT_GONE_##reason * sizeof(uint64_t))
+
+static const struct {
+    hb_metric_e metric;
+    apr_size_t offset;
+    int is_gauge;
+} told_rows[RT_TOLD_MOST] = {
+    { HB_M_RT_CLIENTS,        OF(sessions), 1 },
+    { HB_M_RT_EVENTS,         OF(events), 0 },
+    { HB_M_RT_FRAMES_SENT,    OF(sent), 0 },
+    { HB_M_RT_FRAMES_DROPPED, OF(dropped), 0 },
+    { HB_M_RT_LIMITED,        OF(refused), 0 },
+    { HB_M_RT_CUT_SLOW,       OF_GONE(SLOW_READER), 0 },
+    { HB_M_RT_CUT_FLOOD,      OF_GONE(FLOOD), 0 },
+    { HB_M_RT_CUT_SILENT,     OF_GONE(PING_TIMEOUT), 0 },
+};
+
 static uint64_t sum(const rt_engine_t *engine, apr_size_t offset)
 {
     uint64_t all = 0;
@@ -73,4 +91,20 @@ const char *rt_status_json(const rt_engine_t *engine, apr_pool_t *pool)
     }
     hb_json_set(json, "gone", gone);
     return hb_json_text(json, pool, NULL);
+}
+
+void rt_status_tell(rt_told_t *told, const rt_engine_t *engine, hb_metrics_t *metrics)
+{
+    int i;
+
+    for (i = 0; i < RT_TOLD_MOST; i++) {
+        uint64_t now = sum(engine, told_rows[i].offset);
+
+        if (told_rows[i].is_gauge) {
+            hb_metric_set(metrics, told_rows[i].metric, (apr_int64_t)now);
+        } else {
+            hb_metric_add(metrics, told_rows[i].metric, (apr_int64_t)(now - told->values[i]));
+        }
+        told->values[i] = now;
+    }
 }

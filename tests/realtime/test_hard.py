@@ -11,6 +11,8 @@ import pytest
 import requests
 
 import hb_socket                        # shows every byte
+from hb_client import Client
+from hb_realtime import metrics, wait_for
 from hb_socketio import Socket, ws_open
 
 WIDE = "\U0001F3B5" * 500               # 2000 bytes
@@ -55,6 +57,8 @@ def test_a_reader_that_does_not_read_is_cut(make_server, make_users, make_live_o
 
 
 def test_who_does_not_stop_is_closed(server, live, users):
+    client = Client(server)
+    before = metrics(client)
     socket_ = Socket(server, users.make().token, join=live.id)
     try:
         for _ in range(3000):
@@ -62,6 +66,12 @@ def test_who_does_not_stop_is_closed(server, live, users):
     except OSError:
         pass
     socket_.inbox.wait_closed()
+    flood, events = 'halobuzz_realtime_cut_total{reason="flood"}', "halobuzz_realtime_events_total"
+    wait_for(lambda: metrics(client)[flood] > before[flood])
+    now = metrics(client)
+    assert now[events] > before[events]
+    assert now["halobuzz_realtime_clients"] <= server.status()["accepted"]
+    client.close()
 
 
 @pytest.mark.parametrize("packet", ("40", "40/nowhere"))
