@@ -23,9 +23,9 @@
 #include <apr_strings.h>
 #include <apr_thread_proc.h>
 
+#include "bench_desk.h"
 #include "hb_ledger.h"
 #include "hb_og.h"
-#include "hb_settings.h"
 #include "hb_time.h"
 
 #define PER_TRANSACTION 500
@@ -44,49 +44,6 @@ typedef struct samples_t {
     int n_reads, n_gifts;
     unsigned int seed;
 } samples_t;
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static void must(apr_status_t rv, const char *what)
-{
-    if (rv != APR_SUCCESS) {
-        char text[128];
-
-        fprintf(stderr, "bench_bonus: %s: %s\n", what, hb_strerror(rv, text, sizeof(text)));
-        exit(1);
-    }
-}
-
-static void print_line(void *baton, hb_level_e level, apr_status_t status,
-                       const char *request_id, const char *line)
-{
-    (void)baton;
-    (void)status;
-    (void)request_id;
-    if (level <= HB_LOG_WARNING) {
-        fprintf(stderr, "%s\n", line);
-    }
-}
-
-static void open_site(const char *dir, apr_pool_t *pool)
-{
-    static hb_log_t log = { print_line, NULL, HB_LOG_WARNING };
-    hb_settings_draft_t *draft = hb_settings_draft_make(pool);
-    const char *why = hb_settings_set(draft, hb_setting_row("HaloBuzzStateDir"), dir, pool);
-
-    if (why != NULL || (why = hb_settings_finish(draft, pool)) != NULL
-        || hb_site_make(&site, &why, &draft->values, &log, pool) != APR_SUCCESS) {
-        fprintf(stderr, "bench_bonus: %s\n", why);
-        exit(1);
-    }
-    must(hb_site_open(site, NULL, pool), "open");
-}
 
 /* --- the store --- */
 
@@ -159,11 +116,11 @@ static void fill(apr_pool_t *parent)
     int i;
 
     apr_pool_create(&pool, parent);
-    must(hb_og_seed(&i, hb_op_make(site, pool), hb_json_parse_own(tiers, sizeof(tiers) - 1, pool)),
+    bench_must(hb_og_seed(&i, hb_op_make(site, pool), hb_json_parse_own(tiers, sizeof(tiers) - 1, pool)),
          "tiers");
     for (i = 0; i < n_users; i += PER_TRANSACTION) {
         apr_pool_clear(pool);
-        must(hb_store_transact(hb_op_make(site, pool), make_users, &i), "users");
+        bench_must(hb_store_transact(hb_op_make(site, pool), make_users, &i), "users");
     }
     apr_pool_destroy(pool);
 }
@@ -194,13 +151,13 @@ static void *APR_THREAD_FUNC other(apr_thread_t *self, void *data)
         hb_op_t *op = hb_op_make(site, pool);
         hb_json_t *user;
 
-        began = now();
-        must(hb_store_get(&user, op, HB_C_USERS, ids[rand_r(&s->seed) % (unsigned)n_users]), "get");
-        s->reads[s->n_reads++] = (float)((now() - began) * 1e3);
+        began = bench_now();
+        bench_must(hb_store_get(&user, op, HB_C_USERS, ids[rand_r(&s->seed) % (unsigned)n_users]), "get");
+        s->reads[s->n_reads++] = (float)((bench_now() - began) * 1e3);
         apr_sleep(PACE_USEC);
-        began = now();
-        must(hb_store_transact(hb_op_make(site, pool), give, &s->seed), "gift");
-        s->gifts[s->n_gifts++] = (float)((now() - began) * 1e3);
+        began = bench_now();
+        bench_must(hb_store_transact(hb_op_make(site, pool), give, &s->seed), "gift");
+        s->gifts[s->n_gifts++] = (float)((bench_now() - began) * 1e3);
         apr_sleep(PACE_USEC);
         apr_pool_clear(pool);
     }
@@ -247,11 +204,11 @@ static void measure(const char *when, double seconds, pid_t pid, int threads, ap
         all[i].reads = malloc(sizeof(float) * SAMPLES_MAX);
         all[i].gifts = malloc(sizeof(float) * SAMPLES_MAX);
         all[i].seed = (unsigned int)i * 7919 + 1;
-        must(apr_thread_create(&handles[i], NULL, other, &all[i], pool), "thread");
+        bench_must(apr_thread_create(&handles[i], NULL, other, &all[i], pool), "thread");
     }
     if (pid != 0) {
         waitpid(pid, &status, 0);
-        must(status != 0 ? APR_EGENERAL : APR_SUCCESS, "the process that pays");
+        bench_must(status != 0 ? APR_EGENERAL : APR_SUCCESS, "the process that pays");
     }
     else {
         apr_sleep((apr_interval_time_t)(seconds * 1e6));
@@ -278,12 +235,12 @@ static void pay(const char *dir, int go, apr_pool_t *pool)
     if (read(go, &c, 1) != 1) {
         _exit(1);
     }
-    open_site(dir, pool);
+    site = bench_site(pool, dir, NULL);
     site->is_background = 1;
-    began = now();
-    must(hb_og_bonus_pay_all(&run, hb_op_make(site, pool), "2026-07-02", day_begins, NULL, NULL),
+    began = bench_now();
+    bench_must(hb_og_bonus_pay_all(&run, hb_op_make(site, pool), "2026-07-02", day_begins, NULL, NULL),
          "bonus");
-    began = now() - began;
+    began = bench_now() - began;
     printf("%.0f users/s, %" APR_INT64_T_FMT " paid in %.1f s\n", (double)run.paid / began,
            run.paid, began);
     fflush(stdout);
@@ -331,7 +288,7 @@ int main(int argc, char **argv)
     if (pid == 0) {
         pay(dir, pipes[0], pool);
     }
-    open_site(dir, pool);
+    site = bench_site(pool, dir, NULL);
     fill(pool);
     if (threads > 0) {
         measure("quiet", quiet, 0, threads, pool);
@@ -341,7 +298,7 @@ int main(int argc, char **argv)
     }
     measure("during", 0, pid, threads, pool);
     if (must_verify) {
-        must(hb_ledger_verify(&proof, hb_op_make(site, pool), NULL, NULL), "verify");
+        bench_must(hb_ledger_verify(&proof, hb_op_make(site, pool), NULL, NULL), "verify");
         printf("%" APR_INT64_T_FMT " entries proved: %s\n", proof.entries,
                proof.findings == 0 ? "clean" : proof.what);
     }

@@ -25,10 +25,10 @@
 #include <apr_general.h>
 #include <apr_strings.h>
 
+#include "bench_desk.h"
 #include "hb_bus.h"
 #include "hb_gift.h"
 #include "hb_ledger.h"
-#include "hb_settings.h"
 #include "hb_store.h"
 #include "hb_stream.h"
 
@@ -46,27 +46,6 @@ static double clock_of(clockid_t id)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void must(apr_status_t rv, const char *what)
-{
-    if (rv != APR_SUCCESS) {
-        char text[128];
-
-        fprintf(stderr, "bench_bus: %s: %s\n", what, hb_strerror(rv, text, sizeof(text)));
-        exit(1);
-    }
-}
-
-static void print_line(void *baton, hb_level_e level, apr_status_t status,
-                       const char *request_id, const char *line)
-{
-    (void)baton;
-    (void)status;
-    (void)request_id;
-    if (level <= HB_LOG_WARNING) {
-        fprintf(stderr, "%s\n", line);
-    }
-}
-
 /* --- events --- */
 
 static void append_many(int n)
@@ -77,7 +56,7 @@ static void append_many(int n)
 
     memset(text, 'x', sizeof(text) - 1);
     while (n-- > 0) {
-        must(hb_bus_append(NULL, site, &event), "append");
+        bench_must(hb_bus_append(NULL, site, &event), "append");
     }
 }
 
@@ -90,7 +69,7 @@ static void *read_all(void *data)
     hb_event_t event;
 
     apr_pool_create_unmanaged_ex(&pool, NULL, NULL);
-    must(hb_bus_reader_open(&reader, site, HB_BUS_NEWEST, is_main, pool), "reader");
+    bench_must(hb_bus_reader_open(&reader, site, HB_BUS_NEWEST, is_main, pool), "reader");
     fd.fd = hb_bus_reader_fd(reader);
     while (!is_over) {
         if (hb_bus_read(&event, reader) == APR_EAGAIN && is_main) {
@@ -156,7 +135,7 @@ static void add_user(const char *id, apr_pool_t *pool)
     hb_json_set_string(user, "displayName", "Somebody With A Name");
     hb_json_set_string(user, "status", "active");
     hb_json_set_int(user, "createdAt", apr_time_as_msec(apr_time_now()));
-    must(hb_store_insert(NULL, op_of(NULL, pool), HB_C_USERS, user), "user");
+    bench_must(hb_store_insert(NULL, op_of(NULL, pool), HB_C_USERS, user), "user");
 }
 
 static apr_status_t fund(hb_op_t *op, void *baton)
@@ -179,7 +158,7 @@ static double gifts_for(double seconds, const char *room, const hb_json_t *input
 
     apr_pool_create(&pool, parent);
     for (n = 0; clock_of(CLOCK_MONOTONIC) - began < seconds; n++) {
-        must(hb_gift_send(&reply, op_of(giver, pool), room, input), "gift");
+        bench_must(hb_gift_send(&reply, op_of(giver, pool), room, input), "gift");
         apr_pool_clear(pool);
     }
     apr_pool_destroy(pool);
@@ -199,14 +178,14 @@ static void gifts(double seconds, apr_pool_t *pool)
 
     add_user(host, pool);
     add_user(giver, pool);
-    must(hb_store_transact(op_of(NULL, pool), fund, (void *)giver), "coins");
-    must(hb_gift_seed(&n, op_of(NULL, pool), hb_json_parse_own(seeds, strlen(seeds), pool)),
+    bench_must(hb_store_transact(op_of(NULL, pool), fund, (void *)giver), "coins");
+    bench_must(hb_gift_seed(&n, op_of(NULL, pool), hb_json_parse_own(seeds, strlen(seeds), pool)),
          "gifts");
-    must(hb_store_find_one(&gift, op_of(NULL, pool), &query), "gift");
+    bench_must(hb_store_find_one(&gift, op_of(NULL, pool), &query), "gift");
     hb_json_set_string(input, "title", "Songs");
-    must(hb_stream_create(&stream, op_of(host, pool), input), "stream");
+    bench_must(hb_stream_create(&stream, op_of(host, pool), input), "stream");
     room = hb_json_string(stream, "_id");
-    must(hb_stream_start(&stream, op_of(host, pool), room), "start");
+    bench_must(hb_stream_start(&stream, op_of(host, pool), room), "start");
     hb_json_set_string(input, "giftId", hb_json_string(gift, "_id"));
     for (i = 0; i < ROUNDS; i++) {
         site->bus = NULL;
@@ -220,9 +199,7 @@ static void gifts(double seconds, apr_pool_t *pool)
 
 int main(int argc, char **argv)
 {
-    const char *dir = NULL, *why;
-    hb_log_t log = { print_line, NULL, HB_LOG_WARNING };
-    hb_settings_draft_t *draft;
+    const char *dir = NULL;
     double seconds = 5, began;
     apr_pool_t *pool;
     int i;
@@ -242,16 +219,7 @@ int main(int argc, char **argv)
     apr_initialize();
     atexit(apr_terminate);
     apr_pool_create(&pool, NULL);
-    draft = hb_settings_draft_make(pool);
-    why = hb_settings_set(draft, hb_setting_row("HaloBuzzStateDir"), dir, pool);
-    if (why == NULL) {
-        why = hb_settings_finish(draft, pool);
-    }
-    if (why != NULL || hb_site_make(&site, &why, &draft->values, &log, pool) != APR_SUCCESS) {
-        fprintf(stderr, "bench_bus: %s\n", why);
-        return 1;
-    }
-    must(hb_site_open(site, NULL, pool), "open");
+    site = bench_site(pool, dir, NULL);
     append_many(N_EVENTS);          /* every page of the ring was touched once */
     began = clock_of(CLOCK_MONOTONIC);
     append_many(N_EVENTS);

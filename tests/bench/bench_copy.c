@@ -29,6 +29,7 @@
 #include <mongoc/mongoc.h>
 #endif
 
+#include "bench_desk.h"
 #include "hb_settings.h"
 #include "hb_store_backend.h"
 #include "hb_store_copy.h"
@@ -38,38 +39,10 @@
 
 static hb_site_t *site;
 
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static void die(const char *what, const char *why)
 {
     fprintf(stderr, "bench_copy: %s: %s\n", what, why);
     exit(1);
-}
-
-static void must(apr_status_t rv, const char *what)
-{
-    char text[128];
-
-    if (rv != APR_SUCCESS) {
-        die(what, hb_strerror(rv, text, sizeof(text)));
-    }
-}
-
-static void print_line(void *baton, hb_level_e level, apr_status_t status,
-                       const char *request_id, const char *line)
-{
-    (void)baton;
-    (void)status;
-    (void)request_id;
-    if (level <= HB_LOG_WARNING) {
-        fprintf(stderr, "%s\n", line);
-    }
 }
 
 /* --- the documents --- */
@@ -88,7 +61,7 @@ static hb_op_t *open_store(const char *url, int is_to_copy, apr_pool_t *pool)
 {
     hb_site_t *one = apr_pmemdup(pool, site, sizeof(*one));
 
-    must(is_to_copy ? hb_store_open_to_copy(&one->store, one, url, pool)
+    bench_must(is_to_copy ? hb_store_open_to_copy(&one->store, one, url, pool)
          : hb_store_open(&one->store, one, url, pool), url);
     return hb_op_make(one, pool);
 }
@@ -114,7 +87,7 @@ static void make_source(const char *url, int n)
             docs[k].text = text;
             docs[k].json = hb_json_parse_own(text, docs[k].len, scratch);
         }
-        must(hb_store_load(op, HB_C_MESSAGES, docs, k, NULL), "source");
+        bench_must(hb_store_load(op, HB_C_MESSAGES, docs, k, NULL), "source");
     }
     apr_pool_destroy(pool);
 }
@@ -140,7 +113,7 @@ static double plain_sqlite(const char *dir, int n)
            != SQLITE_OK) {
         die(path, sqlite3_errmsg(db));
     }
-    started = now();
+    started = bench_now();
     for (i = 0; i < n; i++) {
         if (i % BATCH == 0) {
             sqlite3_exec(db, i == 0 ? "BEGIN" : "COMMIT; BEGIN", NULL, NULL, NULL);
@@ -154,7 +127,7 @@ static double plain_sqlite(const char *dir, int n)
         sqlite3_reset(stmt);
     }
     sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
-    started = now() - started;
+    started = bench_now() - started;
     sqlite3_finalize(stmt);
     sqlite3_close(db);
     return n / started;
@@ -189,7 +162,7 @@ static double plain_mongodb(const char *url, int n)
         bson_concat(docs[i], body);
         bson_destroy(body);
     }
-    started = now();
+    started = bench_now();
     for (i = 0; i < n; i += BATCH) {
         size_t k = (size_t)(n - i < BATCH ? n - i : BATCH);
 
@@ -198,7 +171,7 @@ static double plain_mongodb(const char *url, int n)
             die("insert_many", error.message);
         }
     }
-    started = now() - started;
+    started = bench_now() - started;
     mongoc_collection_drop(collection, NULL);
     for (i = 0; i < n; i++) {
         bson_destroy(docs[i]);
@@ -258,7 +231,7 @@ static void copy(hb_copy_proof_t *proof, const char *from, const char *to)
 
     apr_pool_create(&pool, site->pool);
     run.target = open_store(to, 1, pool);
-    must(hb_store_freeze(open_store(from, 0, pool), copy_now, &run), "copy");
+    bench_must(hb_store_freeze(open_store(from, 0, pool), copy_now, &run), "copy");
     *proof = run.proof;
     apr_pool_destroy(pool);
 }
@@ -266,7 +239,7 @@ static void copy(hb_copy_proof_t *proof, const char *from, const char *to)
 int main(int argc, char **argv)
 {
     const char *dir = NULL, *to = NULL, *why, *from, *settings_path;
-    hb_log_t log = { print_line, NULL, HB_LOG_WARNING };
+    hb_log_t log = { bench_print_line, NULL, HB_LOG_WARNING };
     const hb_settings_t *settings;
     int i, n = 100000, rounds = 3;
     apr_pool_t *pool;

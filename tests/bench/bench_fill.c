@@ -23,6 +23,7 @@
 #include <apr_general.h>
 #include <apr_strings.h>
 
+#include "bench_desk.h"
 #include "hb_gift.h"
 #include "hb_ledger.h"
 #include "hb_settings.h"
@@ -50,32 +51,9 @@ static void complain(void *baton, hb_level_e level, apr_status_t status,
 
 static hb_json_t *user_make(hb_op_t *op, long i)
 {
-    hb_json_t *user = hb_json_object_make(op->pool);
-    const char *name = apr_psprintf(op->pool, "filled%ld", i);
-    apr_int64_t now = op->now / 1000;
+    hb_json_t *user = bench_user(op, apr_psprintf(op->pool, "filled%ld", i));
 
     hb_json_set_string(user, "_id", apr_psprintf(op->pool, "%024lx", i + 1));
-    hb_json_set_string(user, "email", apr_pstrcat(op->pool, name, "@example.com", NULL));
-    hb_json_set_string(user, "username", name);
-    hb_json_set_string(user, "usernameKey", name);
-    hb_json_set_string(user, "usernameSkeleton", apr_psprintf(op->pool, "skeleton%ld", i));
-    hb_json_set_string(user, "passwordHash",
-                       "$2y$12$Q9r1yB8Jm2Wc4k5L6n7P8eJm2Wc4k5L6n7P8eQ9r1yB8Jm2Wc4k5L");
-    hb_json_set(user, "roles", hb_json_array_make(op->pool));
-    hb_json_set_string(user, "status", "active");
-    hb_json_set_string(user, "displayName", name);
-    hb_json_set_string(user, "country", "NP");
-    hb_json_set_int(user, "ogLevel", 0);
-    hb_json_put_at(user, "coins.balance", hb_json_int_make(0, op->pool));
-    hb_json_put_at(user, "coins.bonusBalance", hb_json_int_make(0, op->pool));
-    hb_json_put_at(user, "coins.totalEarned", hb_json_int_make(0, op->pool));
-    hb_json_put_at(user, "coins.totalSpent", hb_json_int_make(0, op->pool));
-    hb_json_put_at(user, "trust.score", hb_json_int_make(50, op->pool));
-    hb_json_put_at(user, "trust.level", hb_json_string_make("medium", op->pool));
-    hb_json_set_int(user, "followers", 0);
-    hb_json_set_int(user, "following", 0);
-    hb_json_set_int(user, "createdAt", now);
-    hb_json_set_int(user, "updatedAt", now);
     return user;
 }
 

@@ -21,8 +21,8 @@
 #include <apr_strings.h>
 #include <apr_thread_proc.h>
 
+#include "bench_desk.h"
 #include "hb_ledger.h"
-#include "hb_settings.h"
 
 #define N_USERS 1000
 #define PER_TRANSACTION 500
@@ -31,35 +31,6 @@ static hb_site_t *site;
 static const char *users[N_USERS];
 static volatile int is_over;
 static int number;              /* of keys, atomic */
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static void must(apr_status_t rv, const char *what)
-{
-    if (rv != APR_SUCCESS) {
-        char text[128];
-
-        fprintf(stderr, "bench_ledger: %s: %s\n", what, hb_strerror(rv, text, sizeof(text)));
-        exit(1);
-    }
-}
-
-static void print_line(void *baton, hb_level_e level, apr_status_t status,
-                       const char *request_id, const char *line)
-{
-    (void)baton;
-    (void)status;
-    (void)request_id;
-    if (level <= HB_LOG_WARNING) {
-        fprintf(stderr, "%s\n", line);
-    }
-}
 
 static apr_status_t post_gift(hb_op_t *op, int n)
 {
@@ -139,7 +110,7 @@ static void *APR_THREAD_FUNC writer(apr_thread_t *self, void *data)
         int key = __atomic_fetch_add(&number, 1, __ATOMIC_RELAXED);
         hb_op_t *op = hb_op_make(site, pool);
 
-        must(hb_store_transact(op, one_gift, &key), "gift");
+        bench_must(hb_store_transact(op, one_gift, &key), "gift");
         ++*n;
         apr_pool_clear(pool);
     }
@@ -152,13 +123,13 @@ static void write_for(double seconds, int threads, apr_pool_t *pool)
 {
     apr_thread_t **handles = apr_palloc(pool, (apr_size_t)threads * sizeof(*handles));
     int *done = apr_pcalloc(pool, (apr_size_t)threads * sizeof(*done));
-    double began = now();
+    double began = bench_now();
     apr_status_t rv;
     long sum = 0;
     int i;
 
     for (i = 0; i < threads; i++) {
-        must(apr_thread_create(&handles[i], NULL, writer, &done[i], pool), "thread");
+        bench_must(apr_thread_create(&handles[i], NULL, writer, &done[i], pool), "thread");
     }
     apr_sleep((apr_interval_time_t)(seconds * 1e6));
     is_over = 1;
@@ -166,29 +137,29 @@ static void write_for(double seconds, int threads, apr_pool_t *pool)
         apr_thread_join(&rv, handles[i]);
         sum += done[i];
     }
-    printf("%.0f gifts/s, %d threads\n", (double)sum / (now() - began), threads);
+    printf("%.0f gifts/s, %d threads\n", (double)sum / (bench_now() - began), threads);
 }
 
 static void prove(apr_int64_t size, apr_pool_t *parent)
 {
     hb_ledger_proof_t proof;
-    double began = now();
+    double began = bench_now();
     apr_pool_t *pool;
     int from = number;
 
     apr_pool_create(&pool, parent);
     for (; number + N_USERS < size; number += PER_TRANSACTION) {
-        must(hb_store_transact(hb_op_make(site, pool), many_gifts, &number), "fill");
+        bench_must(hb_store_transact(hb_op_make(site, pool), many_gifts, &number), "fill");
         apr_pool_clear(pool);
     }
     if (number > from) {
-        printf("%.0f entries/s, %d a transaction\n", (number - from) / (now() - began),
+        printf("%.0f entries/s, %d a transaction\n", (number - from) / (bench_now() - began),
                PER_TRANSACTION);
     }
-    began = now();
-    must(hb_ledger_verify(&proof, hb_op_make(site, pool), NULL, NULL), "verify");
+    began = bench_now();
+    bench_must(hb_ledger_verify(&proof, hb_op_make(site, pool), NULL, NULL), "verify");
     printf("%.0f entries/s proved, of %" APR_INT64_T_FMT " (%s)\n",
-           (double)proof.entries / (now() - began), proof.entries,
+           (double)proof.entries / (bench_now() - began), proof.entries,
            proof.findings == 0 ? "clean" : proof.what);
     fflush(stdout);
     apr_pool_destroy(pool);
@@ -196,9 +167,7 @@ static void prove(apr_int64_t size, apr_pool_t *parent)
 
 int main(int argc, char **argv)
 {
-    const char *dir = ".", *sizes = "", *why;
-    hb_log_t log = { print_line, NULL, HB_LOG_WARNING };
-    hb_settings_draft_t *draft;
+    const char *dir = ".", *sizes = "";
     double seconds = 3;
     int threads = 32, i;
     apr_pool_t *pool;
@@ -220,15 +189,8 @@ int main(int argc, char **argv)
             sizes = argv[i + 1];
         }
     }
-    draft = hb_settings_draft_make(pool);
-    why = hb_settings_set(draft, hb_setting_row("HaloBuzzStateDir"), dir, pool);
-    if (why != NULL || (why = hb_settings_finish(draft, pool)) != NULL
-        || hb_site_make(&site, &why, &draft->values, &log, pool) != APR_SUCCESS) {
-        fprintf(stderr, "bench_ledger: %s\n", why);
-        return 1;
-    }
-    must(hb_site_open(site, NULL, pool), "open");
-    must(hb_store_transact(hb_op_make(site, pool), make_users, NULL), "users");
+    site = bench_site(pool, dir, NULL);
+    bench_must(hb_store_transact(hb_op_make(site, pool), make_users, NULL), "users");
     if (seconds > 0) {
         write_for(seconds, threads, pool);
     }

@@ -14,14 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <apr_general.h>
 #include <apr_strings.h>
 
+#include "bench_desk.h"
 #include "hb_limit.h"
-#include "hb_settings.h"
-#include "hb_site.h"
 
 #define THREADS_MOST 64
 
@@ -29,25 +27,6 @@ static const hb_limit_rule_t rule = { "bench", 1000000000, 60 * APR_USEC_PER_SEC
 static hb_site_t *site;
 static volatile int is_over;
 static apr_int64_t in_all;
-
-static double clock_of(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static void print_line(void *baton, hb_level_e level, apr_status_t status,
-                       const char *request_id, const char *line)
-{
-    (void)baton;
-    (void)status;
-    (void)request_id;
-    if (level <= HB_LOG_WARNING) {
-        fprintf(stderr, "%s\n", line);
-    }
-}
 
 static void *decide(void *data)
 {
@@ -70,7 +49,7 @@ static double run(int n_threads, int seconds)
     struct { apr_int64_t n, unused[15]; } done[THREADS_MOST];
     const struct timespec pause = { seconds, 0 };
     apr_int64_t sum = 0;
-    double began = clock_of();
+    double began = bench_now();
     int i;
 
     is_over = 0;
@@ -87,29 +66,7 @@ static double run(int n_threads, int seconds)
         sum += done[i].n;
     }
     in_all += sum;
-    return (double)sum / (clock_of() - began);
-}
-
-static void open_site(const char *dir, const char *cache, apr_pool_t *pool)
-{
-    hb_settings_draft_t *draft = hb_settings_draft_make(pool);
-    const hb_log_t log = { print_line, NULL, HB_LOG_WARNING };
-    const char *why = hb_settings_set(draft, hb_setting_row("HaloBuzzStateDir"), dir, pool);
-
-    if (why == NULL) {
-        why = hb_settings_set(draft, hb_setting_row("HaloBuzzCache"), cache, pool);
-    }
-    if (why == NULL) {      /* a busy machine is no Redis that hangs */
-        why = hb_settings_set(draft, hb_setting_row("HaloBuzzRedisTimeout"), "1s", pool);
-    }
-    if (why == NULL) {
-        why = hb_settings_finish(draft, pool);
-    }
-    if (why != NULL || hb_site_make(&site, &why, &draft->values, &log, pool) != APR_SUCCESS
-        || hb_site_open(site, NULL, pool) != APR_SUCCESS) {
-        fprintf(stderr, "bench_limits: no site: %s\n", why != NULL ? why : "see above");
-        exit(1);
-    }
+    return (double)sum / (bench_now() - began);
 }
 
 int main(int argc, char **argv)
@@ -138,7 +95,8 @@ int main(int argc, char **argv)
     }
     apr_initialize();
     apr_pool_create(&pool, NULL);
-    open_site(dir, cache, pool);
+    /* A busy machine is no Redis that hangs. */
+    site = bench_site(pool, dir, "HaloBuzzCache", cache, "HaloBuzzRedisTimeout", "1s", NULL);
     printf("1 thread: %.0f decisions/s\n", run(1, seconds));
     printf("%d threads: %.0f decisions/s\n", n_threads, run(n_threads, seconds));
     printf("%" APR_INT64_T_FMT " decisions in all\n", in_all);

@@ -28,6 +28,7 @@
 #include <apr_strings.h>
 #include <apr_thread_proc.h>
 
+#include "bench_desk.h"
 #include "hb_metrics.h"
 #include "hb_settings.h"
 #include "hb_site.h"
@@ -49,14 +50,6 @@ typedef struct bench_t {
     int failed;                 /* atomic */
 } bench_t;
 
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static void die(const char *what, const char *why)
 {
     fprintf(stderr, "bench_store: %s: %s\n", what, why);
@@ -72,47 +65,17 @@ static void complain(void *baton, hb_level_e level, apr_status_t status,
     fprintf(stderr, "bench_store: %s (%d)\n", line, status);
 }
 
-static hb_json_t *user_make(hb_op_t *op, long i)
-{
-    hb_json_t *user = hb_json_object_make(op->pool);
-    const char *name = apr_psprintf(op->pool, "bench%ld", i);
-    apr_int64_t when = op->now / 1000;
-
-    hb_json_set_string(user, "email", apr_pstrcat(op->pool, name, "@example.com", NULL));
-    hb_json_set_string(user, "username", name);
-    hb_json_set_string(user, "usernameKey", name);
-    hb_json_set_string(user, "usernameSkeleton", name);
-    hb_json_set_string(user, "passwordHash",
-                       "$2y$12$Q9r1yB8Jm2Wc4k5L6n7P8eJm2Wc4k5L6n7P8eQ9r1yB8Jm2Wc4k5L");
-    hb_json_set(user, "roles", hb_json_array_make(op->pool));
-    hb_json_set_string(user, "status", "active");
-    hb_json_set_string(user, "displayName", name);
-    hb_json_set_string(user, "country", "NP");
-    hb_json_set_int(user, "ogLevel", 0);
-    hb_json_put_at(user, "coins.balance", hb_json_int_make(0, op->pool));
-    hb_json_put_at(user, "coins.bonusBalance", hb_json_int_make(0, op->pool));
-    hb_json_put_at(user, "coins.totalEarned", hb_json_int_make(0, op->pool));
-    hb_json_put_at(user, "coins.totalSpent", hb_json_int_make(0, op->pool));
-    hb_json_put_at(user, "trust.score", hb_json_int_make(50, op->pool));
-    hb_json_put_at(user, "trust.level", hb_json_string_make("medium", op->pool));
-    hb_json_set_int(user, "followers", 0);
-    hb_json_set_int(user, "following", 0);
-    hb_json_set_int(user, "createdAt", when);
-    hb_json_set_int(user, "updatedAt", when);
-    return user;
-}
-
 static void *APR_THREAD_FUNC insert_users(apr_thread_t *thread, void *data)
 {
     bench_t *b = data;
     apr_pool_t *pool;
 
     apr_pool_create_unmanaged_ex(&pool, NULL, NULL);
-    while (now() < b->until) {
+    while (bench_now() < b->until) {
         hb_op_t *op = hb_op_make(b->site, pool);
         long i = __atomic_fetch_add(&b->next_user, 1, __ATOMIC_RELAXED);
 
-        if (hb_store_insert(NULL, op, HB_C_USERS, user_make(op, i)) != APR_SUCCESS) {
+        if (hb_store_insert(NULL, op, HB_C_USERS, bench_user(op, apr_psprintf(op->pool, "bench%ld", i))) != APR_SUCCESS) {
             b->failed = 1;
             break;
         }
@@ -129,7 +92,7 @@ static double by_the_store(bench_t *b, double *per_commit)
 {
     apr_int64_t commits = hb_metric_value(b->site->metrics, HB_M_STORE_COMMITS);
     apr_thread_t *threads[256];
-    double began = now();
+    double began = bench_now();
     apr_status_t rv;
     int i;
 
@@ -146,7 +109,7 @@ static double by_the_store(bench_t *b, double *per_commit)
     }
     commits = hb_metric_value(b->site->metrics, HB_M_STORE_COMMITS) - commits;
     *per_commit = (double)b->inserted / (double)(commits > 0 ? commits : 1);
-    return (double)b->inserted / (now() - began);
+    return (double)b->inserted / (bench_now() - began);
 }
 
 static void must(sqlite3 *db, int rc, const char *what)
@@ -175,8 +138,8 @@ static double by_sqlite(bench_t *b, int group)
          "prepare");
     memset(doc, 'd', ROW_BYTES);
     doc[ROW_BYTES] = '\0';
-    began = now();
-    while (now() < began + b->seconds) {
+    began = bench_now();
+    while (bench_now() < began + b->seconds) {
         must(db, sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), "begin");
         for (i = 0; i < group; i++) {
             apr_snprintf(key, sizeof(key), "%024lx", rows++);
@@ -187,7 +150,7 @@ static double by_sqlite(bench_t *b, int group)
         }
         must(db, sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), "commit");
     }
-    began = now() - began;
+    began = bench_now() - began;
     sqlite3_finalize(insert);
     sqlite3_close(db);
     unlink(path);
@@ -262,7 +225,7 @@ static void time_reads(bench_t *b, const char *label, read_fn *fn, int n)
     int i;
 
     apr_pool_create(&pool, b->site->pool);
-    began = now();
+    began = bench_now();
     for (i = 0; i < n; i++) {
         if (fn(hb_op_make(b->site, pool), (long)((unsigned int)i * 7919U % b->users))
             != APR_SUCCESS) {
@@ -270,7 +233,7 @@ static void time_reads(bench_t *b, const char *label, read_fn *fn, int n)
         }
         apr_pool_clear(pool);
     }
-    printf("%s: %.1f us\n", label, (now() - began) * 1e6 / n);
+    printf("%s: %.1f us\n", label, (bench_now() - began) * 1e6 / n);
     apr_pool_destroy(pool);
 }
 
@@ -281,7 +244,7 @@ static apr_status_t fill_batch(hb_op_t *op, void *baton)
     long i;
 
     for (i = 0; i < b->users && rv == APR_SUCCESS; i++) {
-        hb_json_t *user = user_make(op, i);
+        hb_json_t *user = bench_user(op, apr_psprintf(op->pool, "bench%ld", i));
 
         hb_json_set_string(user, "_id", apr_psprintf(op->pool, "read%ld", i));
         rv = hb_store_insert(NULL, op, HB_C_USERS, user);
