@@ -18,7 +18,7 @@ double bench_now(void)
     return (double)hb_clock() / 1e6;
 }
 
-static void die(const char *what, const char *why)
+static void __attribute__((noreturn)) die(const char *what, const char *why)
 {
     fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what, why);
     exit(1);
