@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file hb_approval.h
- * Four eyes: what one member of staff asks for, another one decides. An approval is a record that says
- * who asked, for what, and who decided; never the same person, and never the one whose
- * money it is. What a decision does is named by the kind's row in hb_approval.c.
+ * Four eyes: what one member of staff asks for, another one decides. An approval is a
+ * record that says who asked, for what, and who decided; never the same person, and never
+ * the one whose money it is. What a decision does is named by the kind's row in
+ * hb_approval.c.
  */
 #ifndef HB_APPROVAL_H
 #define HB_APPROVAL_H
@@ -26,7 +27,10 @@ typedef struct hb_approval_ask_t {
  */
 apr_status_t hb_approval_ask(const char **id, hb_op_t *op, const hb_approval_ask_t *ask);
 
-/** What was asked for is no longer wanted: close the open approval of a subject, if there is one. Inside hb_store_transact. */
+/**
+ * What was asked for is no longer wanted: close the open approval of a subject, if there is
+ * one. Inside hb_store_transact.
+ */
 apr_status_t hb_approval_withdraw(hb_op_t *op, const char *kind, const char *subject);
 
 /**

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file hb_backup.h
- * Backups of the whole site (requirements 1.13, CRN-06, CRN-07): taken from the live store, proved by
- * restoring them, kept for HaloBuzzBackupKeep, put back. They lie in HaloBuzzBackupDir, a
- * directory each, named NUMBER-TIME-KIND:
+ * Backups of the whole site (requirements 1.13, CRN-06, CRN-07): taken from the live store,
+ * proved by restoring them, kept for HaloBuzzBackupKeep, put back. They lie in
+ * HaloBuzzBackupDir, a directory each, named NUMBER-TIME-KIND:
  *
  *     00042-20261121T143000Z-full   store.db       a whole SQLite store; any sqlite3 opens it
  *     00043-20261121T153000Z-incr   pages          the pages that differ from the backup before it
@@ -14,7 +14,8 @@
  *                                   proved         when it was restored and found whole
  *
  * A directory has its name only when all of it is on the disk; before, it ends in ".new".
- * Numbers order backups, for the clock may jump. Times are apr_time_t. All calls wait for the disk, long.
+ * Numbers order backups, for the clock may jump. Times are apr_time_t. All calls wait for
+ * the disk, long.
  */
 #ifndef HB_BACKUP_H
 #define HB_BACKUP_H
@@ -91,20 +92,21 @@ apr_status_t hb_backup_unpack(hb_op_t *op, const hb_backup_t *backup, const char
                               const hb_backup_way_t *way);
 
 /**
- * Restore it into a scratch directory beside the backups, look at all of it, remove that again;
- * note in the backup that it is proved when it is whole. Backups can be taken meanwhile.
- * HB_E_BACKUP_DAMAGED when it is not (with proof set if it could be looked at), HB_E_BACKUP_BUSY while
- * another process does this or restores.
+ * Restore it into a scratch directory beside the backups, look at all of it, remove that
+ * again; note in the backup that it is proved when it is whole. Backups can be taken
+ * meanwhile. HB_E_BACKUP_DAMAGED when it is not (with proof set if it could be looked at),
+ * HB_E_BACKUP_BUSY while another process does this or restores.
  */
 apr_status_t hb_backup_test(hb_backup_proof_t *proof, hb_op_t *op, const hb_backup_t *backup,
                             const hb_backup_way_t *way);
 
 /**
- * Put a backup in the place of the records of HaloBuzzStore, after it was proved. What was there is kept
- * beside it, in a directory that *aside names (NULL when there was nothing). Keys of the state
- * directory that are missing come back too; those that are there stay as they are.
- * Events of the time after the backup are forgotten. Killed at any line: either the old or the new
- * records are there, or none, and then the server refuses to start with an empty store; run it again.
+ * Put a backup in the place of the records of HaloBuzzStore, after it was proved. What was
+ * there is kept beside it, in a directory that *aside names (NULL when there was nothing).
+ * Keys of the state directory that are missing come back too; those that are there stay as
+ * they are. Events of the time after the backup are forgotten. Killed at any line: either
+ * the old or the new records are there, or none, and then the server refuses to start with
+ * an empty store; run it again.
  * @param is_forced  also while other processes have the store open; they go over to the new
  *                   records within a second, and what they write until then goes to the old ones
  * @return HB_E_BACKUP_IN_USE otherwise, HB_E_BACKUP_BUSY, HB_E_BACKUP_DAMAGED, HB_E_UNAVAILABLE

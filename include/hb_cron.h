@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file hb_cron.h
- * Cron expressions: minute hour day-of-month month day-of-week, each *, a number, a name (jan, mon),
- * a range 1-5, a step of one of those by /n, or a list of them with commas. Sunday is 0 or 7. When both
- * day-of-month and day-of-week are given, a day that fits either counts, as in every cron.
+ * Cron expressions: minute hour day-of-month month day-of-week, each *, a number, a name
+ * (jan, mon), a range 1-5, a step of one of those by /n, or a list of them with commas.
+ * Sunday is 0 or 7. When both day-of-month and day-of-week are given, a day that fits
+ * either counts, as in every cron.
  *
  * An hour that starts with * goes by time that passes: what falls into an hour that is missing does
  * not happen, and in an hour that comes twice it happens twice, with occurrences of their own. Any

@@ -19,9 +19,9 @@ const char *hb_random_token(hb_op_t *op, apr_size_t n_bytes);
 apr_status_t hb_random_between(apr_int64_t *n, hb_op_t *op, apr_int64_t low, apr_int64_t high);
 
 /**
- * HMAC-SHA256 of purpose, a 0 byte and text under the oldest pepper key that is still
- * kept (so that rotation does not lose stored hashes), as 64 hex digits. For opaque tokens and codes:
- * what is stored is this, never the token.
+ * HMAC-SHA256 of purpose, a 0 byte and text under the oldest pepper key that is still kept
+ * (so that rotation does not lose stored hashes), as 64 hex digits. For opaque tokens and
+ * codes: what is stored is this, never the token.
  */
 const char *hb_keyed_hash(hb_op_t *op, const char *purpose, const char *text);
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file hb_fraud.h
- * Rules that look at money on its way in and out (FRD-01, FRD-02). Each rule that fits adds its
- * score and a reason; the sum makes the verdict, and what is not let pass is a case in the queue
- * of finance. HaloBuzzFraud says whether a case holds anything (hold) or is only written down (watch).
- * The rules are two tables: hb_fraud.c for orders, hb_fraud_payout.c for payouts.
+ * Rules that look at money on its way in and out (FRD-01, FRD-02). Each rule that fits adds
+ * its score and a reason; the sum makes the verdict, and what is not let pass is a case in
+ * the queue of finance. HaloBuzzFraud says whether a case holds anything (hold) or is only
+ * written down (watch). The rules are two tables: hb_fraud.c for orders, hb_fraud_payout.c
+ * for payouts.
  */
 #ifndef HB_FRAUD_H
 #define HB_FRAUD_H
@@ -43,9 +44,15 @@ apr_status_t hb_fraud_check_payout(hb_fraud_finding_t *finding, hb_op_t *op,
 /** In one state, newest first. */
 apr_status_t hb_fraud_list(hb_json_t **list, hb_op_t *op, const char *state, int limit,
                            const char *after);
-/** Let it go: an order that was held is given, a payout may be reviewed. HB_E_FRAUD_UNKNOWN, HB_E_FRAUD_STATE. */
+/**
+ * Let it go: an order that was held is given, a payout may be reviewed. HB_E_FRAUD_UNKNOWN,
+ * HB_E_FRAUD_STATE.
+ */
 apr_status_t hb_fraud_release(hb_json_t **view, hb_op_t *op, const char *id, const char *note);
-/** Undo it: an order's money goes back (hb_refund_begin), a payout is rejected. Waits for the provider. */
+/**
+ * Undo it: an order's money goes back (hb_refund_begin), a payout is rejected. Waits for
+ * the provider.
+ */
 apr_status_t hb_fraud_undo(hb_json_t **view, hb_op_t *op, const char *id, const char *reason);
 
 /**

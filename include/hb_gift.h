@@ -37,7 +37,10 @@ apr_status_t hb_gift_catalog(hb_json_t **list, hb_op_t *op, int limit, const cha
 apr_status_t hb_gift_send(hb_json_t **reply, hb_op_t *op, const char *stream_id,
                           const hb_json_t *input);
 
-/** Gifts of a stream, newest first: {items, next} of "gifts:all"; its host and staff see the host's share. */
+/**
+ * Gifts of a stream, newest first: {items, next} of "gifts:all"; its host and staff see the
+ * host's share.
+ */
 apr_status_t hb_gift_list(hb_json_t **list, hb_op_t *op, const char *stream_id, int limit,
                           const char *after);
 
@@ -45,8 +48,9 @@ apr_status_t hb_gift_list(hb_json_t **list, hb_op_t *op, const char *stream_id, 
 apr_status_t hb_gift_catalog_all(hb_json_t **list, hb_op_t *op, int limit, const char *after);
 
 /**
- * Take a gift from sale, give it back, or keep it for festivals (HB_F_GIFT_EDIT); administrators, with
- * an entry in the audit trail. What was sent stays as it is. HB_E_GIFT_UNKNOWN.
+ * Take a gift from sale, give it back, or keep it for festivals (HB_F_GIFT_EDIT);
+ * administrators, with an entry in the audit trail. What was sent stays as it is.
+ * HB_E_GIFT_UNKNOWN.
  */
 apr_status_t hb_gift_edit(hb_json_t **view, hb_op_t *op, const char *id, const hb_json_t *input);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file hb_job.h
- * Jobs: what one is, for those who write one. The table is hb_job.def; when they run is hb_cron.h's,
- * that each occurrence runs once hb_job_run.h's, the process they run in halobuzz-crond.
+ * Jobs: what one is, for those who write one. The table is hb_job.def; when they run is
+ * hb_cron.h's, that each occurrence runs once hb_job_run.h's, the process they run in
+ * halobuzz-crond.
  */
 #ifndef HB_JOB_H
 #define HB_JOB_H

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file hb_job_run.h
- * When jobs run, and that each occurrence runs once over all hosts. For halobuzz-crond and the operator;
- * who writes a job needs hb_job.h only.
+ * When jobs run, and that each occurrence runs once over all hosts. For halobuzz-crond and
+ * the operator; who writes a job needs hb_job.h only.
  *
- * Records: HB_C_JOBS has one of each job: up to when it is planned, and the lease of who runs it. A
- * lease has a number, one higher each time; everything a run writes about itself is guarded by it, so
- * a process that was taken for dead and is not can change nothing. HB_C_JOB_RUNS has one of each
- * occurrence, by a unique index. Planning makes those that are due, and moves on, in one
- * transaction; a clock that is put back finds them there.
+ * Records: HB_C_JOBS has one of each job: up to when it is planned, and the lease of who
+ * runs it. A lease has a number, one higher each time; everything a run writes about itself
+ * is guarded by it, so a process that was taken for dead and is not can change nothing.
+ * HB_C_JOB_RUNS has one of each occurrence, by a unique index. Planning makes those that
+ * are due, and moves on, in one transaction; a clock that is put back finds them there.
  */
 #ifndef HB_JOB_RUN_H
 #define HB_JOB_RUN_H
@@ -74,8 +74,8 @@ apr_status_t hb_job_renew(hb_op_t *op, const hb_job_claim_t *claim);
 apr_status_t hb_job_do(hb_op_t *op, const hb_job_claim_t *claim);
 
 /**
- * Write down that whoever did it failed: it was killed, or ended without a word. It is tried again, with
- * back-off. HB_E_JOB_LOST when it ended by itself after all.
+ * Write down that whoever did it failed: it was killed, or ended without a word. It is
+ * tried again, with back-off. HB_E_JOB_LOST when it ended by itself after all.
  */
 apr_status_t hb_job_failed(hb_op_t *op, const hb_job_claim_t *claim, const char *why);
 
@@ -85,8 +85,8 @@ apr_status_t hb_job_give_back(hb_op_t *op, const hb_job_claim_t *claim);
 /* --- the operator (hb_job_list.c) --- */
 
 /**
- * Every job: {name, sentence, schedule, zone, state, next, nextLocal, last...}; state is "on", "paused",
- * "running" or "off", and for the last "why" says it. HB_R_JOB_LIST.
+ * Every job: {name, sentence, schedule, zone, state, next, nextLocal, last...}; state is
+ * "on", "paused", "running" or "off", and for the last "why" says it. HB_R_JOB_LIST.
  */
 apr_status_t hb_job_list(hb_json_t **list, hb_op_t *op);
 
@@ -101,8 +101,8 @@ apr_status_t hb_job_history(hb_json_t **list, hb_op_t *op, const char *name, int
 apr_status_t hb_job_pause(hb_op_t *op, const char *name, int is_paused);
 
 /**
- * Have a job run now, whatever its schedule: the occurrence of a date, or the last one there was. What
- * was done before is done again, under a name of its own.
+ * Have a job run now, whatever its schedule: the occurrence of a date, or the last one
+ * there was. What was done before is done again, under a name of its own.
  * @param run_id  what to look at with hb_job_run_get()
  * @param date    YYYY-MM-DD, or NULL
  * @return HB_E_JOB_UNKNOWN; HB_E_JOB_STATE when it runs just now, was switched off, or the date has

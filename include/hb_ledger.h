@@ -100,7 +100,10 @@ apr_status_t hb_ledger_run_load(hb_ledger_run_t *run, hb_op_t *op, hb_collection
 /** A record that was loaded, as the run has it now; NULL when there is none. Does not wait. */
 const hb_json_t *hb_ledger_run_doc(const hb_ledger_run_t *run, hb_collection_e in, const char *id);
 
-/** Look at once which keys were used before; 1000 at most. The texts have to live as long as the run. */
+/**
+ * Look at once which keys were used before; 1000 at most. The texts have to live as long as
+ * the run.
+ */
 apr_status_t hb_ledger_run_keys(hb_ledger_run_t *run, hb_op_t *op, const char *const *keys,
                                 int n);
 /** Was a key of these used before? Does not wait. */
@@ -114,9 +117,10 @@ apr_status_t hb_ledger_run_post(hb_ledger_run_t *run, const char **id, hb_op_t *
 apr_status_t hb_ledger_run_end(hb_ledger_run_t *run, hb_op_t *op);
 
 /**
- * Undo an entry as a whole: postings negated, type "reversal:<kind>", key "reverse:<id>". Inside
- * hb_store_transact. HB_E_LEDGER_REPEATED the second time, HB_E_ENTRY_UNKNOWN, HB_E_LEDGER_KIND for a
- * reversal or a hold, HB_E_WALLET_SHORT when the coins are no longer there.
+ * Undo an entry as a whole: postings negated, type "reversal:<kind>", key "reverse:<id>".
+ * Inside hb_store_transact. HB_E_LEDGER_REPEATED the second time, HB_E_ENTRY_UNKNOWN,
+ * HB_E_LEDGER_KIND for a reversal or a hold, HB_E_WALLET_SHORT when the coins are no longer
+ * there.
  */
 apr_status_t hb_ledger_reverse(const char **id, hb_op_t *op, const char *entry_id,
                                const char *reason);
@@ -187,17 +191,18 @@ typedef struct hb_ledger_proof_t {
 } hb_ledger_proof_t;
 
 /**
- * Recompute all of it: numbers without gap, hashes, sums, every running balance, every account,
- * what was minted and burned, and every user's projection. Reports each finding (done -1) and
- * progress; goes on after a finding. Memory grows with accounts, not with entries. Waits long; others
- * go on writing, but for a moment at the end.
+ * Recompute all of it: numbers without gap, hashes, sums, every running balance, every
+ * account, what was minted and burned, and every user's projection. Reports each finding
+ * (done -1) and progress; goes on after a finding. Memory grows with accounts, not with
+ * entries. Waits long; others go on writing, but for a moment at the end.
  */
 apr_status_t hb_ledger_verify(hb_ledger_proof_t *proof, hb_op_t *op,
                               hb_store_report_fn *report, void *baton);
 
 /**
  * Coins minted, burned and in circulation, by kind of entry:
- * {coin:{minted,burned,circulation,revenue}, bonus:{...}, kinds:[{kind,currency,minted,burned,entries}]}
+ * {coin:{minted,burned,circulation,revenue}, bonus:{...},
+ * kinds:[{kind,currency,minted,burned,entries}]}
  */
 apr_status_t hb_ledger_circulation(hb_json_t **circulation, hb_op_t *op);
 

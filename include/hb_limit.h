@@ -49,7 +49,10 @@ void hb_limit_peek(hb_limit_verdict_t *verdict, hb_limit_t *limit,
                    const hb_limit_rule_t *rule, const void *key, apr_size_t len,
                    apr_time_t now_usec);
 
-/** Forget (rule, key), so that its next event starts a window: a success after failures, an operator's pardon. */
+/**
+ * Forget (rule, key), so that its next event starts a window: a success after failures, an
+ * operator's pardon.
+ */
 void hb_limit_forget(hb_limit_t *limit, const hb_limit_rule_t *rule, const void *key,
                      apr_size_t len);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file hb_node.h
- * What the hosts of one platform have to know of each other. A *node* is what holds sockets: one
- * halobuzz-realtimed, one a host. Its id is a file in its state directory, so it is the same after a
- * restart. Its record counts up while it lives; when the count of another stands still, its viewers are
- * in no room any more and are counted out (hb_viewer.h). Only changes of the count are looked at, never
- * another host's clock.
+ * What the hosts of one platform have to know of each other. A *node* is what holds
+ * sockets: one halobuzz-realtimed, one a host. Its id is a file in its state directory, so
+ * it is the same after a restart. Its record counts up while it lives; when the count of
+ * another stands still, its viewers are in no room any more and are counted out
+ * (hb_viewer.h). Only changes of the count are looked at, never another host's clock.
  */
 #ifndef HB_NODE_H
 #define HB_NODE_H

@@ -109,17 +109,19 @@ typedef struct hb_notice_run_t {
 } hb_notice_run_t;
 
 /**
- * One round over the outbox: what is due, oldest first. Mail goes into the mail outbox, events to the
- * bus, SMS, push and the team by HTTP: at least once, each time with the id of the notice as
- * Idempotency-Key. What fails is tried again with back-off (30 s, doubling, at most an hour) and
- * given up after ten tries, or when the service refuses it for good. One process of a host at a
- * time; several hosts share the work, a row is leased for the time of its try. Waits for the
- * store and the network; between rows it ends early when hb_mail_stop() was called.
+ * One round over the outbox: what is due, oldest first. Mail goes into the mail outbox,
+ * events to the bus, SMS, push and the team by HTTP: at least once, each time with the id
+ * of the notice as Idempotency-Key. What fails is tried again with back-off (30 s,
+ * doubling, at most an hour) and given up after ten tries, or when the service refuses it
+ * for good. One process of a host at a time; several hosts share the work, a row is leased
+ * for the time of its try. Waits for the store and the network; between rows it ends early
+ * when hb_mail_stop() was called.
  */
 apr_status_t hb_notice_run(hb_notice_run_t *run, hb_op_t *op);
 
 /**
- * Try a way at once, for the operator: HB_BY_SMS to a phone number, HB_BY_PUSH in the name of a user,
+ * Try a way at once, for the operator: HB_BY_SMS to a phone number, HB_BY_PUSH in the name
+ * of a user,
  * HB_BY_TEAM. @param said  what the service answered, or why it was not asked
  * @return HB_E_UPSTREAM when it did not take it, HB_E_CONFIG when it is not set up. Waits.
  */

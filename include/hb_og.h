@@ -120,9 +120,9 @@ apr_status_t hb_og_bonus_pay_all(hb_og_bonus_run_t *run, hb_op_t *op, const char
                                  void *baton);
 
 /**
- * Where HaloBuzzBonusDay is user: pay all whose own date began after a moment and not after another, in
- * the zone of their profile, or the site's when they have none. The date is theirs; who moves to another
- * zone still has each date once.
+ * Where HaloBuzzBonusDay is user: pay all whose own date began after a moment and not after
+ * another, in the zone of their profile, or the site's when they have none. The date is
+ * theirs; who moves to another zone still has each date once.
  */
 apr_status_t hb_og_bonus_pay_zones(hb_og_bonus_run_t *run, hb_op_t *op, apr_time_t after,
                                    apr_time_t until, const hb_zone_t *site_zone,

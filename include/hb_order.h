@@ -94,8 +94,8 @@ apr_status_t hb_order_begin_amount(hb_json_t **reply, hb_op_t *op,
 apr_status_t hb_order_return_check(hb_op_t *op, const char *field, const char *url);
 
 /**
- * Where to send the payer of an order now, with the order and its state as a query; in op->pool. NULL
- * when neither the order nor the site names a place.
+ * Where to send the payer of an order now, with the order and its state as a query; in
+ * op->pool. NULL when neither the order nor the site names a place.
  * @param is_failure  they came by the location for those who gave up
  */
 const char *hb_order_return_url(hb_op_t *op, const hb_order_t *order, int is_failure);
@@ -226,7 +226,8 @@ typedef struct hb_reconcile_t {
 /**
  * Ask the providers about all orders made since a moment, whatever state they are in, and
  * act on what they say: what a lost message, a return that never came or an outage left
- * behind. Then close what was not paid in time (hb_order_expire). May be stopped anywhere and run again, also twice at once. Waits long.
+ * behind. Then close what was not paid in time (hb_order_expire). May be stopped anywhere
+ * and run again, also twice at once. Waits long.
  * @param since      0: of orders that are created or open, all; of the others none
  * @param report     may be NULL; APR_EINTR when it stops the run
  */

@@ -26,7 +26,10 @@ apr_status_t hb_password_verify(hb_op_t *op, const char *password, const char *h
 /** Was it made with another cost than the setting's? Then hash again at the next sign-in. */
 int hb_password_is_outdated(const hb_op_t *op, const char *hash);
 
-/** Fields the caller named "password" go through this: length, not the username or address, not a common one. */
+/**
+ * Fields the caller named "password" go through this: length, not the username or address,
+ * not a common one.
+ */
 apr_status_t hb_password_check(hb_op_t *op, const char *field, const char *password,
                                const char *username, const char *email);
 

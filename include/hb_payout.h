@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file hb_payout.h
- * Earned coins paid out in money (PYO-01, U-07). A host asks; the coins are held in the ledger from
- * then on. After HaloBuzzPayoutHold finance reviews it, another member of finance
- * approves (hb_approval.h), approved ones go into a batch whose CSV file the bank gets, and
- * each is then told as paid, or rejected: held coins leave the ledger, or go back. States and events
- * are one table in hb_payout.c. Money is reckoned when it is asked for: minor units for 10 000
- * coins by HaloBuzzPayoutRateNPR and ...USD, rounded down.
+ * Earned coins paid out in money (PYO-01, U-07). A host asks; the coins are held in the
+ * ledger from then on. After HaloBuzzPayoutHold finance reviews it, another member of
+ * finance approves (hb_approval.h), approved ones go into a batch whose CSV file the bank
+ * gets, and each is then told as paid, or rejected: held coins leave the ledger, or go
+ * back. States and events are one table in hb_payout.c. Money is reckoned when it is asked
+ * for: minor units for 10 000 coins by HaloBuzzPayoutRateNPR and ...USD, rounded down.
  */
 #ifndef HB_PAYOUT_H
 #define HB_PAYOUT_H

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file hb_plugin.h
- * Backends with heavy libraries are files of their own (hb_store_mongodb.so), opened in httpd's children
- * and in the programs, never in the root parent, and never closed (facts of httpd: libraries that leave
- * threads and exit handlers behind crash a parent that reloads). They lie beside
- * libhalobuzz.so.
+ * Backends with heavy libraries are files of their own (hb_store_mongodb.so), opened in
+ * httpd's children and in the programs, never in the root parent, and never closed (facts
+ * of httpd: libraries that leave threads and exit handlers behind crash a parent that
+ * reloads). They lie beside libhalobuzz.so.
  */
 #ifndef HB_PLUGIN_H
 #define HB_PLUGIN_H

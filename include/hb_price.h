@@ -32,8 +32,8 @@ apr_status_t hb_price_of_amount(hb_price_t *price, hb_op_t *op, const char *curr
                                 apr_int64_t amount_minor);
 
 /**
- * What is sold now, by currency and price: HB_R_PRICE_LIST, each with the providers that can be paid
- * by here, and with what a festival adds now (hb_festival.h).
+ * What is sold now, by currency and price: HB_R_PRICE_LIST, each with the providers that
+ * can be paid by here, and with what a festival adds now (hb_festival.h).
  * @param currency  lower case; NULL for all
  * @param provider  only what it takes; NULL for all
  */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file hb_redis_url.h
- * redis://[[user]:password@]HOST[:PORT][/DATABASE][?prefix=TEXT], for HaloBuzzCache and HaloBuzzBus.
- * Percent signs escape bytes of user, password and prefix; an IPv6 address stands in brackets.
+ * redis://[[user]:password@]HOST[:PORT][/DATABASE][?prefix=TEXT], for HaloBuzzCache and
+ * HaloBuzzBus. Percent signs escape bytes of user, password and prefix; an IPv6 address
+ * stands in brackets.
  */
 #ifndef HB_REDIS_URL_H
 #define HB_REDIS_URL_H

@@ -81,8 +81,8 @@ const char *hb_refund_state_name(hb_refund_state_e state);
 /**
  * Ask for a refund of an order, or of a payment too many (a flag of hb_order.h). Up to
  * HaloBuzzRefundAlone... it is sent at once, above it waits for approval. Once per
- * Idempotency-Key. Waits for the provider, outside any transaction; when its answer is not known the
- * refund stays "sending", and hb_refund_send() completes it.
+ * Idempotency-Key. Waits for the provider, outside any transaction; when its answer is not
+ * known the refund stays "sending", and hb_refund_send() completes it.
  * @param input  fits HB_F_REFUND_NEW
  * @return HB_E_ORDER_UNKNOWN, HB_E_REFUND_TOO_MUCH, HB_E_REFUND_NOTHING (nothing was paid),
  *         HB_E_APPROVAL_FOUR_EYES (one's own order), HB_E_IDEM_MISMATCH

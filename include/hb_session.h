@@ -77,8 +77,9 @@ void hb_session_hold(hb_op_t *op, const char *session_id);
 void hb_session_release(hb_op_t *op, const char *session_id);
 
 /**
- * Somebody who does not share our cache (halobuzzctl) changed a session or a user and said so on the
- * bus: ask the store at the next call. For whoever reads the bus. What is held stays held.
+ * Somebody who does not share our cache (halobuzzctl) changed a session or a user and said
+ * so on the bus: ask the store at the next call. For whoever reads the bus. What is held
+ * stays held.
  */
 void hb_session_forget(hb_op_t *op, const char *session_id);
 void hb_session_forget_all(hb_op_t *op, const char *user_id);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file hb_shm_lock.h
- * A lock in memory that processes share. An owner may be killed: the next one is told, and mends what
- * it protects. An owner may be stopped: nobody waits for it longer than a blink. For what is done in
- * about a microsecond; the queue of the store's writers is a lock of its own (store_sqlite_lock.c).
+ * A lock in memory that processes share. An owner may be killed: the next one is told, and
+ * mends what it protects. An owner may be stopped: nobody waits for it longer than a blink.
+ * For what is done in about a microsecond; the queue of the store's writers is a lock of
+ * its own (store_sqlite_lock.c).
  */
 #ifndef HB_SHM_LOCK_H
 #define HB_SHM_LOCK_H

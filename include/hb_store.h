@@ -181,7 +181,10 @@ apr_status_t hb_store_change(hb_json_t **after, const char **index, hb_op_t *op,
 apr_status_t hb_store_replace(const char **index, hb_op_t *op, hb_collection_e in,
                               hb_json_t *doc);
 
-/** Edit every document a query finds (its limit and cursor are ignored). @param n how many; may be NULL */
+/**
+ * Edit every document a query finds (its limit and cursor are ignored). @param n how many;
+ * may be NULL
+ */
 apr_status_t hb_store_change_all(apr_int64_t *n, hb_op_t *op, const hb_query_t *query,
                                  const hb_edit_t *edits, int n_edits);
 
@@ -212,9 +215,9 @@ typedef int hb_store_report_fn(void *baton, const char *what, apr_int64_t done,
                                apr_int64_t total);
 
 /**
- * Consistent copy of a live store into path, an SQLite file, which must not exist and is not there
- * when it fails. HB_E_UNAVAILABLE (the problem says why), APR_EINTR when report stopped it. Back into
- * a MongoDB it goes by hb_store_copy().
+ * Consistent copy of a live store into path, an SQLite file, which must not exist and is
+ * not there when it fails. HB_E_UNAVAILABLE (the problem says why), APR_EINTR when report
+ * stopped it. Back into a MongoDB it goes by hb_store_copy().
  */
 apr_status_t hb_store_backup(hb_op_t *op, const char *path, hb_store_report_fn *report,
                              void *baton);
@@ -245,8 +248,8 @@ apr_status_t hb_store_verify(apr_int64_t *findings, hb_op_t *op, hb_store_report
 apr_status_t hb_store_stats(hb_json_t **stats, hb_op_t *op);
 
 /**
- * [{collection, index, fields, unique, partial, state}]: "good", "missing", "different" of those that
- * hb_schema.def wants, "extra" of others that are there.
+ * [{collection, index, fields, unique, partial, state}]: "good", "missing", "different" of
+ * those that hb_schema.def wants, "extra" of others that are there.
  */
 apr_status_t hb_store_indexes(hb_json_t **list, hb_op_t *op);
 
@@ -287,8 +290,9 @@ typedef struct hb_store_driver_t {
     /* Is self of no more use (its file was replaced or is damaged)? Then the front opens
      * another and lets this one go with its last call. Does not wait. */
     int (*is_lost)(void *self);
-    /* All below: required if nothing else is said, may wait, self is what open gave; op->tx is the driver's and
-     * begins with hb_store_tx_t. Arguments were checked, limits are in their bounds. */
+    /* All below: required if nothing else is said, may wait, self is what open gave; op->tx
+     * is the driver's and begins with hb_store_tx_t. Arguments were checked, limits are in
+     * their bounds. */
     apr_status_t (*get)(void *self, hb_json_t **doc, hb_op_t *op, hb_collection_e in,
                         const char *id);
     apr_status_t (*find)(void *self, hb_page_t *page, hb_op_t *op, const hb_query_t *query);

@@ -17,7 +17,10 @@ typedef struct hb_copy_source_t {
     void *baton;
     /** How many there are, for the progress; 0 when unknown. */
     apr_int64_t (*count)(void *baton, hb_collection_e in);
-    /** As hb_store_walk() by "_id". Called again after the copy when moment is NULL and it was interrupted. */
+    /**
+     * As hb_store_walk() by "_id". Called again after the copy when moment is NULL and it
+     * was interrupted.
+     */
     apr_status_t (*walk)(void *baton, hb_collection_e in, const char *above,
                          hb_store_walk_fn *fn, void *fn_baton);
 } hb_copy_source_t;
@@ -57,7 +60,10 @@ apr_status_t hb_store_copy(hb_copy_proof_t *proof, hb_op_t *op,
  */
 apr_status_t hb_store_freeze(hb_op_t *op, hb_store_tx_fn *fn, void *baton);
 
-/** For the target of a copy: opens one that is not finished, too. Fails when it cannot be opened at once. */
+/**
+ * For the target of a copy: opens one that is not finished, too. Fails when it cannot be
+ * opened at once.
+ */
 apr_status_t hb_store_open_to_copy(hb_store_t **store, hb_site_t *site, const char *url,
                                    apr_pool_t *pool);
 

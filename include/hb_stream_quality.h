@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file hb_stream_quality.h
- * What clients report about the picture (STR-05): summed in the metrics for alerts, and per stream in
- * the cache until the stream's end writes the averages into its analytics. A lost cache loses
- * the reports so far and nothing else.
+ * What clients report about the picture (STR-05): summed in the metrics for alerts, and per
+ * stream in the cache until the stream's end writes the averages into its analytics. A lost
+ * cache loses the reports so far and nothing else.
  */
 #ifndef HB_STREAM_QUALITY_H
 #define HB_STREAM_QUALITY_H

@@ -14,7 +14,8 @@
  * its score and on the leaderboards as a gift of that worth does.
  *
  * An end needs no job: whoever reads the seat asks the clock, and whether the holder's
- * account still acts. The job only tidies the records. All calls but the price's wait for the store.
+ * account still acts. The job only tidies the records. All calls but the price's wait for
+ * the store.
  */
 #ifndef HB_THRONE_H
 #define HB_THRONE_H
@@ -27,9 +28,9 @@
 apr_int64_t hb_throne_price_over(apr_int64_t coins);
 
 /**
- * Claim the throne of a live stream's room: coins, records, counts in one transaction; repeated
- * with its Idempotency-Key it gives the first answer (hb_idem.h). The room is told throne:claimed, and
- * who had it until now gets a notice.
+ * Claim the throne of a live stream's room: coins, records, counts in one transaction;
+ * repeated with its Idempotency-Key it gives the first answer (hb_idem.h). The room is told
+ * throne:claimed, and who had it until now gets a notice.
  * @param reply  HB_R_THRONE_CLAIMED
  * @param input  fits HB_F_THRONE_CLAIM
  * @return HB_E_STREAM_UNKNOWN, HB_E_STREAM_STATE, HB_E_STREAM_ENDED, HB_E_USER_SELF,

@@ -41,8 +41,9 @@ void hb_date_from_days(int *year, int *month, int *day, apr_int64_t days);
 int hb_date_read(int *year, int *month, int *day, const char *text);
 
 /**
- * An IANA zone ("Australia/Sydney", "UTC"; its local times are hb_zone.h's)? Looked up in the system's zone files; where
- * those are missing, anything of the right form passes. May read one small file.
+ * An IANA zone ("Australia/Sydney", "UTC"; its local times are hb_zone.h's)? Looked up in
+ * the system's zone files; where those are missing, anything of the right form passes. May
+ * read one small file.
  */
 int hb_zone_is_valid(const char *name);
 

@@ -53,7 +53,10 @@ apr_status_t hb_user_me_text(const char **text, apr_size_t *len, hb_op_t *op);
  */
 apr_status_t hb_user_show(hb_json_t **view, hb_op_t *op, const char *id_or_name);
 
-/** Active users whose username starts with q, by name, without those who block or are blocked: {items, next}. */
+/**
+ * Active users whose username starts with q, by name, without those who block or are
+ * blocked: {items, next}.
+ */
 apr_status_t hb_user_search(hb_json_t **list, hb_op_t *op, const char *q, int limit,
                             const char *after);
 

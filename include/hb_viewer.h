@@ -9,8 +9,8 @@
  * the stream's watchMsec, a leave adds its moment. With n people still inside at moment t, all
  * have watched watchMsec + n * t.
  *
- * A person may be in a room by sockets at several hosts. The record lists those nodes (hb_node.h), and who
- * leaves at one of them stays a viewer while another has him.
+ * A person may be in a room by sockets at several hosts. The record lists those nodes
+ * (hb_node.h), and who leaves at one of them stays a viewer while another has him.
  */
 #ifndef HB_VIEWER_H
 #define HB_VIEWER_H

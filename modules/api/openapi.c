@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * /openapi.json from the tables: paths from the route rows, schemas from the shapes,
- * responses from what a row asks for and the errors it names, events from hb_event.def. Examples are
- * openapi_example.c's, shapes are hb_schema_openapi()'s.
+ * responses from what a row asks for and the errors it names, events from hb_event.def.
+ * Examples are openapi_example.c's, shapes are hb_schema_openapi()'s.
  */
 #include "openapi.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The calls of sign-in: registration, tokens, sessions, passwords, mailed codes, second factor. The rules are
- * hb_account.h's and hb_session.h's; limits of tries are hb_lockout.c's.
+ * The calls of sign-in: registration, tokens, sessions, passwords, mailed codes, second
+ * factor. The rules are hb_account.h's and hb_session.h's; limits of tries are
+ * hb_lockout.c's.
  */
 #include "mod_halobuzz_api.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The calls of notices, what a user wants of them, and planned maintenance. The rules are hb_notice*.c's
- * and hb_downtime.c's. */
+/* The calls of notices, what a user wants of them, and planned maintenance. The rules are
+ * hb_notice*.c's and hb_downtime.c's. */
 #include "mod_halobuzz_api.h"
 
 #include "hb_downtime.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Payouts of earned coins, and approvals by a second pair of eyes. The rules are hb_payout.h's and hb_approval.h's. */
+/* Payouts of earned coins, and approvals by a second pair of eyes. The rules are
+ * hb_payout.h's and hb_approval.h's. */
 #include "mod_halobuzz_api.h"
 
 #include <apr_strings.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The URL of a Redis: read by the check of the configuration, which opens nothing, and by the plug-in. */
+/* The URL of a Redis: read by the check of the configuration, which opens nothing, and by
+ * the plug-in. */
 #include "hb_redis_url.h"
 
 #include <stdlib.h>

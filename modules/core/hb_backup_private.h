@@ -44,7 +44,8 @@ apr_status_t backup_damaged(hb_op_t *op, const char *fmt, ...)
 apr_status_t backup_io(hb_op_t *op, const char *path, apr_status_t error);
 
 /**
- * Make the directory of backups and take one of its locks; held until fd is closed. HB_E_BACKUP_BUSY.
+ * Make the directory of backups and take one of its locks; held until fd is closed.
+ * HB_E_BACKUP_BUSY.
  * @param name  BACKUP_LOCK for who writes backups, BACKUP_PROOF_LOCK for who makes stores of them: a
  *              proof takes longer than there may be without a backup
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Disputes. What is still there of the coins in dispute is held, so that the payer sees it and cannot
- * spend it; what was spent is a debt at once. Won: both come back. Lost: the held coins leave.
- * Providers tell the steps in any order, and may take a verdict back.
+ * Disputes. What is still there of the coins in dispute is held, so that the payer sees it
+ * and cannot spend it; what was spent is a debt at once. Won: both come back. Lost: the
+ * held coins leave. Providers tell the steps in any order, and may take a verdict back.
  */
 #include "hb_reversal_private.h"
 

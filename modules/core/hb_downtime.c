@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Planned maintenance. What will be told lies in the outbox of notices from the start, each with its
- * moment; calling it off takes back what was not told yet, in one transaction.
+ * Planned maintenance. What will be told lies in the outbox of notices from the start, each
+ * with its moment; calling it off takes back what was not told yet, in one transaction.
  */
 #include "hb_downtime.h"
 

@@ -12,13 +12,17 @@ apr_status_t hb_festival_open(hb_json_t **items, hb_op_t *op, apr_int64_t until_
 /** What is in the cache is not so any more; after the commit. */
 void hb_festival_changed(hb_op_t *op);
 
-/** Set startsAt and endsAt from from, to and zone. HB_E_INPUT_INVALID with the field. May read a file. */
+/**
+ * Set startsAt and endsAt from from, to and zone. HB_E_INPUT_INVALID with the field. May
+ * read a file.
+ */
 apr_status_t hb_festival_set_window(hb_json_t *doc, hb_op_t *op);
 
 /**
- * Inside a transaction that writes doc: bring its phase in line with what it is now, and tell the
- * rooms, and everybody in their list, when it turned on, the rooms when it turned off. An edit may turn it on again; a clock only goes forward,
- * so that hosts whose clocks differ by a second tell of an end once.
+ * Inside a transaction that writes doc: bring its phase in line with what it is now, and
+ * tell the rooms, and everybody in their list, when it turned on, the rooms when it turned
+ * off. An edit may turn it on again; a clock only goes forward, so that hosts whose clocks
+ * differ by a second tell of an end once.
  */
 apr_status_t hb_festival_turn(hb_json_t *doc, hb_op_t *op, int is_edited);
 

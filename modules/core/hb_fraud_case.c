@@ -173,7 +173,8 @@ apr_status_t hb_fraud_release(hb_json_t **view, hb_op_t *op, const char *id, con
     return decide(view, op, &d);
 }
 
-/* The money first: a case is undone once that is under way, so a death between the two leaves it open. */
+/* The money first: a case is undone once that is under way, so a death between the two
+ * leaves it open. */
 apr_status_t hb_fraud_undo(hb_json_t **view, hb_op_t *op, const char *id, const char *reason)
 {
     decision_t d = { .id = id, .state = "undone", .note = reason };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file hb_fraud_private.h
- * What the two tables of rules (hb_fraud.c, hb_fraud_payout.c) and the queue (hb_fraud_case.c) share.
+ * What the two tables of rules (hb_fraud.c, hb_fraud_payout.c) and the queue
+ * (hb_fraud_case.c) share.
  */
 #ifndef HB_FRAUD_PRIVATE_H
 #define HB_FRAUD_PRIVATE_H
@@ -19,8 +20,8 @@ void hb_fraud_add(hb_fraud_finding_t *finding, hb_op_t *op, const char *rule, in
 void hb_fraud_judge(hb_fraud_finding_t *finding, hb_op_t *op);
 
 /**
- * Write a case; inside a transaction or as one of its own. One that is there for the subject stays as
- * it is.
+ * Write a case; inside a transaction or as one of its own. One that is there for the
+ * subject stays as it is.
  * @param kind     "order" or "payout"
  * @param subject  its id
  */

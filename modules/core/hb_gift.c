@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sending a gift. All it changes is one transaction: the ledger's entry, the gift's record, the
- * room's total and score, what the sender gave there and in this day and week. What need not
- * be read in it (the catalogue, blocks) is read before, because other writers wait for its end; what
- * that says is judged inside, behind the look for an earlier answer, so that a call which
- * is repeated gets its answer whatever has changed since.
- * That bonus coins buy no gift is not checked here: the ledger's table of kinds has no way for
- * them.
+ * Sending a gift. All it changes is one transaction: the ledger's entry, the gift's record,
+ * the room's total and score, what the sender gave there and in this day and week. What
+ * need not be read in it (the catalogue, blocks) is read before, because other writers wait
+ * for its end; what that says is judged inside, behind the look for an earlier answer, so
+ * that a call which is repeated gets its answer whatever has changed since. That bonus
+ * coins buy no gift is not checked here: the ledger's table of kinds has no way for them.
  */
 #include "hb_gift.h"
 

@@ -136,8 +136,8 @@ static apr_status_t keep_hint(hb_json_t **record, hb_op_t *op, const hb_order_t 
 }
 
 /*
- * Was it acted on a moment ago, or for good? Never for good before the order is paid: a provider may
- * send the payer back sooner than it knows of the money itself.
+ * Was it acted on a moment ago, or for good? Never for good before the order is paid: a
+ * provider may send the payer back sooner than it knows of the money itself.
  */
 static int is_settled(const hb_json_t *record, const hb_order_t *order, const hb_op_t *op)
 {

@@ -59,7 +59,10 @@ typedef struct hb_inbox_work_t {
  */
 apr_status_t hb_inbox_apply(hb_inbox_work_t *work, hb_op_t *op);
 
-/** Note in a record that is there already that something went wrong; what is left is to be done again. */
+/**
+ * Note in a record that is there already that something went wrong; what is left is to be
+ * done again.
+ */
 void hb_inbox_note_failure(hb_op_t *op, const char *id, const char *state, apr_status_t rv);
 
 #endif /* HB_INBOX_PRIVATE_H */

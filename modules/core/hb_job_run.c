@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Running: leases, and how a run ends. The lease is the job's, so that of one job one run is under way;
- * its number is in the run as well, and every change of either is guarded by it.
+ * Running: leases, and how a run ends. The lease is the job's, so that of one job one run
+ * is under way; its number is in the run as well, and every change of either is guarded by
+ * it.
  */
 #include "hb_job_private.h"
 
@@ -24,8 +25,9 @@
 #define TRIES_MAX 8
 #define TRIES_EACH_MAX 60
 
-/* History: at least so many runs of a job, and all of so many days, which is also how far back a clock
- * may be put without anything being run again. Looked at each PRUNE_EVERY runs. */
+/* History: at least so many runs of a job, and all of so many days, which is also how far
+ * back a clock may be put without anything being run again. Looked at each PRUNE_EVERY
+ * runs. */
 #define HISTORY_RUNS 100
 #define HISTORY_DAYS 7
 #define PRUNE_EVERY 50

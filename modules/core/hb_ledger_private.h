@@ -2,8 +2,8 @@
 /**
  * @file hb_ledger_private.h
  * What the files of the ledger share: hb_ledger_kinds.c (who may touch what), hb_ledger.c
- * (writing), hb_ledger_run.c (many at once), hb_ledger_text.c (an entry's bytes), hb_ledger_list.c (reading), hb_ledger_verify.c
- * (proving), hb_hold.c.
+ * (writing), hb_ledger_run.c (many at once), hb_ledger_text.c (an entry's bytes),
+ * hb_ledger_list.c (reading), hb_ledger_verify.c (proving), hb_hold.c.
  */
 #ifndef HB_LEDGER_PRIVATE_H
 #define HB_LEDGER_PRIVATE_H

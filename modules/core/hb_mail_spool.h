@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file hb_mail_spool.h
- * What the parts of mail share. How it lies in the spool: one file each, "MICROSECONDS-ID.TRIES.NOTBEFORE.eml", so that names
- * sort by age and back-off survives a restart. Files under way to a name start with a dot;
- * failed/ holds what nobody would take.
+ * What the parts of mail share. How it lies in the spool: one file each,
+ * "MICROSECONDS-ID.TRIES.NOTBEFORE.eml", so that names sort by age and back-off survives a
+ * restart. Files under way to a name start with a dot; failed/ holds what nobody would
+ * take.
  */
 #ifndef HB_MAIL_SPOOL_H
 #define HB_MAIL_SPOOL_H

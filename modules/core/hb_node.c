@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Nodes. One that is given up is marked as lost first, so that it learns of it when it was only slow; then its
- * viewers are counted out, each in a transaction that looks whether the mark still stands; then its
- * record goes, unless it has come back meanwhile.
+ * Nodes. One that is given up is marked as lost first, so that it learns of it when it was
+ * only slow; then its viewers are counted out, each in a transaction that looks whether the
+ * mark still stands; then its record goes, unless it has come back meanwhile.
  */
 #include "hb_node.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Notices: the table, and telling. A notice is written where it happens: a record for the list, and a
- * row of the outbox for each way out of the house. In quiet hours even the event waits, so
- * that nothing lights up; the list has it at once.
+ * Notices: the table, and telling. A notice is written where it happens: a record for the
+ * list, and a row of the outbox for each way out of the house. In quiet hours even the
+ * event waits, so that nothing lights up; the list has it at once.
  */
 #include "hb_notice_private.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ways out of the house by HTTP. SMS is Twilio's call, which others offer too; push is a hook of
- * the operator's that knows devices (FCM, APNs) and checks our signature; the team's channel is
- * an incoming webhook of Slack's shape, whose address is a secret.
+ * The ways out of the house by HTTP. SMS is Twilio's call, which others offer too; push is
+ * a hook of the operator's that knows devices (FCM, APNs) and checks our signature; the
+ * team's channel is an incoming webhook of Slack's shape, whose address is a secret.
  */
 #include "hb_notice_private.h"
 
@@ -51,8 +51,8 @@ static hb_notice_verdict_e judge(const char **why, int *after_sec, hb_op_t *op,
     if (answer.status >= 200 && answer.status < 300) {
         return HB_NOTICE_SENT;
     }
-    /* These say that this message is wrong. What else is refused (a key, an address) an operator can
-     * put right while it waits. */
+    /* These say that this message is wrong. What else is refused (a key, an address) an
+     * operator can put right while it waits. */
     return answer.status == 400 || answer.status == 410 || answer.status == 413
         || answer.status == 422 ? HB_NOTICE_NEVER : HB_NOTICE_LATER;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The words of notices. Each language is a file of conf/notices/, built in; a folder of the operator
- * goes over it, notice by notice, and may bring languages of its own. Every file is checked when
- * it is read: what it names has to be a value of that notice.
+ * The words of notices. Each language is a file of conf/notices/, built in; a folder of the
+ * operator goes over it, notice by notice, and may bring languages of its own. Every file
+ * is checked when it is read: what it names has to be a value of that notice.
  */
 #include "hb_notice_private.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The daily bonus of OG tiers (OG-02, OG-04). The ledger's unique key is what makes it once per user
- * and date; all else here may be repeated. Who is entitled is asked once, by ids alone, and
- * paid in their order, because records of neighbours lie beside each other: a change of a page of
- * the file then serves many. Some users are one transaction, as many as keep other writers
- * waiting for some BATCH_USEC.
+ * The daily bonus of OG tiers (OG-02, OG-04). The ledger's unique key is what makes it once
+ * per user and date; all else here may be repeated. Who is entitled is asked once, by ids
+ * alone, and paid in their order, because records of neighbours lie beside each other: a
+ * change of a page of the file then serves many. Some users are one transaction, as many as
+ * keep other writers waiting for some BATCH_USEC.
  */
 #include "hb_og.h"
 

@@ -49,8 +49,8 @@ typedef struct begin_t {
 /* --- the order --- */
 
 /*
- * Is it sold, to this payer, in money of this provider? Asked inside, behind the look for an earlier
- * answer, so that a repeated call gets its order whatever has changed since.
+ * Is it sold, to this payer, in money of this provider? Asked inside, behind the look for
+ * an earlier answer, so that a repeated call gets its order whatever has changed since.
  */
 static apr_status_t check_price(begin_t *begin, hb_op_t *op)
 {

@@ -127,7 +127,8 @@ static apr_int64_t limit_of(const hb_op_t *op, const char *currency)
         : strcmp(currency, "usd") == 0 ? op->site->settings->refund_alone_usd : 0;
 }
 
-/* What was asked for of this payment before, and is not over with nothing; of that, what nobody approved. */
+/* What was asked for of this payment before, and is not over with nothing; of that, what
+ * nobody approved. */
 static apr_status_t asked_before(apr_int64_t *pending, apr_int64_t *alone, asking_t *a,
                                  hb_op_t *op, const char *flag_id)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Figures of a day. Coins come from the ledger's own entries, walked in their order, so they are exact
- * and sum up from day to day; the rest from counts that the store makes by an index. Between
- * parts it rests as long as it worked.
+ * Figures of a day. Coins come from the ledger's own entries, walked in their order, so
+ * they are exact and sum up from day to day; the rest from counts that the store makes by
+ * an index. Between parts it rests as long as it worked.
  */
 #include "hb_report.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file hb_report_private.h
- * What the parts of a day's figures share: hb_report.c (counts, the record), hb_report_ledger.c (coins),
- * hb_report_people.c (who was there); and the crowd of hb_crowd.c.
+ * What the parts of a day's figures share: hb_report.c (counts, the record),
+ * hb_report_ledger.c (coins), hb_report_people.c (who was there); and the crowd of
+ * hb_crowd.c.
  */
 #ifndef HB_REPORT_PRIVATE_H
 #define HB_REPORT_PRIVATE_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file hb_reversal_private.h
- * What hb_reversal.c (refunds told by providers) and hb_dispute.c share: the record of how much of an
- * order went back, and the entries that take and give.
+ * What hb_reversal.c (refunds told by providers) and hb_dispute.c share: the record of how
+ * much of an order went back, and the entries that take and give.
  */
 #ifndef HB_REVERSAL_PRIVATE_H
 #define HB_REVERSAL_PRIVATE_H

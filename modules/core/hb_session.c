@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sessions begin and go on: rows, grants, rotation of refresh tokens. Whether a session lives, and how it
- * ends, is hb_session_check.c's.
+ * Sessions begin and go on: rows, grants, rotation of refresh tokens. Whether a session
+ * lives, and how it ends, is hb_session_check.c's.
  *
  * A refresh token is "session.generation.secret.mac". The row keeps a keyed hash of the one in
  * force and its generation. The mac says that we issued it, so an old one is known as old by

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Quality reports. Three counters per stream in the cache (how many, sum of delays, sum of bit rates):
- * adding commutes, so reports need no order and no lock.
+ * Quality reports. Three counters per stream in the cache (how many, sum of delays, sum of
+ * bit rates): adding commutes, so reports need no order and no lock.
  */
 #include "hb_stream_quality.h"
 

@@ -19,9 +19,9 @@ const char *hb_username_key(apr_pool_t *pool, const char *username);
 const char *hb_username_skeleton(apr_pool_t *pool, const char *username);
 
 /**
- * May somebody take it? HB_E_INPUT_INVALID for one that reads badly (it starts or ends with a dot or
- * underscore, or has two in a row, or looks like a record id), HB_E_USERNAME_TAKEN for a
- * reserved one or its look-alike. Reads HaloBuzzReservedNames.
+ * May somebody take it? HB_E_INPUT_INVALID for one that reads badly (it starts or ends with
+ * a dot or underscore, or has two in a row, or looks like a record id), HB_E_USERNAME_TAKEN
+ * for a reserved one or its look-alike. Reads HaloBuzzReservedNames.
  */
 apr_status_t hb_username_check(hb_op_t *op, const char *username);
 

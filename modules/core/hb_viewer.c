@@ -245,8 +245,8 @@ apr_status_t hb_viewer_join_again(hb_op_t *op, const char *stream_id)
 
 /* --- out --- */
 
-/* Those who are left of a view's nodes when this one goes; NULL when none is. A node without record is
- * lost, or will bring its viewers in again. */
+/* Those who are left of a view's nodes when this one goes; NULL when none is. A node
+ * without record is lost, or will bring its viewers in again. */
 static apr_status_t other_nodes(hb_json_t **others, hb_op_t *op, const visit_t *visit,
                                 const hb_json_t *nodes)
 {

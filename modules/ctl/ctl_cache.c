@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The cache for the operator. Emptying it is the harmless half of FLUSHALL, which would also begin the
- * windows of limits anew and take events from live clients.
+ * The cache for the operator. Emptying it is the harmless half of FLUSHALL, which would
+ * also begin the windows of limits anew and take events from live clients.
  */
 #include "ctl.h"
 

@@ -33,7 +33,10 @@ typedef struct check_t {
 void check_note(check_t *check, check_area_e area, ctl_mark_e mark, const char *fix,
                 const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
-/** Environment names: aliases that differ, names that nothing loaded reads, names of another runtime. */
+/**
+ * Environment names: aliases that differ, names that nothing loaded reads, names of another
+ * runtime.
+ */
 void check_environment(check_t *check);
 
 /** Payment providers: settings that do not go together. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Environment names. The runbooks name the same thing twice (X-23) and name many things that are not
- * ours or not loaded; a name that is set and does nothing is worth a line, a name that is set
- * twice with two values is a mistake.
+ * Environment names. The runbooks name the same thing twice (X-23) and name many things
+ * that are not ours or not loaded; a name that is set and does nothing is worth a line, a
+ * name that is set twice with two values is a mistake.
  */
 #include "ctl_check.h"
 

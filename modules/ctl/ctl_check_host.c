@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The machine around the configuration: the state directory, the clock, file limits, and who answers
- * at the public address.
+ * The machine around the configuration: the state directory, the clock, file limits, and
+ * who answers at the public address.
  */
 #include "ctl_check.h"
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Filling a new store. The layout is made when a store is first opened; the gift catalogue, the
- * OG tiers, the price list and the site's words come from conf/seed, which travels inside this command. --demo adds people and streams through the same core
- * functions as requests do, so that lists and counts have something to show. Nobody can
- * sign in as a demo account until `user password` gives it one that is known.
+ * Filling a new store. The layout is made when a store is first opened; the gift catalogue,
+ * the OG tiers, the price list and the site's words come from conf/seed, which travels
+ * inside this command. --demo adds people and streams through the same core functions as
+ * requests do, so that lists and counts have something to show. Nobody can sign in as a
+ * demo account until `user password` gives it one that is known.
  */
 #include "ctl.h"
 

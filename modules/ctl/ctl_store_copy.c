@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store copy: all records of one store into another, shown as it goes, stopped by the operator or by
- * a crash and gone on with, and proved by sums and by the ledger.
+ * store copy: all records of one store into another, shown as it goes, stopped by the
+ * operator or by a crash and gone on with, and proved by sums and by the ledger.
  *
  * What others write meanwhile is not in the copy. So a source that is in use is refused unless
  * --live is given: then a MongoDB is read at one moment, and of an SQLite file a snapshot is made beside
@@ -115,7 +115,8 @@ static int report(void *baton, const char *what, apr_int64_t done, apr_int64_t t
 
 /* --- the two stores --- */
 
-/* An argument: a URL, "configured", or file:PATH with a URL in its first line (for one with a password). */
+/* An argument: a URL, "configured", or file:PATH with a URL in its first line (for one with
+ * a password). */
 static int read_url(const char **url, ctl_t *ctl, const char *argument)
 {
     const char *why;

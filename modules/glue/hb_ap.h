@@ -60,7 +60,10 @@ int hb_ap_reply_text(request_rec *r, int http_status, const char *type, const ch
                      apr_size_t len);
 /** Send JSON; gives OK. */
 int hb_ap_reply_json(request_rec *r, int http_status, const hb_json_t *json);
-/** Send the op's problem (or status, when it has none) as application/problem+json; logs 5xx; gives OK. */
+/**
+ * Send the op's problem (or status, when it has none) as application/problem+json; logs
+ * 5xx; gives OK.
+ */
 int hb_ap_reply_problem(request_rec *r, hb_op_t *op, apr_status_t status);
 
 /** The document itself, for whoever sends it otherwise; lives in op->pool. */

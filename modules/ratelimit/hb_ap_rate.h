@@ -64,7 +64,10 @@ hb_ap_rates_t *hb_ap_rates_make(apr_pool_t *pool);
 hb_ap_rate_t *hb_ap_rates_find(const hb_ap_rates_t *rates, const char *name);
 /** As they stand in httpd.conf; wants is the hb_ap_rates_t behind them. */
 extern const command_rec hb_ap_rate_directives[];
-/** Environment, and what could not be checked line by line. 0 when something is wrong; it was logged. */
+/**
+ * Environment, and what could not be checked line by line. 0 when something is wrong; it
+ * was logged.
+ */
 int hb_ap_rates_finish(hb_ap_rates_t *rates, server_rec *s);
 /** httpd -t -D DUMP_HB_LIMITS */
 void hb_ap_rates_dump(const hb_ap_rates_t *rates, apr_pool_t *pool);

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-/* Messages behind the plain door are small JSON objects, and so is what somebody says who is not in. */
+/* Messages behind the plain door are small JSON objects, and so is what somebody says who
+ * is not in. */
 #define PLAIN_PAYLOAD_MAX 65536
 
 /* A connection is cut at so many times the calls it may make, kept up for so long. */

@@ -24,7 +24,8 @@
 int rt_deflate_accepts(const char *offers);
 
 /**
- * The same WebSocket frames with each message of RT_DEFLATE_MIN or more that gets smaller compressed.
+ * The same WebSocket frames with each message of RT_DEFLATE_MIN or more that gets smaller
+ * compressed.
  * @param frames  unfragmented frames of a server
  * @return malloc'd; at NULL when there is nothing to gain
  */

@@ -28,8 +28,8 @@ void rt_history_free(rt_history_t *history);
 void rt_history_set_max(rt_history_t *history, int chain_max, apr_size_t bytes_max);
 
 /**
- * What happened up to here is not known: at the start, and when events were lost. The moment it was is
- * that of the next event that is kept.
+ * What happened up to here is not known: at the start, and when events were lost. The
+ * moment it was is that of the next event that is kept.
  */
 void rt_history_forget(rt_history_t *history, apr_uint64_t seq);
 

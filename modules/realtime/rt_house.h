@@ -202,8 +202,8 @@ void rt_call(rt_peer_t *peer, const char *name, apr_size_t name_len, rt_bytes_t 
 
 /* rt_feed.c */
 /**
- * For a thread: the newest event of the log that a hub reads. The hub may not have read up to it: a stream
- * of Redis is read a moment after it is written.
+ * For a thread: the newest event of the log that a hub reads. The hub may not have read up
+ * to it: a stream of Redis is read a moment after it is written.
  * @param epoch, seq  the hub's as the loop saw them; seq is given back when the log cannot be asked
  */
 apr_uint64_t rt_feed_newest(hb_site_t *site, const char *epoch, apr_uint64_t seq);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file rt_node.h
- * This program as a node of the platform (hb_node.h): it beats, counts out viewers of nodes that are
- * silent, and puts right what the records say of its own viewers.
+ * This program as a node of the platform (hb_node.h): it beats, counts out viewers of nodes
+ * that are silent, and puts right what the records say of its own viewers.
  */
 #ifndef RT_NODE_H
 #define RT_NODE_H
@@ -14,8 +14,8 @@
 typedef struct rt_node_t rt_node_t;
 
 /**
- * Makes the site this node. Without an id (the state directory cannot be written; logged) viewers are
- * counted as they are on one host.
+ * Makes the site this node. Without an id (the state directory cannot be written; logged)
+ * viewers are counted as they are on one host.
  */
 rt_node_t *rt_node_make(hb_site_t *site, rt_viewers_t *viewers, apr_pool_t *pool);
 

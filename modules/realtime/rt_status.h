@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file rt_status.h
- * The counters of all loops added up: all of them as JSON, for tests and who looks closer, and some on
- * the page of metrics.
+ * The counters of all loops added up: all of them as JSON, for tests and who looks closer,
+ * and some on the page of metrics.
  */
 #ifndef RT_STATUS_H
 #define RT_STATUS_H

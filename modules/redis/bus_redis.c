@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The bus of several hosts: one stream of Redis, which every sidecar reads from its own position. An
- * entry's id is EPOCH-NUMBER: the epoch is when the stream began (ms), the number counts from 1. So
- * one key holds all of it: a stream that was flushed begins again with a later epoch, and readers
- * see that it is another log.
+ * The bus of several hosts: one stream of Redis, which every sidecar reads from its own
+ * position. An entry's id is EPOCH-NUMBER: the epoch is when the stream began (ms), the
+ * number counts from 1. So one key holds all of it: a stream that was flushed begins again
+ * with a later epoch, and readers see that it is another log.
  *
- * A script works out the next id from the last one. Who could not append an event leaves out a number at his
- * next one, so that readers learn of it. A reader that finds the stream shorter than it has read (a
- * replica took over that had not got all of it) says that events are missing, too.
- * A reader fetches entries in
- * batches; the sidecar's has a thread besides that blocks on the stream and wakes it.
+ * A script works out the next id from the last one. Who could not append an event leaves
+ * out a number at his next one, so that readers learn of it. A reader that finds the stream
+ * shorter than it has read (a replica took over that had not got all of it) says that
+ * events are missing, too. A reader fetches entries in batches; the sidecar's has a thread
+ * besides that blocks on the stream and wakes it.
  */
 #include "hb_redis.h"
 
@@ -31,8 +31,8 @@
 #define WATCH_MSEC 1000
 #define RETRY_USEC 1000000
 
-/* The id of the newest entry. A stream that is not there is begun: empty, with the epoch in the id that
- * its next entry follows. */
+/* The id of the newest entry. A stream that is not there is begun: empty, with the epoch in
+ * the id that its next entry follows. */
 #define LAST \
     "local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', '1') " \
     "last = last[1] and last[1][1] " \
@@ -48,7 +48,8 @@ static redis_script_t last_script = {
     LAST "return last"
 };
 
-/* ARGV: now (ms), about how many to keep, name, at, id, only user, payload, step. Gives the entry's id. */
+/* ARGV: now (ms), about how many to keep, name, at, id, only user, payload, step. Gives the
+ * entry's id. */
 static redis_script_t append_script = {
     LAST "local e, s = string.match(last, '^(%d+)-(%d+)$') "
     "return redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], "
@@ -247,8 +248,8 @@ static void wake(const redis_reader_t *reader)
     (void)!write(reader->fd, &one, sizeof(one));
 }
 
-/* A server with a limit of memory may be told to drop what was used longest ago, whatever it is: then
- * the stream can be gone although nobody flushed it. 0: it did not say. */
+/* A server with a limit of memory may be told to drop what was used longest ago, whatever
+ * it is: then the stream can be gone although nobody flushed it. 0: it did not say. */
 static int tell_policy(const redis_reader_t *reader, redisContext *context)
 {
     redisReply *reply = redisCommand(context, "INFO memory");

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The cache on Redis, shared by all hosts. A value is a hash: v the bytes, x when its life ends by the
- * op's clock (ms, 0 for never; Redis counts it too, by its own), g a mark that is new at
- * each change. A removed key keeps its mark for GRAVE_MSEC, longer than any reader takes from a
- * miss to filling it, so that hb_cache_fill() sees that somebody was there. For a key without one
- * the mark of its namespace stands ("mark:<namespace>"), which is new at each flush.
+ * The cache on Redis, shared by all hosts. A value is a hash: v the bytes, x when its life
+ * ends by the op's clock (ms, 0 for never; Redis counts it too, by its own), g a mark that
+ * is new at each change. A removed key keeps its mark for GRAVE_MSEC, longer than any
+ * reader takes from a miss to filling it, so that hb_cache_fill() sees that somebody was
+ * there. For a key without one the mark of its namespace stands ("mark:<namespace>"), which
+ * is new at each flush.
  *
  * A ranking is a sorted set of negated scores: then equal scores stand by member, as
  * hb_cache.h wants them. Scores are exact up to 2^53; beyond it they are refused.

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file cache_redis_mend.h
- * Keys whose value is old, but could not be removed because Redis did not answer. They are removed as soon
- * as it does, by a thread of its own: until then what it holds of them is not what the
- * records say (a session that was ended, a profile that was changed).
+ * Keys whose value is old, but could not be removed because Redis did not answer. They are
+ * removed as soon as it does, by a thread of its own: until then what it holds of them is
+ * not what the records say (a session that was ended, a profile that was changed).
  */
 #ifndef CACHE_REDIS_MEND_H
 #define CACHE_REDIS_MEND_H

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file hb_redis.h
- * Connections to one Redis, for the three backends in hb_redis.so: cache_redis.c, limit_redis.c,
- * bus_redis.c. A call takes a connection, gives one command and gives the connection back; no call
- * waits longer than HaloBuzzRedisTimeout. When one fails, all are refused at once for a while (doubling up to
- * two seconds), so that a Redis that is slow or away costs a request microseconds.
+ * Connections to one Redis, for the three backends in hb_redis.so: cache_redis.c,
+ * limit_redis.c, bus_redis.c. A call takes a connection, gives one command and gives the
+ * connection back; no call waits longer than HaloBuzzRedisTimeout. When one fails, all are
+ * refused at once for a while (doubling up to two seconds), so that a Redis that is slow or
+ * away costs a request microseconds.
  *
- * URL: redis://[[user]:password@]HOST[:PORT][/DB][?prefix=TEXT]. All keys begin with the prefix, so that
- * several platforms can share a server. There is no TLS: Debian 12's hiredis has none.
+ * URL: redis://[[user]:password@]HOST[:PORT][/DB][?prefix=TEXT]. All keys begin with the
+ * prefix, so that several platforms can share a server. There is no TLS: Debian 12's
+ * hiredis has none.
  */
 #ifndef HB_REDIS_H
 #define HB_REDIS_H
@@ -57,8 +59,8 @@ apr_status_t redis_script(redisReply **reply, redis_t *redis, redis_script_t *sc
                           const size_t *lens);
 
 /**
- * A connection of the caller's own (a reader that blocks), by redisFree. NULL when there is none; then why
- * says why not.
+ * A connection of the caller's own (a reader that blocks), by redisFree. NULL when there is
+ * none; then why says why not.
  */
 redisContext *redis_connect(redis_t *redis, int wait_msec, char *why, apr_size_t why_bytes);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Limits for all hosts: the same windows as hb_limit.c's, kept by Redis. One script a decision, so it is
- * one round trip and exact however many ask at once. While Redis does not answer, hb_limit.c counts in
- * its own memory, each host for itself, and HB_M_LIMIT_FALLBACK says so.
+ * Limits for all hosts: the same windows as hb_limit.c's, kept by Redis. One script a
+ * decision, so it is one round trip and exact however many ask at once. While Redis does
+ * not answer, hb_limit.c counts in its own memory, each host for itself, and
+ * HB_M_LIMIT_FALLBACK says so.
  *
  * A key is "rate:<rule>:<window in ms>:<key in hex>", its value the count, its life what is left of
  * the window.

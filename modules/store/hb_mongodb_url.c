@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The URL of a MongoDB as far as the check of the configuration can read it, which must not load the
- * driver: what the driver would refuse at the start, and the mistakes people make most.
+ * The URL of a MongoDB as far as the check of the configuration can read it, which must not
+ * load the driver: what the driver would refuse at the start, and the mistakes people make
+ * most.
  */
 #include "hb_store_backend.h"
 

@@ -15,7 +15,10 @@ struct hb_store_tx_t {
     void *self;                 /* what the driver's open gave */
 };
 
-/** NULL, or a sentence about what is wrong with mongodb://... (hb_mongodb_url.c). It never repeats it. */
+/**
+ * NULL, or a sentence about what is wrong with mongodb://... (hb_mongodb_url.c). It never
+ * repeats it.
+ */
 const char *hb_mongodb_url_misfit(const char *url, apr_pool_t *pool);
 
 /* Names of indexes, ids and documents longer than this are refused by the front. */
@@ -30,8 +33,8 @@ const char *hb_mongodb_url_misfit(const char *url, apr_pool_t *pool);
 int hb_store_match(const hb_json_t *doc, const hb_cond_t *conds, int n_conds);
 
 /**
- * Apply edits to a document in place; new values are made in pool. On failure the document is half edited and has to be
- * thrown away.
+ * Apply edits to a document in place; new values are made in pool. On failure the document
+ * is half edited and has to be thrown away.
  * @return HB_E_INPUT_INVALID (with the problem set) for an overflow, HB_E_STORE_DAMAGED when
  *         the document holds another type than the edit needs. Does not wait.
  */
@@ -91,8 +94,9 @@ typedef struct hb_store_raw_t {
 apr_status_t hb_store_clear(hb_op_t *op);
 
 /**
- * Add documents, then keep a note in place of the one before; both or none where the backend can, else
- * a document of that id that is there already is passed over. Durable when it returns.
+ * Add documents, then keep a note in place of the one before; both or none where the
+ * backend can, else a document of that id that is there already is passed over. Durable
+ * when it returns.
  * @param note  while there is one, only hb_store_open_to_copy() opens this store; NULL takes it away
  */
 apr_status_t hb_store_load(hb_op_t *op, hb_collection_e in, const hb_store_raw_t *docs, int n,

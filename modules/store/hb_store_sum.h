@@ -8,7 +8,10 @@
 
 #include "hb_json.h"
 
-/** The sum of SHA-256 values, modulo 2 to the 256, the highest byte first. A zeroed one is of nothing. */
+/**
+ * The sum of SHA-256 values, modulo 2 to the 256, the highest byte first. A zeroed one is
+ * of nothing.
+ */
 typedef struct hb_store_sum_t {
     unsigned char bytes[32];
 } hb_store_sum_t;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Records in MongoDB: the driver. One change is one command where the server can do it as
- * hb_store.h says; where it cannot (a counter at its limit, a null where an array goes) the record is
- * read, edited here as every backend edits, and written back inside a transaction.
+ * hb_store.h says; where it cannot (a counter at its limit, a null where an array goes) the
+ * record is read, edited here as every backend edits, and written back inside a
+ * transaction.
  */
 #include "store_mongodb.h"
 
@@ -472,8 +473,8 @@ static int update_of(bson_t *update, const change_t *c)
 }
 
 /*
- * One findAndModify. HB_E_STORE_DAMAGED here only means: the server refused the edit, so look at the
- * record and edit it here.
+ * One findAndModify. HB_E_STORE_DAMAGED here only means: the server refused the edit, so
+ * look at the record and edit it here.
  */
 static apr_status_t change_at_once(const change_t *c, const mongo_call_t *call,
                                    const bson_t *update)

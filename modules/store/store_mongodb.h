@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file store_mongodb.h
- * The inside of the MongoDB backend, a plug-in (hb_store_mongodb.so) of its own so that its driver's
- * libraries are loaded only where they are used, and never by httpd's parent:
+ * The inside of the MongoDB backend, a plug-in (hb_store_mongodb.so) of its own so that its
+ * driver's libraries are loaded only where they are used, and never by httpd's parent:
  *
  *   store_mongodb.c         the driver: get, find, insert, change, remove, walk
  *   store_mongodb_tx.c      transactions: sessions, retries, parts that are undone alone

@@ -17,7 +17,8 @@
 
 /* --- one moment --- */
 
-/* Ask for one document of the layout as it was at a time; *at is set to the time the server says it read at. */
+/* Ask for one document of the layout as it was at a time; *at is set to the time the server
+ * says it read at. */
 static int read_at(uint32_t *t, uint32_t *i, const mongo_call_t *call)
 {
     bson_t *find = BCON_NEW("find", BCON_UTF8(MONGO_META), "limit", BCON_INT32(1),

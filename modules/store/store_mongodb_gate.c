@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who is let through to the server. One that hangs or is away must not hold every thread of httpd:
- * when calls wait and nothing was answered for STUCK_USEC, who comes next looks first whether the server
- * answers at all, by a connection beside the pool that waits at most a second. When it does not, or
- * when a call came back without an answer, the gate closes: calls are refused at once, but for one
- * every LOOK_EVERY_USEC that looks again. Health checks look in the same way.
+ * Who is let through to the server. One that hangs or is away must not hold every thread of
+ * httpd: when calls wait and nothing was answered for STUCK_USEC, who comes next looks
+ * first whether the server answers at all, by a connection beside the pool that waits at
+ * most a second. When it does not, or when a call came back without an answer, the gate
+ * closes: calls are refused at once, but for one every LOOK_EVERY_USEC that looks again.
+ * Health checks look in the same way.
  *
- * Those that came before it is known that the server hangs wait for their socket's time-out. So that
- * they are not all threads of the process, a quarter of these waits no longer than TURN_USEC.
+ * Those that came before it is known that the server hangs wait for their socket's
+ * time-out. So that they are not all threads of the process, a quarter of these waits no
+ * longer than TURN_USEC.
  */
 #include "store_mongodb.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Indexes on the server: which are there, and making them. A server makes an index while others
- * write, so nothing has to stop; one that is not as hb_schema.def wants it is dropped and made anew.
+ * Indexes on the server: which are there, and making them. A server makes an index while
+ * others write, so nothing has to stop; one that is not as hb_schema.def wants it is
+ * dropped and made anew.
  */
 #include "store_mongodb.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Collections, indexes and views as hb_schema.def has them. Who opens the store first after the table
- * changed makes what is missing; a hash of the table in MONGO_META tells the others that nothing is
- * to be done. An index that is unique or sparse covers only records that have its fields (X-11).
+ * Collections, indexes and views as hb_schema.def has them. Who opens the store first after
+ * the table changed makes what is missing; a hash of the table in MONGO_META tells the
+ * others that nothing is to be done. An index that is unique or sparse covers only records
+ * that have its fields (X-11).
  */
 #include "store_mongodb.h"
 

@@ -88,8 +88,9 @@ static apr_status_t refuse(hb_site_t *site, const char *number_and_fmt, ...)
 }
 
 /*
- * Options the URL leaves open: what is written in it wins, but for what is acknowledged when and where
- * it is read. A secondary may not have what was just written, and has no transactions.
+ * Options the URL leaves open: what is written in it wins, but for what is acknowledged
+ * when and where it is read. A secondary may not have what was just written, and has no
+ * transactions.
  */
 static void fill_in(mongoc_uri_t *uri, const hb_settings_t *settings)
 {

@@ -3,12 +3,13 @@
  * Transactions on MongoDB: a session, snapshot reads, majority commit, and the whole again when the
  * server says so. Two things it does not give are made here:
  *
- * A write that breaks a unique index ends a transaction on the server, while a caller may go on after
- * HB_E_STORE_DUPLICATE. So inside one, unique values are looked up before they are written; who
- * takes them at the same moment makes the server refuse the write, and the whole runs again.
+ * A write that breaks a unique index ends a transaction on the server, while a caller may
+ * go on after HB_E_STORE_DUPLICATE. So inside one, unique values are looked up before they
+ * are written; who takes them at the same moment makes the server refuse the write, and the
+ * whole runs again.
  *
- * A nested transaction that fails is undone alone: records are kept as they were before it wrote them, and
- * put back.
+ * A nested transaction that fails is undone alone: records are kept as they were before it
+ * wrote them, and put back.
  */
 #include "store_mongodb.h"
 
@@ -298,7 +299,8 @@ static int has_label(const bson_t *reply, const char *label)
     return mongoc_error_has_label(reply, label);
 }
 
-/* Commit; asks again as long as it is not known what became of it. Sets *again when the whole has to run again. */
+/* Commit; asks again as long as it is not known what became of it. Sets *again when the
+ * whole has to run again. */
 static apr_status_t commit(int *again, mongo_t *self, hb_op_t *op, mongo_tx_t *tx,
                            apr_int64_t deadline)
 {
@@ -331,7 +333,8 @@ static apr_status_t commit(int *again, mongo_t *self, hb_op_t *op, mongo_tx_t *t
     return rv;
 }
 
-/* One run of the work. Sets *again as commit() does, *is_down when that is because nothing was answered. */
+/* One run of the work. Sets *again as commit() does, *is_down when that is because nothing
+ * was answered. */
 static apr_status_t run_once(int *again, int *is_down, mongo_t *self, hb_op_t *op, hb_store_tx_fn *fn,
                              void *baton, apr_int64_t deadline)
 {

@@ -8,7 +8,8 @@
 #include <apr_strings.h>
 #include <apr_tables.h>
 
-/* "SELECT <fields> FROM <table> WHERE ..." is begun; the connection is the transaction's or borrowed. */
+/* "SELECT <fields> FROM <table> WHERE ..." is begun; the connection is the transaction's or
+ * borrowed. */
 static apr_status_t open_query(store_conn_t **conn, sqlite3_stmt **stmt, int *rc,
                                store_sqlite_t *self, hb_op_t *op, const store_sql_t *sql,
                                int flags)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The file of the SQLite backend: where it lies, who may open it, and its layout. The
- * layout follows hb_schema.def: a table for each collection with a column for each field that
- * an index names, an index for each row of HB_INDEX. A store that fits is opened without a write; one that does not is brought
- * forward under the writers' lock, in one transaction.
+ * layout follows hb_schema.def: a table for each collection with a column for each field
+ * that an index names, an index for each row of HB_INDEX. A store that fits is opened
+ * without a write; one that does not is brought forward under the writers' lock, in one
+ * transaction.
  */
 #include "store_sqlite.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An echo server that stands where the sidecar stands, one thread. A message that begins with B goes
- * to all.
+ * An echo server that stands where the sidecar stands, one thread. A message that begins
+ * with B goes to all.
  */
 #include "bench_wire.h"
 

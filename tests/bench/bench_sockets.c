@@ -8,8 +8,9 @@
  *   bench_sockets MODE --port N [--tls] [--path P] [--connections C] [--bytes B] [--seconds S]
  *                 [--total T] [--stream ID --tokens FILE]
  *
- * With --stream the server is the real sidecar: each connection says whose it is (a line of FILE,
- * in turn) and joins that room. A connection is in when it has joined; without --stream, when it is open.
+ * With --stream the server is the real sidecar: each connection says whose it is (a line of
+ * FILE, in turn) and joins that room. A connection is in when it has joined; without
+ * --stream, when it is open.
  *
  *   echo    each connection sends, waits for the echo, sends ...; prints: messages/s p50 p99 (usec)
  *   hold    opens them all, then obeys lines from stdin, one line of answer each:

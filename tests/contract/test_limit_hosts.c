@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Limits for all hosts: what hb_limit.h promises has to hold when the counts are kept by a server, and
- * while that server does not answer. Each process here stands for a host: it has a table of its own.
+ * Limits for all hosts: what hb_limit.h promises has to hold when the counts are kept by a
+ * server, and while that server does not answer. Each process here stands for a host: it
+ * has a table of its own.
  */
 #include <signal.h>
 #include <stdio.h>

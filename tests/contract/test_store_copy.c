@@ -457,8 +457,8 @@ START_TEST(memory_does_not_grow)
            "ms, indexes %d ms, proof %d ms\n", c->backend, (long)mill.n, watch.early_kb,
            watch.most_kb, (int)(proof.read_usec / 1000), (int)(proof.write_usec / 1000),
            (int)(proof.index_usec / 1000), (int)(proof.proof_usec / 1000));
-    /* Two batches, SQLite's caches and a sort's buffers: no share of the documents. What is freed stays
-     * in quarantine where addresses are watched, up to 256 MB. */
+    /* Two batches, SQLite's caches and a sort's buffers: no share of the documents. What is
+     * freed stays in quarantine where addresses are watched, up to 256 MB. */
     ck_assert_int_le(watch.most_kb - watch.early_kb, IS_WATCHED ? 384 * 1024 : 64 * 1024);
     apr_pool_destroy(pool);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What only a MongoDB can answer: that a transaction did not get through, that it is not known whether
- * it did. The server is told to (failCommand, for the connections of this store alone); one that takes no
- * such orders is left out. And the views that runbooks look into.
+ * What only a MongoDB can answer: that a transaction did not get through, that it is not
+ * known whether it did. The server is told to (failCommand, for the connections of this
+ * store alone); one that takes no such orders is left out. And the views that runbooks look
+ * into.
  */
 #include "contract.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Preloaded into httpd and its programs: a wall clock that jumps when a test says so. The 64-bit number
- * of microseconds at the head of the file that HB_TEST_CLOCK names is added to it. The
- * steady clock is as it is. Waits until a time of the wall clock end when that
+ * Preloaded into httpd and its programs: a wall clock that jumps when a test says so. The
+ * 64-bit number of microseconds at the head of the file that HB_TEST_CLOCK names is added
+ * to it. The steady clock is as it is. Waits until a time of the wall clock end when that
  * time would have come without the jump, as those of a kernel whose clock is set nearly do.
  */
 #include <fcntl.h>
