@@ -22,7 +22,7 @@
 #define BATCH_FIRST 50
 #define BATCH_MOST 500
 #define BATCH_USEC 1000
-#define REST_DIVISOR 1          /* then nothing is written for as long: others go first; */
+#define REST_DIVISOR 2          /* then nothing is written for half as long: others go first; */
 #define REST_MAX_USEC 3000      /* a disk that is slow for us is no quicker for them when we wait */
 
 /* Which bonus it is. */

@@ -22,7 +22,7 @@
 #define GROUP_ITEMS_MAX 256
 #define GROUP_USEC_MAX 20000        /* then others, also of other processes, have a turn */
 #define CHECKPOINT_PAGES 4000       /* 16 MB of log */
-#define CHECKPOINT_PAGES_EARLY 1000 /* by a process nobody waits for: a quarter of the wait for others */
+#define CHECKPOINT_PAGES_EARLY 250  /* by a process nobody waits for: short waits for others */
 #define TRUNCATE_PAGES 16000        /* a log that readers let grow is cut when they let go */
 #define RETRY_AFTER_SEC 2
 
