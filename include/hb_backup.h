@@ -53,7 +53,7 @@ apr_status_t hb_backup_find(const hb_backup_t **backup, hb_op_t *op,
 /** Progress comes as for hb_store_backup(); not 0 from it stops with APR_EINTR. */
 typedef struct hb_backup_way_t {
     int is_full;                /* whole, not what has changed since the last one */
-    int is_gentle;              /* leave the disk to others half of the time */
+    int is_gentle;              /* leave disk and cores to others four fifths of the time */
     hb_store_report_fn *report;     /* may be NULL */
     void *baton;
 } hb_backup_way_t;

@@ -20,6 +20,7 @@
 
 #define FILE_MODE 0600
 #define SPARE_BYTES APR_INT64_C(16777216)   /* left to others on the disk */
+#define REST_TIMES 4
 #define REST_MAX_USEC 50000
 
 /* --- what all of it uses --- */
@@ -29,9 +30,10 @@ apr_status_t backup_step(backup_work_t *work, const char *what, apr_int64_t done
 {
     apr_time_t spent;
 
-    if (work->way->is_gentle) {     /* as long as the step took: half of the time is others' */
+    if (work->way->is_gentle) {     /* four fifths of the time are others' */
         spent = hb_clock() - work->went_at;
         if (work->went_at != 0 && spent > 0) {
+            spent *= REST_TIMES;
             apr_sleep(spent < REST_MAX_USEC ? spent : REST_MAX_USEC);
         }
         work->went_at = hb_clock();

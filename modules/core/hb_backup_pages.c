@@ -20,7 +20,7 @@
 
 #define FILE_MODE 0600
 #define NUMBER_BYTES 4
-#define STEP_PAGES 256
+#define STEP_PAGES 64
 #define SQLITE_MAGIC "SQLite format 3"
 
 apr_int64_t backup_page_bytes(const char *path)

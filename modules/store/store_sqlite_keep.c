@@ -17,7 +17,7 @@
 #define PING_WAIT_USEC 1000000
 #define PING_FRESH_USEC 5000000     /* a commit so young proves that writing works */
 #define PING_AGAIN_USEC 1000000     /* a failure is told for so long without another try */
-#define BACKUP_STEP_PAGES 256
+#define BACKUP_STEP_PAGES 64
 #define REPORT_EVERY 1000           /* documents */
 #define FILE_MODE 0640
 
