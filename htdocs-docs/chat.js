@@ -10,6 +10,7 @@ class Room {
     this.token = token;
     this.hear = hear;                   // (event, payload)
     this.acks = new Map();
+    this.waiting = [];                  // calls made before we are in
     this.nextAck = 0;
     this.wait = 500;
     this.open();
@@ -36,7 +37,9 @@ class Room {
 
       this.pid = answer.pid;
       this.wait = 500;
+      this.connected = true;
       this.hear("connect", { recovered });
+      this.waiting.splice(0).forEach((send) => send());
     } else if (text.startsWith("44")) {
       this.ended = true;
       this.hear("refused", JSON.parse(text.slice(2)));
@@ -58,6 +61,7 @@ class Room {
   }
 
   closed() {
+    this.connected = false;
     this.acks.clear();
     this.hear("disconnect", { ended: !!this.ended });
     if (!this.ended) {
@@ -68,9 +72,17 @@ class Room {
 
   call(event, data) {
     return new Promise((done) => {
-      this.acks.set(this.nextAck, done);
-      this.ws.send("42" + this.nextAck + JSON.stringify([event, data]));
-      this.nextAck++;
+      const send = () => {
+        this.acks.set(this.nextAck, done);
+        this.ws.send("42" + this.nextAck + JSON.stringify([event, data]));
+        this.nextAck++;
+      };
+
+      if (this.connected) {
+        send();
+      } else {
+        this.waiting.push(send);
+      }
     });
   }
 }
