@@ -238,21 +238,6 @@ static int place_one(letter_t *letter)
     return problem;
 }
 
-static int sync_directory(const char *dir)
-{
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int problem = 0;
-
-    if (fd < 0) {
-        return errno;
-    }
-    if (fsync(fd) != 0) {
-        problem = errno;
-    }
-    close(fd);
-    return problem;
-}
-
 /* A row that will never be a mail: its key is gone, or somebody edited it. */
 static void give_up(hb_op_t *op, const hb_json_t *row)
 {
@@ -306,7 +291,7 @@ static int place_letters(letter_t *letters, int n, int *n_spooled, int *problem,
             *n_spooled += letters[i].fd >= 0;
         }
     }
-    failed = n_done > 0 ? sync_directory(dir) : 0;
+    failed = n_done > 0 ? hb_file_sync(dir) : 0;
     if (failed != 0) {
         *problem = failed;
         return 0;

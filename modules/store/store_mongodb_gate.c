@@ -126,7 +126,7 @@ static int wait_for_turn(mongo_t *self)
 
     while (rc == 0 && n_under_way == 0 && self->waiting_most > 0
            && self->waiting >= self->waiting_most && !self->is_closed) {
-        rc = pthread_cond_clockwait(&self->went, &self->lock, CLOCK_MONOTONIC, &until);
+        rc = pthread_cond_timedwait(&self->went, &self->lock, &until);
     }
     return rc == 0;
 }

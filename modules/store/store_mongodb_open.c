@@ -223,7 +223,7 @@ apr_status_t store_mongodb_open(void **out, hb_site_t *site, const char *url, in
     self->pid = getpid();
     self->is_to_copy = is_to_copy;
     self->waiting_most = site->n_threads - (site->n_threads + 3) / 4;
-    pthread_cond_init(&self->went, NULL);
+    hb_clock_cond_init(&self->went);
     pthread_mutex_init(&self->lock, NULL);
     pthread_mutex_init(&self->turn, NULL);
     pthread_mutex_init(&self->looking, NULL);
