@@ -48,9 +48,6 @@ apr_status_t hb_job_alive(hb_op_t *op, const hb_job_run_t *run, apr_int64_t done
 void hb_job_say(const hb_job_run_t *run, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/** The sentence said last, "" when none. */
-const char *hb_job_said(const hb_job_run_t *run);
-
 /* --- the table --- */
 
 /** Needs: see hb_job.def. */

@@ -19,13 +19,10 @@ typedef struct hb_session_grant_t {
     int expires_in_sec;         /* of the access token */
 } hb_session_grant_t;
 
-/** Open a session for a user who has just proved who they are. Writes, waits. */
-apr_status_t hb_session_start(hb_session_grant_t *grant, hb_op_t *op, const hb_json_t *user,
-                              const char *device, int has_totp);
-
 /**
- * The same in two steps, for a caller who writes more in the same transaction: make the
- * grant and the row here, insert the row into HB_C_SESSIONS there. Does not wait.
+ * Open a session for a user who has just proved who they are: the grant and the row are made
+ * here, the caller inserts the row into HB_C_SESSIONS, in the transaction that the proof is
+ * written in. Does not wait.
  */
 apr_status_t hb_session_prepare(hb_session_grant_t *grant, hb_json_t **row, hb_op_t *op,
                                 const hb_json_t *user, const char *device, int has_totp);

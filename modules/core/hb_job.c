@@ -81,8 +81,3 @@ void hb_job_say(const hb_job_run_t *run, const char *fmt, ...)
         va_end(args);
     }
 }
-
-const char *hb_job_said(const hb_job_run_t *run)
-{
-    return run->lease != NULL ? run->lease->note : "";
-}

@@ -247,8 +247,3 @@ void hb_field_bounds(apr_int64_t *low, apr_int64_t *high, const hb_field_row_t *
         *high = kind_bounds[row->kind].high;
     }
 }
-
-const char *hb_kind_name(hb_kind_e kind)
-{
-    return kind_names[kind];
-}

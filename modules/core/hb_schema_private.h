@@ -40,9 +40,6 @@ const char *hb_words_next(char *buf, apr_size_t size, int *is_default, const cha
 /** Bounds of a field: its own, or the kind's when its row has none. */
 void hb_field_bounds(apr_int64_t *low, apr_int64_t *high, const hb_field_row_t *row);
 
-/** Kind in the words of hb_schema.def: "EMAIL". */
-const char *hb_kind_name(hb_kind_e kind);
-
 /* --- formats (hb_schema_format.c): is the text one? --- */
 int hb_is_id(const char *text);
 int hb_is_email(const char *text);

@@ -195,19 +195,6 @@ apr_status_t hb_session_prepare(hb_session_grant_t *grant, hb_json_t **row, hb_o
     return grant_make(grant, op, doc, user, token);
 }
 
-apr_status_t hb_session_start(hb_session_grant_t *grant, hb_op_t *op, const hb_json_t *user,
-                              const char *device, int has_totp)
-{
-    hb_json_t *row;
-    apr_status_t rv;
-
-    rv = hb_session_prepare(grant, &row, op, user, device, has_totp);
-    if (rv == APR_SUCCESS) {
-        rv = hb_store_insert(NULL, op, HB_C_SESSIONS, row);
-    }
-    return rv;
-}
-
 hb_json_t *hb_session_grant_json(hb_op_t *op, const hb_session_grant_t *grant)
 {
     hb_json_t *json = hb_json_object_make(op->pool);

@@ -138,7 +138,6 @@ typedef struct rt_app_t {
 
 /* The engine and its loops. */
 
-void *rt_engine_app(const rt_engine_t *engine);
 int rt_engine_loops(const rt_engine_t *engine);
 rt_loop_t *rt_engine_loop(const rt_engine_t *engine, int index);   /* any thread */
 rt_engine_t *rt_loop_engine(const rt_loop_t *loop);
@@ -159,7 +158,6 @@ void rt_post(rt_loop_t *loop, void (*fn)(rt_loop_t *loop, void *baton), void *ba
 
 /* Sessions. */
 
-rt_loop_t *rt_session_loop(const rt_session_t *session);
 rt_door_e rt_session_door(const rt_session_t *session);
 void *rt_session_data(const rt_session_t *session);
 void rt_session_set_data(rt_session_t *session, void *data);
@@ -225,9 +223,6 @@ apr_uint64_t rt_ask(rt_socket_t *socket, const char *name, const char *args, apr
 /** Take a socket out of its namespace ("io server disconnect"); gone() is called before this
  *  returns. Plain and stream sessions end. */
 void rt_kick(rt_socket_t *socket, rt_reason_e reason);
-
-/** Bytes that wait to be sent to this socket's session. */
-apr_size_t rt_queued_bytes(const rt_socket_t *socket);
 
 /* Frames: made once for all receivers, counted references, not changed once emitted. */
 

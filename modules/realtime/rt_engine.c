@@ -422,11 +422,6 @@ void rt_engine_free(rt_engine_t *engine)
 
 /* What applications see of it. */
 
-void *rt_engine_app(const rt_engine_t *engine)
-{
-    return engine->app_data;
-}
-
 int rt_engine_loops(const rt_engine_t *engine)
 {
     return engine->n_loops;

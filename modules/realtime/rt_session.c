@@ -527,11 +527,6 @@ void rt_session_reap(rt_loop_t *loop)
     }
 }
 
-rt_loop_t *rt_session_loop(const rt_session_t *session)
-{
-    return session->loop;
-}
-
 rt_door_e rt_session_door(const rt_session_t *session)
 {
     return (rt_door_e)session->door;

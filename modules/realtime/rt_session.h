@@ -111,7 +111,6 @@ void rt_session_other_due(rt_alarm_t *alarm);
 void rt_session_pong(rt_session_t *session);
 /** Its time ran out, though the loop has not come to look. */
 int rt_session_is_late(const rt_session_t *session);
-void rt_session_beat(rt_session_t *session);
 
 /** Queue one of the protocol's own packets; takes the caller's hold. */
 void rt_session_put(rt_session_t *session, rt_frame_t *frame);

@@ -565,11 +565,6 @@ void rt_kick(rt_socket_t *socket, rt_reason_e reason)
     }
 }
 
-apr_size_t rt_queued_bytes(const rt_socket_t *socket)
-{
-    return rt_queue_bytes(&socket->session->queue);
-}
-
 rt_session_t *rt_socket_session(const rt_socket_t *socket)
 {
     return socket->session;
