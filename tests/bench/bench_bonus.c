@@ -60,27 +60,12 @@ static apr_status_t make_user(hb_op_t *op, int i)
 {
     const char *name = apr_psprintf(op->pool, "bench%07d", i);
     apr_int64_t t = hb_time_to_msec(day_begins);
-    hb_json_t *user = hb_json_object_make(op->pool), *coins = hb_json_object_make(op->pool);
+    hb_json_t *user = bench_user(op, name);
     apr_status_t rv;
 
-    hb_json_set_string(user, "email", apr_pstrcat(op->pool, name, "@bench.test", NULL));
-    hb_json_set_string(user, "username", name);
-    hb_json_set_string(user, "usernameKey", name);
-    hb_json_set_string(user, "usernameSkeleton", name);
-    hb_json_set_string(user, "passwordHash",
-                       "$2y$12$0123456789012345678901234567890123456789012345678901");
-    hb_json_set(user, "roles", hb_json_array_make(op->pool));
-    hb_json_set_string(user, "status", "active");
-    hb_json_set_string(user, "displayName", name);
     hb_json_set_string(user, "bio", "Sings in the evening, mostly songs from the hills.");
-    hb_json_set_string(user, "country", "NP");
     hb_json_set_string(user, "language", "ne");
     hb_json_set_string(user, "zone", "Asia/Kathmandu");
-    hb_json_set_int(coins, "balance", 0);
-    hb_json_set_int(coins, "bonusBalance", 0);
-    hb_json_set_int(coins, "totalEarned", 0);
-    hb_json_set_int(coins, "totalSpent", 0);
-    hb_json_set(user, "coins", coins);
     hb_json_set_int(user, "ogLevel", 1 + i % 3);
     hb_json_set_int(user, "ogStartedAt", t - 86400000);
     /* Bought in any order: who expires next is not who came next. */
