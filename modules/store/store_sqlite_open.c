@@ -477,13 +477,21 @@ static apr_status_t make_file(store_sqlite_t *self, apr_pool_t *pool)
     return APR_SUCCESS;
 }
 
+static int is_there(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) == 0 || errno != ENOENT;
+}
+
 static apr_status_t check_file(store_sqlite_t *self, apr_pool_t *pool)
 {
     struct stat st;
     apr_status_t rv;
 
-    if (lstat(self->path, &st) != 0 && errno == ENOENT) {
-        if (access(self->lock_path, F_OK) == 0) {
+    if (!is_there(self->path)) {
+        /* Who makes both makes the file first: seen after its lock it may be quite new. */
+        if (access(self->lock_path, F_OK) == 0 && !is_there(self->path)) {
             return refuse(self, 0, "%s is gone, but %s says that it was there: restore a "
                           "backup, or remove the latter to begin with an empty store",
                           self->path, self->lock_path);
