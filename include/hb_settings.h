@@ -13,7 +13,8 @@
 /** How a setting is written and kept. */
 typedef enum hb_setting_kind_e {
     HB_SETTING_TEXT, HB_SETTING_LIST, HB_SETTING_PATH, HB_SETTING_INT,
-    HB_SETTING_DURATION, HB_SETTING_SIZE, HB_SETTING_FLAG, HB_SETTING_SECRET, HB_SETTING_LINES
+    HB_SETTING_DURATION, HB_SETTING_SIZE, HB_SETTING_FLAG, HB_SETTING_SECRET, HB_SETTING_LINES,
+    HB_SETTING_URL
 } hb_setting_kind_e;
 
 #define HB_SETTING_C_TEXT     const char *
@@ -25,6 +26,7 @@ typedef enum hb_setting_kind_e {
 #define HB_SETTING_C_FLAG     int
 #define HB_SETTING_C_SECRET   const char *
 #define HB_SETTING_C_LINES    const char *
+#define HB_SETTING_C_URL      const char *
 
 typedef struct hb_settings_t {
 #define HB_SETTING(kind, member, directive, env, dflt, low, high, sentence) \
@@ -71,6 +73,24 @@ const char *hb_settings_set(hb_settings_draft_t *draft, const hb_setting_row_t *
  * against the state directory. Gives NULL or a sentence as above.
  */
 const char *hb_settings_finish(hb_settings_draft_t *draft, apr_pool_t *pool);
+
+/** Is this value of a URL a reference to what holds it: file:, env: or exec:? */
+int hb_setting_is_reference(const char *value);
+
+/**
+ * The URL that a value of a row of kind URL stands for: itself, or what its reference gives.
+ * Waits for a program of exec:. Gives NULL, or a sentence that holds no secret.
+ */
+const char *hb_setting_url(const char **url, const hb_setting_row_t *row, const char *value,
+                           apr_pool_t *pool);
+
+/**
+ * Settings to work with: a copy in which URLs stand in the place of references, or the very same
+ * when there are none. It is neither saved nor shown. Gives NULL or a sentence as above, which
+ * begins with the directive.
+ */
+const char *hb_settings_resolve(const hb_settings_t **resolved, const hb_settings_t *settings,
+                                apr_pool_t *pool);
 
 /** Value as it would be written in the configuration, for dumps; secrets stay references. */
 const char *hb_settings_text(const hb_settings_t *settings, const hb_setting_row_t *row,

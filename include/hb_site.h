@@ -26,7 +26,7 @@ struct hb_pay_keys_t;
 struct hb_notice_texts_t;
 
 typedef struct hb_site_t {
-    const hb_settings_t *settings;
+    const hb_settings_t *settings;  /* resolved (hb_settings.h): URLs may hold passwords */
     apr_pool_t *pool;               /* lives as long as the site */
     struct hb_store_t *store;       /* NULL until hb_site_open */
     struct hb_cache_t *cache;       /* never NULL after hb_site_open */

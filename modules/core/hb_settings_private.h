@@ -23,6 +23,10 @@ const char *hb_setting_read(hb_settings_t *values, const hb_setting_row_t *row,
 const char *hb_setting_from_environment(const hb_setting_row_t *row, const char *name,
                                         const char *value, apr_pool_t *pool);
 
+/** A value of kind URL as it is written: NULL or a sentence. References are not followed. */
+const char *hb_setting_url_misfit(const hb_setting_row_t *row, const char *value,
+                                  apr_pool_t *pool);
+
 /** Take "Directive value" lines; name is for the sentence. */
 const char *hb_settings_read(hb_settings_draft_t *draft, const char *name, const char *text,
                              apr_pool_t *pool);

@@ -11,12 +11,10 @@
 #include <apr_strings.h>
 #include <apr_uri.h>
 
-#include "hb_cache.h"
 #include "hb_fetch.h"
 #include "hb_job_run.h"
 #include "hb_retention.h"
 #include "hb_secret.h"
-#include "hb_store.h"
 #include "hb_time.h"
 
 /* --- numbers with units --- */
@@ -308,16 +306,6 @@ static const char *read_agora_app_id(const char **value, apr_pool_t *pool)
     return NULL;
 }
 
-static const char *read_store_url(const char **value, apr_pool_t *pool)
-{
-    return hb_store_url_check(*value, pool);
-}
-
-static const char *read_cache_url(const char **value, apr_pool_t *pool)
-{
-    return hb_cache_url_check(*value, pool);
-}
-
 static const char *read_secret(const char **value, apr_pool_t *pool)
 {
     return hb_secret_check(*value, pool);
@@ -384,8 +372,6 @@ static const struct {
     { "esewa_status_url", read_service_url },
     { "khalti_url",   read_service_url },
     { "agora_app_id", read_agora_app_id },
-    { "store_url",    read_store_url },
-    { "cache_url",    read_cache_url },
     { "zone",         read_zone },
     { "fraud",        read_fraud },
     { "jobs",         read_jobs },
@@ -410,6 +396,9 @@ static const char *read_text(const char **kept, const hb_setting_row_t *row,
     }
     if (row->kind == HB_SETTING_SECRET) {
         return read_secret(kept, pool);
+    }
+    if (row->kind == HB_SETTING_URL) {
+        return hb_setting_url_misfit(row, *kept, pool);
     }
     for (i = 0; i < sizeof(own_readers) / sizeof(own_readers[0]); i++) {
         if (strcmp(row->member, own_readers[i].member) == 0) {
@@ -450,6 +439,8 @@ static const char *example(const hb_setting_row_t *row)
         return "file:/etc/halobuzz/secret";
     case HB_SETTING_PATH:
         return "/etc/halobuzz/file";
+    case HB_SETTING_URL:
+        return "file:/etc/halobuzz/url";
     default:
         return strcmp(row->member, "smtp_url") == 0 ? "smtp://mail.example.com:587"
                : strstr(row->member, "_url") != NULL ? "https://pay.example.com"
@@ -474,6 +465,7 @@ const char *hb_setting_read(hb_settings_t *values, const hb_setting_row_t *row,
     case HB_SETTING_LINES:
     case HB_SETTING_PATH:
     case HB_SETTING_SECRET:
+    case HB_SETTING_URL:
         problem = read_text(&text, row, value, pool);
         break;
     case HB_SETTING_INT:

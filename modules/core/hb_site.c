@@ -199,8 +199,11 @@ apr_status_t hb_site_make(hb_site_t **made, const char **why, const hb_settings_
     apr_status_t rv;
 
     *made = NULL;
-    *why = NULL;
-    site->settings = settings;
+    *why = hb_settings_resolve(&site->settings, settings, pool);
+    if (*why != NULL) {
+        return HB_E_CONFIG;
+    }
+    settings = site->settings;
     site->pool = pool;
     if (log != NULL) {
         site->log = *log;

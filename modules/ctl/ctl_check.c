@@ -161,6 +161,18 @@ static void check_secrets(check_t *check)
     }
 }
 
+/* Where the URL of records, shared state or events is kept apart, it has to be readable there. */
+static void check_urls(check_t *check)
+{
+    const hb_settings_t *resolved;
+    const char *why = hb_settings_resolve(&resolved, check->ctl->settings, check->ctl->pool);
+
+    if (why != NULL) {
+        check_note(check, CHECK_REQUIRED, CTL_BAD, "a file with the URL alone in it, chmod 640", "%s",
+                   why);
+    }
+}
+
 /* --- one of several hosts? --- */
 
 /* Who has records in a MongoDB may want more hosts, and then they have to share more than those. */
@@ -338,6 +350,9 @@ static void check_store(check_t *check)
     char buf[200];
     int rc;
 
+    if (hb_setting_is_reference(check->ctl->settings->store_url)) {
+        return;     /* it could not be followed, which is noted */
+    }
     if (why != NULL) {
         check_note(check, CHECK_CONFIG, CTL_BAD, "HaloBuzzStore sqlite:halobuzz.db", "%s", why);
         return;
@@ -377,7 +392,8 @@ static void check_store(check_t *check)
 static void check_bus(check_t *check)
 {
     const char *url = hb_bus_url(check->ctl->settings);
-    const char *why = hb_bus_url_check(url, check->ctl->pool);
+    const char *why = hb_setting_is_reference(url) ? NULL
+        : hb_bus_url_check(url, check->ctl->pool);
     hb_bus_stats_t stats;
 
     url = hb_url_shown(url, check->ctl->pool);
@@ -468,6 +484,7 @@ int ctl_check(ctl_t *ctl, int argc, const char *const *argv)
     else {
         check_settings(&check);
         check_secrets(&check);
+        check_urls(&check);
         check_hosts(&check);
         check_agora(&check);
         check_mail(&check);

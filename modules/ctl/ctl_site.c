@@ -28,6 +28,9 @@
 
 const char *ctl_settings(ctl_t *ctl)
 {
+    const hb_settings_t *loaded;
+    const char *why;
+
     if (ctl->settings != NULL) {
         return NULL;
     }
@@ -43,7 +46,12 @@ const char *ctl_settings(ctl_t *ctl)
                             errno == EACCES ? "; run this as root or as the server's user"
                             : errno == ENOENT ? "; the server writes it when it starts" : "");
     }
-    return hb_settings_load(&ctl->settings, ctl->settings_path, ctl->pool);
+    why = hb_settings_load(&loaded, ctl->settings_path, ctl->pool);
+    /* Who may not read the file of a URL can still ask the server how it is: opening the site tells. */
+    if (why == NULL && hb_settings_resolve(&ctl->settings, loaded, ctl->pool) != NULL) {
+        ctl->settings = loaded;
+    }
+    return why;
 }
 
 static const char *user_name(apr_pool_t *pool, uid_t uid)

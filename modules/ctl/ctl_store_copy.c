@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <apr_file_info.h>
 #include <apr_strings.h>
 
 #include "hb_ledger.h"
@@ -115,25 +116,23 @@ static int report(void *baton, const char *what, apr_int64_t done, apr_int64_t t
 
 /* --- the two stores --- */
 
-/* An argument: a URL, "configured", or file:PATH with a URL in its first line (for one with
- * a password). */
+/* An argument: a URL, "configured", or what HaloBuzzStore takes in place of one with a password. A
+ * file may be named from here. */
 static int read_url(const char **url, ctl_t *ctl, const char *argument)
 {
+    char *path;
     const char *why;
 
-    *url = argument;
     if (strcmp(argument, "configured") == 0) {
-        *url = ctl->settings->store_url;
+        argument = ctl->settings->store_url;
     }
-    else if (strncmp(argument, "file:", 5) == 0) {
-        int rc = ctl_read_secret(url, ctl, argument + 5, "URL");
-
-        if (rc != CTL_OK) {
-            return rc;
-        }
+    else if (strncmp(argument, "file:", 5) == 0
+             && apr_filepath_merge(&path, NULL, argument + 5, 0, ctl->pool) == APR_SUCCESS) {
+        argument = apr_pstrcat(ctl->pool, "file:", path, NULL);
     }
-    why = hb_store_url_check(*url, ctl->pool);
-    return why != NULL ? ctl_misuse(ctl, "%s", why) : CTL_OK;
+    why = hb_setting_url(url, hb_setting_row("HaloBuzzStore"), argument, ctl->pool);
+    return why == NULL ? CTL_OK
+        : hb_setting_is_reference(argument) ? ctl_fail(ctl, "%s", why) : ctl_misuse(ctl, "%s", why);
 }
 
 static hb_op_t *op_of(ctl_t *ctl, apr_pool_t *pool)

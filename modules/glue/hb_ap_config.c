@@ -17,11 +17,8 @@
 #include <http_config.h>
 #include <http_core.h>
 
-#include "hb_bus.h"
-#include "hb_cache.h"
 #include "hb_keyring.h"
 #include "hb_secret.h"
-#include "hb_store.h"
 
 APLOG_USE_MODULE(halobuzz);
 
@@ -177,23 +174,30 @@ static void check_secrets(check_t *check)
     }
 }
 
+/* What stands behind a reference; nor is exec: run for a URL. */
+static void check_urls(check_t *check)
+{
+    const hb_setting_row_t *row;
+    const char *value, *url, *why;
+
+    for (row = hb_setting_rows(); row->directive != NULL; row++) {
+        if (row->kind != HB_SETTING_URL) {
+            continue;
+        }
+        value = *(const char *const *)((const char *)check->settings + row->offset);
+        why = strncmp(value, "exec:", 5) == 0 ? NULL
+            : hb_setting_url(&url, row, value, check->pool);
+        if (why != NULL) {
+            wrong(check, row->directive, why);
+        }
+    }
+}
+
 static void check_values(check_t *check)
 {
     const hb_settings_t *settings = check->settings;
-    const char *why;
 
-    why = hb_store_url_check(settings->store_url, check->pool);
-    if (why != NULL) {
-        wrong(check, "HaloBuzzStore", why);
-    }
-    why = hb_cache_url_check(settings->cache_url, check->pool);
-    if (why != NULL) {
-        wrong(check, "HaloBuzzCache", why);
-    }
-    why = hb_bus_url_check(hb_bus_url(settings), check->pool);
-    if (why != NULL) {
-        wrong(check, "HaloBuzzBus", why);
-    }
+    check_urls(check);
     if (strlen(settings->realtime_socket) >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
         wrong(check, "HaloBuzzRealtimeSocket", apr_psprintf(check->pool, "\"%s\" is too long for "
               "a socket; give a path of at most 107 bytes", settings->realtime_socket));

@@ -144,7 +144,7 @@ static const char *get_memory(server_rec *s, apr_pool_t *pool)
     int was_replaced;
 
     wants.limit_bytes = (apr_size_t)hb_ap_state.settings->limit_size;
-    if (strcmp(hb_ap_scheme(hb_ap_state.settings->cache_url, pool), "shm") == 0) {
+    if (strcmp(hb_ap_scheme(hb_ap_state.site->settings->cache_url, pool), "shm") == 0) {
         wants.cache_bytes = (apr_size_t)hb_ap_state.settings->cache_size;
     }
     wants.metrics_bytes = hb_metrics_bytes(hb_ap_state.n_routes);

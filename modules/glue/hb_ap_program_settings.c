@@ -3,7 +3,7 @@
  * What a program beside httpd finds on disk: its settings, the secrets it needs, and a directory
  * where it may make its socket. It runs as the run user, who cannot read what only root can:
  * so secrets are copied into files of the runtime directory, owned by root, readable by the
- * run user's group. A program gets those it asks for; the rest stays empty.
+ * run user's group. A program gets those it asks for, and all URLs; the rest stays empty.
  */
 #include "hb_ap_program.h"
 
@@ -85,13 +85,6 @@ static const char *copy_secret(const char **reference, const hb_ap_program_t *ro
 {
     const char *path, *value, *why = NULL;
 
-    if (**reference == '\0') {
-        return NULL;
-    }
-    if (!is_listed(row->secrets, member)) {
-        *reference = "";
-        return NULL;
-    }
     path = ap_runtime_dir_relative(pool, apr_pstrcat(pool, "halobuzz-", row->role, ".", member,
                                                      NULL));
     if (hb_secret_read(&value, &why, *reference, pool) == APR_SUCCESS) {
@@ -111,9 +104,14 @@ const char *hb_ap_program_settings(const hb_ap_program_t *row, const char *path,
     char space[120];
 
     for (setting = hb_setting_rows(); setting->directive != NULL && why == NULL; setting++) {
-        if (setting->kind == HB_SETTING_SECRET) {
-            why = copy_secret((const char **)((char *)settings + setting->offset), row,
-                              setting->member, pool);
+        const char **value = (const char **)((char *)settings + setting->offset);
+
+        if (setting->kind == HB_SETTING_SECRET && !is_listed(row->secrets, setting->member)) {
+            *value = "";
+        }
+        else if ((setting->kind == HB_SETTING_SECRET && **value != '\0')
+                 || (setting->kind == HB_SETTING_URL && hb_setting_is_reference(*value))) {
+            why = copy_secret(value, row, setting->member, pool);
         }
     }
     if (why != NULL) {

@@ -131,6 +131,7 @@ static const char *set_problems(cmd_parms *cmd, void *config, int is_on)
 #define ROW_SIZE(directive, sentence)     ROW_TEXT(directive, sentence)
 #define ROW_FLAG(directive, sentence)     ROW_TEXT(directive, sentence)
 #define ROW_SECRET(directive, sentence)   ROW_TEXT(directive, sentence)
+#define ROW_URL(directive, sentence)      ROW_TEXT(directive, sentence)
 #define ROW_LIST(directive, sentence)     AP_INIT_RAW_ARGS(directive, set_list, NULL, RSRC_CONF, sentence),
 #define ROW_LINES(directive, sentence)    AP_INIT_RAW_ARGS(directive, set_line, NULL, RSRC_CONF, sentence),
 

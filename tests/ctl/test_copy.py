@@ -70,7 +70,7 @@ def test_there(ctl, filled, make_place):
     (("sqlite:a.db", "fly:away"), USAGE, "accepted: sqlite:FILE"),
     (("configured", "configured"), USAGE, "the same"),
     (("sqlite:nowhere.db", "sqlite:b.db"), FAILED, "no such file"),
-    (("file:/nowhere", "sqlite:b.db"), FAILED, "No such file"),
+    (("file:/nowhere", "sqlite:b.db"), FAILED, "does not exist"),
 ])
 def test_what_it_refuses(ctl, place, args, code, words):
     done = ctl("store", "copy", *args, place=place)

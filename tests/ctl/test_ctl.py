@@ -269,6 +269,8 @@ def findings(done, mark=None):
     ({"HaloBuzzAuthSecret": "file:/nonexistent"}, "required", "cannot be read"),
     ({"HaloBuzzPublicURL": "http://api.halobuzz.test:9"}, "security", "not encrypted"),
     ({"HaloBuzzStore": "oracle:x"}, "configuration", "oracle"),
+    ({"HaloBuzzStore": "env:SHORT"}, "required", "none of what HaloBuzzStore takes"),
+    ({"HaloBuzzCache": "file:/nonexistent"}, "required", "HaloBuzzCache: /nonexistent"),
 ])
 def test_check_finds(ctl, make_place, settings, area, words):
     secrets = {"SHORT": "too-short", "DULL": "ab" * 40, "STRONG": LONG,
@@ -330,9 +332,24 @@ def test_check_of_the_environment(ctl, place):
 
 
 def test_check_of_a_redis_that_is_away(ctl, make_place):
-    done = ctl("check", "--json", place=make_place(HaloBuzzCache="redis://:a,b@127.0.0.1:1"))
-    bad = next(f for f in findings(done, "bad") if "redis" in f["finding"])
-    assert "redis://:***@127.0.0.1:1" in bad["finding"] and "Redis running" in bad["fix"]
+    for place in (make_place(HaloBuzzCache="redis://:a,b@127.0.0.1:1"),
+                  make_place(HaloBuzzCache="exec:/bin/echo redis://:a,b@127.0.0.1:1")):
+        done = ctl("check", "--json", place=place)
+        bad = next(f for f in findings(done, "bad") if "redis" in f["finding"])
+        assert "redis://:***@127.0.0.1:1" in bad["finding"] and "Redis running" in bad["fix"]
+        assert "a,b" not in done.out + done.err
+
+
+def test_a_store_whose_url_is_in_a_file(ctl, make_place):
+    place = make_place()
+    with open(place.settings, "a") as f:
+        f.write("HaloBuzzStore file:%s\n" % place.file("url", "sqlite:apart.db\n"))
+    assert ctl("seed", place=place).code == OK
+    assert os.path.exists(os.path.join(place.state, "apart.db"))
+    assert ctl("check", place=place).code == OK
+    place.file("url", "sqlite:apart.db\n", mode=0o644)
+    done = ctl("store", "stats", place=place)
+    assert done.code == FAILED and "HaloBuzzStore: " in done.err and "chmod 0640" in done.err
 
 
 def test_check_of_what_several_hosts_share(ctl, make_place):

@@ -141,13 +141,15 @@ def test_no_orphan_when_the_parent_is_killed(make_realtime, claims):
 
 def test_it_gets_its_secrets_and_no_others(make_realtime):
     server = make_realtime(start=False)
-    for name, value in (("auth", "a" * 64), ("smtp", "hush")):
+    url = server.settings.get("HaloBuzzStore") or "sqlite:hidden.db"
+    for name, value in (("auth", "a" * 64), ("smtp", "hush"), ("url", url)):
         path = os.path.join(server.root, name)
         with open(path, "w") as f:
             f.write(value + "\n")
         os.chmod(path, 0o600)
     server.settings.update({"HaloBuzzAuthSecret": "file:%s/auth" % server.root,
-                            "HaloBuzzSMTPPassword": "file:%s/smtp" % server.root})
+                            "HaloBuzzSMTPPassword": "file:%s/smtp" % server.root,
+                            "HaloBuzzStore": "file:%s/url" % server.root})
     server.start()
     started(server)
     with open(os.path.join(server.root, "run", "halobuzz-realtime.conf")) as f:
@@ -158,6 +160,19 @@ def test_it_gets_its_secrets_and_no_others(make_realtime):
     with open(path) as f:
         assert f.read() == "a" * 64
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o640
+    # The URL of the records is such a secret too: used, and shown by nothing.
+    path = said["HaloBuzzStore"].partition(":")[2]
+    with open(path) as f:
+        assert f.read() == url
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o640
+    assert Client(server).get("/health").status_code == 200
+    with open(os.path.join(server.root, "run", "halobuzz-settings")) as f:
+        shown = f.read()
+    with open(server.error_log) as f:
+        shown += f.read()
+    shown += server.command("-t", "-D", "DUMP_HB_SETTINGS").stdout
+    assert "HaloBuzzStore file:%s/url" % server.root in shown
+    assert url not in shown
 
 
 def test_unprivileged(make_realtime):

@@ -128,6 +128,8 @@ static const struct { const char *directive, *value, *has[3]; } bad[] = {
     { "HaloBuzzAgoraAppId",   "your_app_id", { "32 hex digits" } },
     { "HaloBuzzStore",        "mongodb://u:p w@host/db", { "HaloBuzzStore", "%20" } },
     { "HaloBuzzCache",        "redis://:p w@host", { "HaloBuzzCache", "%20" } },
+    { "HaloBuzzStore",        "file:url", { "HaloBuzzStore", "absolute path" } },
+    { "HaloBuzzBus",          "kafka:x", { "HaloBuzzBus", "kafka", "local:" } },
 };
 
 START_TEST(refusals_teach)
@@ -207,6 +209,91 @@ START_TEST(a_url_is_shown_without_its_secrets)
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         ck_assert_str_eq(hb_url_shown(rows[i].url, hb_test_pool), rows[i].shown);
     }
+}
+END_TEST
+
+/* A file of mode 0600 that holds this. */
+static const char *file_with(const char *text)
+{
+    char *path = apr_pstrdup(hb_test_pool, "/tmp/hb_settings.XXXXXX");
+    apr_file_t *file;
+
+    ck_assert_int_eq(apr_file_mktemp(&file, path, APR_FOPEN_CREATE | APR_FOPEN_WRITE
+                                      | APR_FOPEN_EXCL, hb_test_pool), 0);
+    apr_file_puts(text, file);
+    apr_file_close(file);
+    return path;
+}
+
+START_TEST(a_url_may_come_from_where_secrets_do)
+{
+    hb_settings_draft_t *draft = hb_settings_draft_make(hb_test_pool);
+    const hb_settings_t *resolved;
+    const char *path = file_with("sqlite:apart.db\n");
+
+    forget_environment();
+    ck_assert_ptr_null(set(draft, "HaloBuzzStore", apr_pstrcat(hb_test_pool, "file:", path, NULL)));
+    ck_assert_ptr_null(set(draft, "HaloBuzzBus", "exec:/bin/echo local:apart.bus"));
+    setenv("REDIS_URL", "env:TEST_CACHE_URL", 1);
+    setenv("TEST_CACHE_URL", "shm:", 1);
+    ck_assert_ptr_null(hb_settings_finish(draft, hb_test_pool));
+    ck_assert_ptr_null(hb_settings_resolve(&resolved, &draft->values, hb_test_pool));
+    ck_assert_str_eq(resolved->store_url, "sqlite:apart.db");
+    ck_assert_str_eq(resolved->bus_url, "local:apart.bus");
+    ck_assert_str_eq(resolved->cache_url, "shm:");
+    ck_assert_str_eq(resolved->mail_spool, draft->values.mail_spool);
+    /* What is shown and saved is where they are. */
+    ck_assert_str_eq(draft->values.store_url + strlen("file:"), path);
+    ck_assert_str_eq(draft->values.cache_url, "env:TEST_CACHE_URL");
+    unsetenv("REDIS_URL");
+    apr_file_remove(path, hb_test_pool);
+}
+END_TEST
+
+START_TEST(urls_as_they_are_need_no_copy)
+{
+    hb_settings_draft_t *draft = hb_settings_draft_make(hb_test_pool);
+    const hb_settings_t *resolved;
+
+    forget_environment();
+    ck_assert_ptr_null(hb_settings_finish(draft, hb_test_pool));
+    ck_assert_ptr_null(hb_settings_resolve(&resolved, &draft->values, hb_test_pool));
+    ck_assert_ptr_eq(resolved, &draft->values);
+}
+END_TEST
+
+/* What a file holds in place of a URL, and what is said of it: never any of it. */
+START_TEST(what_is_no_url_is_not_told)
+{
+    static const struct { const char *text, *says; } rows[] = {
+        { "hushhush", "none of what HaloBuzzStore takes" },
+        { "hushhush:more", "none of what HaloBuzzStore takes" },
+        { "mysql://me:hushhush@host/db", "no backend takes 'mysql:" },
+        { "sqlite:hushhush\nsqlite:other\n", "more than one line" },
+        { "\n", "is empty" },
+    };
+    hb_settings_draft_t *draft = hb_settings_draft_make(hb_test_pool);
+    const hb_settings_t *resolved;
+    const char *why, *path;
+    apr_size_t i;
+
+    forget_environment();
+    ck_assert_ptr_null(hb_settings_finish(draft, hb_test_pool));
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        path = file_with(rows[i].text);
+        draft->values.store_url = apr_pstrcat(hb_test_pool, "file:", path, NULL);
+        why = hb_settings_resolve(&resolved, &draft->values, hb_test_pool);
+        ck_assert_msg(why != NULL && strstr(why, rows[i].says) != NULL, "%s", why);
+        ck_assert_msg(strstr(why, "hushhush") == NULL, "%s", why);
+        ck_assert_int_eq(strncmp(why, "HaloBuzzStore: ", 15), 0);
+        apr_file_remove(path, hb_test_pool);
+    }
+    path = file_with("sqlite:x.db");
+    ck_assert_int_eq(apr_file_perms_set(path, 0x644), 0);
+    draft->values.store_url = apr_pstrcat(hb_test_pool, "file:", path, NULL);
+    why = hb_settings_resolve(&resolved, &draft->values, hb_test_pool);
+    ck_assert_msg(why != NULL && strstr(why, "chmod") != NULL, "%s", why);
+    apr_file_remove(path, hb_test_pool);
 }
 END_TEST
 
@@ -341,6 +428,7 @@ int main(void)
         defaults_are_acceptable, directive_beats_environment_beats_default,
         aliases_are_put_into_our_form, refusals_teach, a_wrong_variable_is_named,
         backends_without_a_driver_are_told, a_url_is_shown_without_its_secrets,
+        a_url_may_come_from_where_secrets_do, urls_as_they_are_need_no_copy, what_is_no_url_is_not_told,
         every_example_would_be_taken, units_are_read, lists_grow,
         paths_lie_below_the_state_directory, a_saved_file_gives_the_same_settings,
         a_wrong_line_is_named, a_directory_that_is_not_there_fails_the_save, NULL
