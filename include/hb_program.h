@@ -51,4 +51,19 @@ hb_level_e hb_program_level(const hb_program_t *program);
 /** Set it, in a program that its like started: httpd tells only the first. */
 void hb_program_set_level(hb_program_t *program, hb_level_e level);
 
+/* --- called by hand --- */
+
+/**
+ * The settings of the server of this machine: HALOBUZZ_SETTINGS of the environment, else the file
+ * where Debian's httpd has it; NULL when there is none. Does not wait.
+ */
+const char *hb_program_settings(void);
+
+/**
+ * As root, take on the rights of who owns a directory, for good: what root makes there the server
+ * could not write. Files that are root's alone are to be read before. Nothing to do for others.
+ * @return NULL, or a sentence
+ */
+const char *hb_program_become_owner(const char *dir, apr_pool_t *pool);
+
 #endif /* HB_PROGRAM_H */

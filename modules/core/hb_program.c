@@ -7,16 +7,22 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <apr_strings.h>
 
 #include "hb_error.h"
+
+/* mod_halobuzz writes it into httpd's runtime directory, which Debian has there. */
+#define USUAL_SETTINGS "/run/apache2/halobuzz-settings"
 
 struct hb_program_t {
     const char *module;
@@ -145,4 +151,42 @@ hb_level_e hb_program_level(const hb_program_t *program)
 void hb_program_set_level(hb_program_t *program, hb_level_e level)
 {
     __atomic_store_n(&program->level, level, __ATOMIC_RELAXED);
+}
+
+/* --- by hand --- */
+
+const char *hb_program_settings(void)
+{
+    const char *path = getenv("HALOBUZZ_SETTINGS");
+
+    return path != NULL ? path : access(USUAL_SETTINGS, F_OK) == 0 ? USUAL_SETTINGS : NULL;
+}
+
+const char *hb_program_become_owner(const char *dir, apr_pool_t *pool)
+{
+    const struct passwd *user;
+    const char *owner;
+    struct stat st;
+
+    if (geteuid() != 0) {
+        return NULL;
+    }
+    if (stat(dir, &st) != 0) {
+        return apr_psprintf(pool, "the state directory %s: %s", dir, strerror(errno));
+    }
+    if (st.st_uid == 0) {
+        return NULL;
+    }
+    user = getpwuid(st.st_uid);
+    owner = user != NULL ? apr_pstrdup(pool, user->pw_name)
+        : apr_psprintf(pool, "#%lu", (unsigned long)st.st_uid);
+    if (initgroups(owner, st.st_gid) != 0 || setgid(st.st_gid) != 0 || setuid(st.st_uid) != 0) {
+        return apr_psprintf(pool, "cannot become %s, who owns %s: %s", owner, dir,
+                            strerror(errno));
+    }
+    if (setuid(0) == 0) {
+        return "root's rights could not be given up";
+    }
+    umask(027);
+    return NULL;
 }

@@ -6,6 +6,7 @@
 
 #include <apr_strings.h>
 
+#include "hb_program.h"
 #include "hb_share.h"
 
 const char *cron_site_make(cron_site_t *cron, const char *path, apr_pool_t *pool)
@@ -38,6 +39,9 @@ const char *cron_site_open(cron_site_t *cron, const hb_log_t *log)
         if (rv != APR_SUCCESS && why == NULL) {
             why = hb_strerror(rv, space, sizeof(space));
         }
+    }
+    if (why == NULL) {          /* secrets may be root's alone: they have been read */
+        why = hb_program_become_owner(settings->state_dir, pool);
     }
     if (why != NULL) {
         why = apr_pstrdup(cron->parent, why);

@@ -22,7 +22,8 @@
  *     in the new error log.
  *
  * SECURITY
- *     It runs as httpd's user, opens no port, and gets the secrets that jobs need.
+ *     It runs as httpd's user, opens no port, and gets the secrets that jobs need. Called by hand by
+ *     root it becomes who owns the state directory.
  *
  * DIAGNOSTICS
  *     Log lines HB07nnn, and those of the core, in httpd's error log. Exit status: 0 told to end, or
@@ -232,7 +233,8 @@ int main(int argc, const char *const *argv)
         hb_program_set_level(program, (hb_level_e)options.level);
     }
     log = hb_program_log(program);
-    why = cron_site_make(&cron, options.config, pool);
+    why = cron_site_make(&cron, options.config != NULL ? options.config : hb_program_settings(),
+                         pool);
     if (why == NULL) {
         why = cron_site_open(&cron, &log);
     }

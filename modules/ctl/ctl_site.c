@@ -6,7 +6,6 @@
 #include "ctl.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,11 +17,9 @@
 #include <apr_file_info.h>
 #include <apr_strings.h>
 
+#include "hb_program.h"
 #include "hb_role.h"
 #include "hb_store.h"
-
-/* Where Debian's httpd has its runtime directory; mod_halobuzz writes the file there. */
-#define USUAL_SETTINGS "/run/apache2/halobuzz-settings"
 
 #define SECRET_MAX_BYTES 1024
 
@@ -35,10 +32,7 @@ const char *ctl_settings(ctl_t *ctl)
         return NULL;
     }
     if (ctl->settings_path == NULL) {
-        ctl->settings_path = getenv("HALOBUZZ_SETTINGS");
-    }
-    if (ctl->settings_path == NULL && access(USUAL_SETTINGS, F_OK) == 0) {
-        ctl->settings_path = USUAL_SETTINGS;
+        ctl->settings_path = hb_program_settings();
     }
     if (ctl->settings_path != NULL && access(ctl->settings_path, R_OK) != 0) {
         return apr_psprintf(ctl->pool, "the settings file %s cannot be read: %s%s",
@@ -63,45 +57,26 @@ static const char *user_name(apr_pool_t *pool, uid_t uid)
 }
 
 /* Who the server runs as, and whether we may be that. @return NULL, or a sentence with the fix */
-static const char *find_owner(struct stat *st, const ctl_t *ctl)
+static const char *find_owner(const ctl_t *ctl)
 {
     const char *dir = ctl->settings->state_dir, *owner;
+    struct stat st;
 
-    if (stat(dir, st) != 0) {
+    if (stat(dir, &st) != 0) {
         return apr_psprintf(ctl->pool, "the state directory %s: %s%s%s%s", dir, strerror(errno),
                             errno == ENOENT ? "; make it for the server's user: install -d -o "
                                               "www-data -g www-data -m 750 " : "",
                             errno == ENOENT ? dir : "",
                             errno == EACCES ? "; run this as root" : "");
     }
-    if (!S_ISDIR(st->st_mode)) {
+    if (!S_ISDIR(st.st_mode)) {
         return apr_psprintf(ctl->pool, "%s is not a directory", dir);
     }
-    if (geteuid() != 0 && geteuid() != st->st_uid) {
-        owner = user_name(ctl->pool, st->st_uid);
+    if (geteuid() != 0 && geteuid() != st.st_uid) {
+        owner = user_name(ctl->pool, st.st_uid);
         return apr_psprintf(ctl->pool, "%s belongs to %s: run this as root, or: runuser -u %s "
                             "-- halobuzzctl %s", dir, owner, owner, ctl->command);
     }
-    return NULL;
-}
-
-/* Give up root for good. @return NULL, or a sentence */
-static const char *become_owner(const struct stat *st, const ctl_t *ctl)
-{
-    const char *owner = user_name(ctl->pool, st->st_uid);
-
-    if (geteuid() == st->st_uid) {
-        return NULL;
-    }
-    if (initgroups(owner, st->st_gid) != 0 || setgid(st->st_gid) != 0
-        || setuid(st->st_uid) != 0) {
-        return apr_psprintf(ctl->pool, "cannot become %s, who owns %s: %s", owner,
-                            ctl->settings->state_dir, strerror(errno));
-    }
-    if (setuid(0) == 0) {
-        return "root's rights could not be given up";
-    }
-    umask(027);
     return NULL;
 }
 
@@ -124,12 +99,11 @@ static int make_op(hb_op_t **op, ctl_t *ctl, open_fn *open_site)
 {
     hb_log_t log = { to_stderr, NULL, ctl->is_verbose ? HB_LOG_DEBUG : HB_LOG_WARNING };
     const char *why = ctl_settings(ctl);
-    struct stat owner;
     hb_op_t *made;
     apr_status_t rv;
 
     if (why == NULL && ctl->site == NULL) {
-        why = find_owner(&owner, ctl);
+        why = find_owner(ctl);
     }
     if (why != NULL) {
         return ctl_fail(ctl, "%s", why);
@@ -137,7 +111,7 @@ static int make_op(hb_op_t **op, ctl_t *ctl, open_fn *open_site)
     if (ctl->site == NULL) {
         /* Key and secret files may be root's alone, so they are read before root is given up. */
         if (hb_site_make(&ctl->site, &why, ctl->settings, &log, ctl->pool) == APR_SUCCESS) {
-            why = become_owner(&owner, ctl);
+            why = hb_program_become_owner(ctl->settings->state_dir, ctl->pool);
         }
         if (why != NULL) {
             ctl->site = NULL;

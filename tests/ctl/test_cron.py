@@ -47,11 +47,11 @@ def test_what_cannot_be_is_refused(ctl, place):
 
 
 def test_the_program_by_hand(place):
-    """Its own --list, and --once as if it were another moment."""
-    def crond(*args):
-        return subprocess.run([CROND, *args, "--config", place.settings], capture_output=True,
-                              text=True, timeout=30, user=place.owner,
-                              env={"LD_LIBRARY_PATH": os.path.join(BUILD, ".libs")})
+    """Its own --list, and --once as if it were another moment; root leaves nothing of its own."""
+    def crond(*args, **more):
+        return subprocess.run([CROND, *args], capture_output=True, text=True, timeout=30,
+                              env={"LD_LIBRARY_PATH": os.path.join(BUILD, ".libs"),
+                                   "HALOBUZZ_SETTINGS": place.settings}, **more)
 
     listed = crond("--list")
     assert listed.returncode == OK, listed.stderr
@@ -62,6 +62,9 @@ def test_the_program_by_hand(place):
         done = crond("--once", "og-bonus", "--at", "2026-10-04T02:00:00+10:00")
         assert done.returncode == OK, done.stderr
         assert done.stdout.startswith("og-bonus:2026-10-04") and "done: paid 0" in done.stdout
+    for name in os.listdir(place.state):
+        assert os.stat(os.path.join(place.state, name)).st_uid == place.owner, name
+    assert crond("--list", "--config", place.settings, user=place.owner).returncode == OK
     assert crond("--once", "no-such").returncode == FAILED
     for args in (["--once", "og-bonus", "--at", "noon"], ["--list", "--once", "og-bonus"],
                  ["--at", "2026-10-04T02:00:00Z"]):
