@@ -172,6 +172,11 @@ function client(id, title) {
       add("gift", element("b", "", "@" + throne.user.username), " claims the throne for " +
           throne.coins + " coins");
     },
+    "throne:expired"({ previous }) {
+      add("word", (previous ? "@" + previous.username + "'s" : "Somebody's") +
+          " time on the throne is up");
+    },
+    "throne:ended"() { add("word", "A moderator emptied the throne"); },
     "festival:started"(festival) { add("word", festival.name + " is on until " + festival.endsAt); },
     "festival:ended"(festival) { add("word", festival.name + " is over"); },
     "reaction:new"({ counts }) {

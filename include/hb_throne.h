@@ -14,8 +14,8 @@
  * its score and on the leaderboards as a gift of that worth does.
  *
  * An end needs no job: whoever reads the seat asks the clock, and whether the holder's
- * account still acts. The job only tidies the records. All calls but the price's wait for
- * the store.
+ * account still acts. The job tells the room, and tidies the records. All calls but the price's
+ * wait for the store.
  */
 #ifndef HB_THRONE_H
 #define HB_THRONE_H
@@ -60,9 +60,11 @@ apr_status_t hb_throne_history(hb_json_t **list, hb_op_t *op, const char *stream
 apr_status_t hb_throne_vacate(hb_op_t *op, const char *stream_id, const char *reason);
 
 /**
- * Tidy up what is over by op->now: records of seats and claims, each seat in a transaction of its
- * own. The job throne-expiry; may also run twice at once.
+ * Empty what is over by op->now, each seat in a transaction of its own that also tells the room,
+ * when the host is live: throne:expired, once for each claim that nobody claimed over. The jobs
+ * throne-turn and throne-expiry; may also run twice at once.
  */
+apr_status_t hb_throne_turn_all(hb_op_t *op, const hb_job_run_t *run);
 apr_status_t hb_throne_expire_all(hb_op_t *op, const hb_job_run_t *run);
 
 #endif /* HB_THRONE_H */

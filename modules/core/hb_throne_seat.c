@@ -312,6 +312,38 @@ typedef struct expire_t {
     int did;
 } expire_t;
 
+/* The seat is the host's: the room to tell is the one they have now, if they are live. */
+static apr_status_t tell_expired(hb_op_t *op, const char *host_id, const hb_json_t *doc)
+{
+    const hb_cond_t where[] = { { "activeHostId", HB_IS, HB_STR(host_id) } };
+    const hb_query_t query = { .in = HB_C_STREAMS, .where = where, .n_where = 1, .limit = 1 };
+    const hb_seat_t empty = { .price = op->site->settings->throne_price, .doc = (hb_json_t *)doc };
+    hb_json_t *news = hb_json_object_make(op->pool), *holder = NULL;
+    const char *stream_id;
+    hb_page_t page;
+    apr_status_t rv = hb_store_find(&page, op, &query);
+
+    if (rv != APR_SUCCESS || page.n_items == 0
+        || hb_stream_state(page.items[0]) != HB_STREAM_LIVE) {
+        return rv;
+    }
+    rv = hb_store_get(&holder, op, HB_C_USERS, hb_json_string(doc, "userId"));
+    if (rv != APR_SUCCESS && rv != HB_E_STORE_MISSING) {
+        return rv;
+    }
+    stream_id = hb_json_string(page.items[0], "_id");
+    hb_json_set(news, "throne", hb_seat_json(op, &empty, stream_id, NULL));
+    if (rv == APR_SUCCESS && hb_user_is_active(holder)) {
+        hb_json_set(news, "previous", hb_user_view(op, holder, HB_ALL));
+    }
+    else {
+        hb_json_set_null(news, "previous");
+    }
+    hb_json_set_time(news, "expiredAt", hb_time_from_msec(hb_json_int(doc, "expiresAt", 0)));
+    hb_bus_publish(op, HB_EV_THRONE_EXPIRED, stream_id, news);
+    return APR_SUCCESS;
+}
+
 static apr_status_t expire_tx(hb_op_t *op, void *baton)
 {
     expire_t *expire = baton;
@@ -326,11 +358,14 @@ static apr_status_t expire_tx(hb_op_t *op, void *baton)
     if (rv == APR_SUCCESS) {
         rv = leave_seat(op, expire->host_id);
     }
+    if (rv == APR_SUCCESS) {
+        rv = tell_expired(op, expire->host_id, doc);
+    }
     expire->did = rv == APR_SUCCESS;
     return rv;
 }
 
-apr_status_t hb_throne_expire_all(hb_op_t *op, const hb_job_run_t *run)
+static apr_status_t expire_all(hb_op_t *op, const hb_job_run_t *run)
 {
     const hb_cond_t where[] = {
         { "expiresAt", HB_AT_MOST, HB_INT(hb_time_to_msec(op->now)) },
@@ -357,4 +392,14 @@ apr_status_t hb_throne_expire_all(hb_op_t *op, const hb_job_run_t *run)
     } while (query.after != NULL);
     hb_job_say(run, "%" APR_INT64_T_FMT " thrones are empty again", n);
     return rv;
+}
+
+apr_status_t hb_throne_turn_all(hb_op_t *op, const hb_job_run_t *run)
+{
+    return expire_all(op, run);
+}
+
+apr_status_t hb_throne_expire_all(hb_op_t *op, const hb_job_run_t *run)
+{
+    return expire_all(op, run);
 }

@@ -30,10 +30,22 @@ def bank_with(settings=None, prepare=None, **more):
 
 def ctl(server, *args):
     """halobuzzctl on the server's records, as the operator calls it."""
-    env = {**os.environ, "LD_LIBRARY_PATH": server.libs,
-           "HALOBUZZ_SETTINGS": os.path.join(server.root, "run", "halobuzz-settings")}
-    done = subprocess.run([os.path.join(server.libs, "halobuzzctl"), *args], env=env,
-                          capture_output=True, text=True, timeout=60)
+    return said_by(settings_of(server), [os.path.join(server.libs, "halobuzzctl"), *args])
+
+
+def run_job(server, name, at):
+    """A job of the clock as if it were that moment (RFC 3339)."""
+    return said_by(settings_of(server), [os.path.join(server.libs, "halobuzz-crond"),
+                                         "--once", name, "--at", at])
+
+
+def settings_of(server):
+    return {**os.environ, "LD_LIBRARY_PATH": server.libs,
+            "HALOBUZZ_SETTINGS": os.path.join(server.root, "run", "halobuzz-settings")}
+
+
+def said_by(env, command):
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

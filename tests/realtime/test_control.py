@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What hosts and moderators do over HTTP, and direct messages, as open sockets hear of it."""
 
+import datetime
 import time
 
 from hb_client import assert_problem
-from hb_finance import ctl
+from hb_finance import ctl, run_job
 from hb_socketio import Socket
 
 STREAMS = "/api/v1/streams"
@@ -35,7 +36,7 @@ def test_rules_pins_and_deletions_are_told(server, live, users):
     assert b.wait("stream:updated")["title"] == "New"
 
 
-def test_a_throne_is_claimed_over_http(server, live, users, rich):
+def test_a_throne_is_claimed_and_expires(server, live, users, rich):
     watcher = Socket(server, users.make().token)
     assert watcher.join(live.id)["throne"]["isTaken"] is False
     giver, _ = rich()
@@ -47,6 +48,14 @@ def test_a_throne_is_claimed_over_http(server, live, users, rich):
     assert (news["throne"]["user"]["id"], news["throne"]["price"]) == (giver.id, 1100)
     late = Socket(server, users.make().token).join(live.id)
     assert late["throne"] == news["throne"]
+    # The minute after its time is up, by the clock of the job alone.
+    ends = datetime.datetime.fromisoformat(news["throne"]["expiresAt"].replace("Z", "+00:00"))
+    for _ in range(2):
+        run_job(server, "throne-turn", (ends + datetime.timedelta(minutes=1)).isoformat())
+    over = watcher.wait("throne:expired")
+    assert (over["previous"]["id"], over["expiredAt"]) == (giver.id, news["throne"]["expiresAt"])
+    assert (over["throne"]["isTaken"], over["throne"]["number"]) == (False, 1)
+    assert len(watcher.events("throne:expired")) == 1
 
 
 def test_a_festival_is_told_everywhere(server, live, users):

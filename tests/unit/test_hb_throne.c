@@ -136,11 +136,13 @@ static const char *reigns(void)
     return text;
 }
 
+/* Each minute's and each day's in turn: they are to do the same. */
 static void run_job(void)
 {
-    const hb_job_t *job = hb_job_named("throne-expiry");
-    hb_job_run_t run = { .name = job->name, .occurrence = "throne-expiry:2026-07-02",
-                         .date = "2026-07-02" };
+    static int n;
+    const hb_job_t *job = hb_job_named(n++ % 2 ? "throne-turn" : "throne-expiry");
+    hb_job_run_t run = { .name = job->name, .date = "2026-07-02",
+                         .occurrence = apr_pstrcat(hb_test_pool, job->name, ":2026-07-02", NULL) };
     hb_op_t *op = hb_test_site_op(ts);
 
     op->actor.is_system = 1;
@@ -376,6 +378,62 @@ START_TEST(the_job_tidies_up_and_no_more)
 }
 END_TEST
 
+/* "b1 1 101": whose time was up, of which claim, and the price now; "" for no event. */
+static const char *told(hb_bus_reader_t *ear, const char *stream_id)
+{
+    const hb_json_t *news = hb_test_heard(ear, HB_EV_THRONE_EXPIRED, stream_id);
+    const char *id = hb_json_string_value(hb_json_at(news, "previous.id"));
+
+    if (news == NULL) {
+        return "";
+    }
+    ck_assert(!hb_json_bool(hb_json_get(news, "throne"), "isTaken", 1));
+    ck_assert_str_eq(hb_json_string_value(hb_json_at(news, "throne.streamId")), stream_id);
+    return apr_psprintf(hb_test_pool, "%s %d %d", id != NULL ? id + 22 : "-",
+                        (int)hb_json_int_value(hb_json_at(news, "throne.number"), -1),
+                        (int)hb_json_int_value(hb_json_at(news, "throne.price"), -1));
+}
+
+START_TEST(the_room_is_told_once_that_time_is_up)
+{
+    hb_bus_reader_t *ear;
+    hb_json_t *ended;
+    const char *first;
+
+    open_site();
+    ear = hb_test_listen(ts);
+    ck_assert_int_eq(claim(ANNA, 101), APR_SUCCESS);
+    ts->now += 24 * HOUR - apr_time_from_msec(1);
+    run_job();
+    ck_assert_str_eq(told(ear, room), "");
+    ts->now += apr_time_from_msec(1);
+    run_job();
+    run_job();
+    ck_assert_str_eq(told(ear, room), "b1 1 101");
+    ck_assert_str_eq(told(ear, room), "");
+    /* Claimed before the job came: the room hears of the claim alone. */
+    ck_assert_int_eq(claim(BIM, 101), APR_SUCCESS);
+    ts->now += 25 * HOUR;
+    ck_assert_int_eq(claim(ANNA, 101), APR_SUCCESS);
+    run_job();
+    ck_assert_str_eq(told(ear, room), "");
+    ck_assert_str_eq(reigns(), "b1 now, b2 expired, b1 expired");
+    /* It goes with the host into their next room; nobody is told while they are in none. */
+    first = room;
+    ck_assert_int_eq(hb_stream_end(&ended, as(HOST), first), APR_SUCCESS);
+    go_live();
+    ts->now += 24 * HOUR;
+    run_job();
+    ck_assert_str_eq(told(ear, room), "b1 3 101");
+    ck_assert_int_eq(claim(BIM, 101), APR_SUCCESS);
+    ck_assert_int_eq(hb_stream_end(&ended, as(HOST), room), APR_SUCCESS);
+    ts->now += 24 * HOUR;
+    run_job();
+    ck_assert_str_eq(told(ear, room), "");
+    ck_assert(!is_held());
+}
+END_TEST
+
 /* More than are looked for at once, with no claims on record. */
 START_TEST(many_seats_are_tidied_in_one_run)
 {
@@ -593,8 +651,10 @@ int main(void)
         the_next_one_pays_a_tenth_more, a_claim_moves_all_it_should,
         who_pays_too_little_hears_the_price, bonus_coins_buy_no_throne, a_key_claims_once,
         not_everybody_may_sit_there, the_seat_is_the_rooms, time_is_up_without_a_job,
-        the_job_tidies_up_and_no_more, many_seats_are_tidied_in_one_run, how_long_is_a_setting, who_is_gone_sits_nowhere,
-        a_moderator_may_empty_it, who_loses_it_gets_a_notice, time_passes, of_two_at_one_price_one_has_it, NULL
+        the_job_tidies_up_and_no_more,
+        the_room_is_told_once_that_time_is_up, many_seats_are_tidied_in_one_run,
+        how_long_is_a_setting, who_is_gone_sits_nowhere, a_moderator_may_empty_it,
+        who_loses_it_gets_a_notice, time_passes, of_two_at_one_price_one_has_it, NULL
     };
 
     return hb_test_main("hb_throne", cases);
