@@ -1,19 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How many sessions each client address has, over all loops. */
+/* How many sessions each client address has, over all loops. What counts of an address is what the
+ * limiter counts by: who has an IPv6 network could take another address for each connection. */
 #include "rt_loop.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "hb_limit.h"
 #include "rt_memory.h"
 
 #define TABLE_FIRST_SIZE 1024
+
+typedef struct rt_address_key_t {
+    unsigned char len;
+    unsigned char bytes[16];
+} rt_address_key_t;
 
 typedef struct address_t {
     struct address_t *next;
     uint32_t hash;
     int n;
-    char text[];
+    rt_address_key_t key;
 } address_t;
 
 struct rt_addresses_t {
@@ -51,21 +58,25 @@ struct rt_addresses_t *rt_addresses_make(apr_pool_t *pool)
     return addresses;
 }
 
-static uint32_t hash_of(const char *text)
+/* Fills the key that counts for an address; gives its hash. */
+static uint32_t key_of(rt_address_key_t *key, const char *text)
 {
     uint32_t hash = 2166136261u;
+    int i;
 
-    for (; *text != '\0'; text++) {
-        hash = (hash ^ (unsigned char)*text) * 16777619u;
+    memset(key, 0, sizeof(*key));
+    key->len = (unsigned char)hb_limit_address_key(key->bytes, text);
+    for (i = 0; i < key->len; i++) {
+        hash = (hash ^ key->bytes[i]) * 16777619u;
     }
     return hash ^ hash >> 15;
 }
 
-static address_t **find(const struct rt_addresses_t *addresses, uint32_t hash, const char *text)
+static address_t **find(const struct rt_addresses_t *addresses, uint32_t hash, const rt_address_key_t *key)
 {
     address_t **at = &addresses->table[hash & (addresses->size - 1)];
 
-    while (*at != NULL && ((*at)->hash != hash || strcmp((*at)->text, text) != 0)) {
+    while (*at != NULL && ((*at)->hash != hash || memcmp(&(*at)->key, key, sizeof(*key)) != 0)) {
         at = &(*at)->next;
     }
     return at;
@@ -93,23 +104,23 @@ static void grow(struct rt_addresses_t *addresses)
 
 int rt_address_enter(struct rt_addresses_t *addresses, const char *text, int max)
 {
-    uint32_t hash = hash_of(text);
+    rt_address_key_t key;
+    uint32_t hash = key_of(&key, text);
     address_t **at;
     int may_enter = 1;
 
     pthread_mutex_lock(&addresses->lock);
-    at = find(addresses, hash, text);
+    at = find(addresses, hash, &key);
     if (*at == NULL) {
-        apr_size_t len = strlen(text) + 1;
         address_t *address;
 
         if (addresses->n++ >= addresses->size) {
             grow(addresses);
-            at = find(addresses, hash, text);
+            at = find(addresses, hash, &key);
         }
-        address = rt_need(sizeof(*address) + len);
+        address = rt_need(sizeof(*address));
         address->hash = hash;
-        memcpy(address->text, text, len);
+        address->key = key;
         *at = address;
     }
     if (max > 0 && (*at)->n >= max) {
@@ -124,10 +135,12 @@ int rt_address_enter(struct rt_addresses_t *addresses, const char *text, int max
 
 void rt_address_leave(struct rt_addresses_t *addresses, const char *text)
 {
+    rt_address_key_t key;
+    uint32_t hash = key_of(&key, text);
     address_t **at, *address;
 
     pthread_mutex_lock(&addresses->lock);
-    at = find(addresses, hash_of(text), text);
+    at = find(addresses, hash, &key);
     address = *at;
     if (--address->n == 0) {
         *at = address->next;

@@ -37,7 +37,7 @@ typedef struct rt_config_t {
     uint32_t stall_timeout_msec;        /* the peer takes nothing of what we have for him */
     uint32_t linger_msec;               /* after our end is closed */
     int connections_max;
-    int per_address_max;                /* sessions of one client address, 0: not limited */
+    int per_address_max;                /* sessions of one client address (/64 of IPv6), 0: any number */
     int is_behind_httpd;                /* believe the module's headers */
 
     /* Traffic */

@@ -133,7 +133,7 @@ void rt_loop_new_id(rt_loop_t *loop, char out[21]);
 #define RT_SID_BYTES 20
 int rt_sid_loop(const char *sid);
 
-/* Sessions per address; any thread. */
+/* Sessions per address, by what hb_limit_address_key() counts of it; any thread. */
 struct rt_addresses_t *rt_addresses_make(apr_pool_t *pool);
 /** @return 0 when max are there already (0: any number) */
 int rt_address_enter(struct rt_addresses_t *addresses, const char *address, int max);
