@@ -87,7 +87,9 @@ static int check_routes(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     const char *why = NULL;
 
     (void)plog;
-    (void)ptemp;
+    if (hb_ap_need_module(s, ptemp, "halobuzz_api", "halobuzz") != OK) {
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
     memset(&api, 0, sizeof(api));
     api.n_routes = hb_ap_routes(&api.routes, pconf);
     if (hb_ap_router_make(&router, &why, api.routes, api.n_routes, pconf) != APR_SUCCESS) {
@@ -123,12 +125,6 @@ static int find_others(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     hb_ap_docs_prepare(api.routes, api.n_routes, pconf);
     checks = getenv("HALOBUZZ_CHECK_REPLIES");
     api.checks_replies = checks != NULL && *checks != '\0';
-    if (api.op == NULL) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HBLOGNO(04004)
-                     "mod_halobuzz_api needs mod_halobuzz: add "
-                     "LoadModule halobuzz_module modules/mod_halobuzz.so");
-        return HTTP_INTERNAL_SERVER_ERROR;
-    }
     if (api.identify == NULL) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, HBLOGNO(04005)
                      "mod_halobuzz_auth is not loaded: nobody can be signed in");

@@ -225,18 +225,20 @@ static void tell_denial(request_rec *r)
 
 static const authz_provider role_provider = { check_roles, read_roles };
 
+static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    (void)pconf;
+    (void)plog;
+    return hb_ap_need_module(s, ptemp, "halobuzz_auth", "halobuzz");
+}
+
 static int find_base(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
     (void)pconf;
     (void)plog;
     (void)ptemp;
+    (void)s;
     op_of = APR_RETRIEVE_OPTIONAL_FN(hb_ap_op);
-    if (op_of == NULL) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HBLOGNO(03003)
-                     "mod_halobuzz_auth needs mod_halobuzz: add "
-                     "LoadModule halobuzz_module modules/mod_halobuzz.so");
-        return HTTP_INTERNAL_SERVER_ERROR;
-    }
     return OK;
 }
 
@@ -246,6 +248,7 @@ static void register_hooks(apr_pool_t *pool)
     ap_register_auth_provider(pool, AUTHZ_PROVIDER_GROUP, "halobuzz-role",
                               AUTHZ_PROVIDER_VERSION, &role_provider,
                               AP_AUTH_INTERNAL_PER_CONF);
+    ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(find_base, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_authn(check_authn, NULL, NULL, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_insert_error_filter(tell_denial, NULL, NULL, APR_HOOK_FIRST);

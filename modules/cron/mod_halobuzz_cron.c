@@ -38,10 +38,18 @@ static void set_gauges(hb_site_t *site)
 
 static const hb_ap_gauges_t gauges = { set_gauges };
 
+static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    (void)pconf;
+    (void)plog;
+    return hb_ap_need_module(s, ptemp, "halobuzz_cron", "halobuzz");
+}
+
 static void register_hooks(apr_pool_t *pool)
 {
     ap_register_provider(pool, HB_AP_PROGRAMS, program.role, "0", &program);
     ap_register_provider(pool, HB_AP_GAUGES, program.role, "0", &gauges);
+    ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
 }
 
 AP_DECLARE_MODULE(halobuzz_cron) = {

@@ -50,6 +50,15 @@ APR_DECLARE_OPTIONAL_FN(void, hb_ap_count_as, (request_rec *r, int route));
 /** mod_halobuzz: the page of metrics, Prometheus text 0.0.4. Asks store and cache: waits. */
 APR_DECLARE_OPTIONAL_FN(const char *, hb_ap_metrics_text, (request_rec *r));
 
+/* --- modules that stand on others (hb_ap_need.c) --- */
+
+/**
+ * Is the module there that this one needs? For check_config, so that `apachectl configtest` says
+ * it: a reload that finds it out later ends the server. Names are as in "halobuzz_api".
+ * @return OK, or what check_config refuses with, after saying which LoadModule is missing
+ */
+int hb_ap_need_module(server_rec *s, apr_pool_t *ptemp, const char *name, const char *needed);
+
 /* --- replies (hb_ap_reply.c) --- */
 
 /** The HTTP status of a problem class: the only place where the two meet. */

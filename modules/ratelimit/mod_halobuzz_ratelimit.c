@@ -43,8 +43,9 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
 {
     (void)pconf;
     (void)plog;
-    (void)ptemp;
-    return hb_ap_rates_finish(hb_ap_rates, s) ? OK : HTTP_INTERNAL_SERVER_ERROR;
+    return hb_ap_rates_finish(hb_ap_rates, s)
+        ? hb_ap_need_module(s, ptemp, "halobuzz_ratelimit", "halobuzz")
+        : HTTP_INTERNAL_SERVER_ERROR;
 }
 
 static void dump(apr_pool_t *pconf, server_rec *s)
@@ -82,12 +83,6 @@ static int find_base(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, ser
         return OK;
     }
     op_of = APR_RETRIEVE_OPTIONAL_FN(hb_ap_op);
-    if (op_of == NULL || APR_RETRIEVE_OPTIONAL_FN(hb_ap_site) == NULL) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HBLOGNO(03504)
-                     "mod_halobuzz_ratelimit needs mod_halobuzz: add "
-                     "LoadModule halobuzz_module modules/mod_halobuzz.so");
-        return HTTP_INTERNAL_SERVER_ERROR;
-    }
     check_routes(s, ptemp);
     return OK;
 }

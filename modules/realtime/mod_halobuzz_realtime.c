@@ -357,6 +357,13 @@ static int handle(request_rec *r)
 
 /* --- life --- */
 
+static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    (void)pconf;
+    (void)plog;
+    return hb_ap_need_module(s, ptemp, "halobuzz_realtime", "halobuzz");
+}
+
 static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
     apr_status_t rv;
@@ -371,12 +378,6 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     site_of = APR_RETRIEVE_OPTIONAL_FN(hb_ap_site);
     limit = APR_RETRIEVE_OPTIONAL_FN(hb_ap_limit);
     count_as = APR_RETRIEVE_OPTIONAL_FN(hb_ap_count_as);
-    if (op_of == NULL || site_of == NULL || count_as == NULL) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, HBLOGNO(06501)
-                     "mod_halobuzz_realtime needs mod_halobuzz: add "
-                     "LoadModule halobuzz_module modules/mod_halobuzz.so");
-        return HTTP_INTERNAL_SERVER_ERROR;
-    }
     rv = rt_count_post_config(s);
     if (rv != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s, HBLOGNO(06502)
@@ -409,6 +410,7 @@ static void register_hooks(apr_pool_t *pool)
 
     ap_register_provider(pool, HB_AP_PROGRAMS, program.role, "0", &program);
     rt_count_register(pool);
+    ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(post_config, base, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(child_init, base, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_stopping(child_stopping, NULL, NULL, APR_HOOK_MIDDLE);

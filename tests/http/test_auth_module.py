@@ -318,10 +318,3 @@ def test_wrong_roles_are_told_at_start(make_server, line, says):
     status, text = one.configtest()
     assert status != 0
     assert says in text, text
-
-
-def test_module_says_that_it_needs_the_base(make_server, claims):
-    claims("HB03003", "~AH00016")
-    one = make_server(start=False, own=["halobuzz_auth"])
-    with pytest.raises(AssertionError, match="HB03003"):
-        one.start()

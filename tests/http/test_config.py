@@ -79,6 +79,18 @@ def test_a_mistake_is_explained(bare, given, named):
     assert "plainly-here" not in said
 
 
+# A reload that found it out after its configtest would end the server.
+@pytest.mark.parametrize("name,needed", [
+    ("halobuzz_auth", "halobuzz"), ("halobuzz_ratelimit", "halobuzz"), ("halobuzz_api", "halobuzz"),
+    ("halobuzz_realtime", "halobuzz"), ("halobuzz_cron", "halobuzz"),
+    ("halobuzz_webhooks", "halobuzz_api")])
+def test_what_a_module_stands_on_is_missed_by_configtest(make_server, name, needed):
+    own = (name,) if needed == "halobuzz" else ("halobuzz", name)
+    code, said = make_server(start=False, own=own, shipped=False).configtest()
+    assert code != 0, said
+    assert "mod_%s needs mod_%s: add LoadModule %s_module" % (name, needed, needed) in said
+
+
 def test_all_mistakes_are_told_at_once(bare):
     code, said = bare("HaloBuzzAuthSecret file:/nowhere\n"
                       "HaloBuzzMonitorAddress *\n").configtest()

@@ -287,16 +287,6 @@ def test_the_limit_of_its_own(make_server):
     assert [client.get(SANDBOX).status_code for _ in range(4)] == [200] * 3 + [429]
 
 
-def test_without_the_api_it_does_not_start(make_server, claims):
-    claims("~needs mod_halobuzz_api", "AH00020")
-    server = make_server(start=False, own=("halobuzz", "halobuzz_webhooks"))
-    code, said = server.configtest()
-    assert code == 0, said
-    server.port = None
-    with pytest.raises(AssertionError, match="needs mod_halobuzz_api"):
-        server.start()
-
-
 # --- finance
 
 def test_finance_looks_and_replays(shop, caller, order):
