@@ -176,15 +176,6 @@ static apr_status_t read_notices(hb_site_t *site, const char **why, apr_pool_t *
     if (rv == APR_SUCCESS) {
         rv = read_secret(&site->team_hook, why, "HaloBuzzTeamHook", settings->team_hook, pool);
     }
-    if (rv == APR_SUCCESS && *settings->push_url != '\0' && site->push_secret == NULL) {
-        *why = "HaloBuzzPushURL needs HaloBuzzPushSecret: what is posted there is signed with it";
-        rv = HB_E_CONFIG;
-    }
-    if (rv == APR_SUCCESS && *settings->sms_account != '\0'
-        && (site->sms_token == NULL || *settings->sms_from == '\0')) {
-        *why = "HaloBuzzSMSAccount needs HaloBuzzSMSToken and HaloBuzzSMSFrom";
-        rv = HB_E_CONFIG;
-    }
     if (rv == APR_SUCCESS) {
         rv = check_addresses(site, why, pool);
     }

@@ -21,7 +21,7 @@ static const hb_ap_program_t program = {
     .path_offset = offsetof(hb_settings_t, cron_program),
     .module_file = "mod_halobuzz_cron.c",
     .secrets = "auth_secret refresh_secret agora_certificate smtp_password stripe_key "
-               "stripe_webhook_secret esewa_secret khalti_key pay_sandbox_secret",
+               "stripe_webhook_secret esewa_secret khalti_key pay_sandbox_secret team_hook",
 };
 
 /* Without a store the gauges stay as they were. */

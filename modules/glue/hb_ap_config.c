@@ -193,11 +193,27 @@ static void check_urls(check_t *check)
     }
 }
 
+/* The programs beside httpd are not given these secrets, so it is asked here and not by them. */
+static void check_notices(check_t *check)
+{
+    const hb_settings_t *settings = check->settings;
+
+    if (*settings->push_url != '\0' && *settings->push_secret == '\0') {
+        wrong(check, "HaloBuzzPushURL", "it needs HaloBuzzPushSecret: what is posted there is "
+              "signed with it");
+    }
+    if (*settings->sms_account != '\0'
+        && (*settings->sms_token == '\0' || *settings->sms_from == '\0')) {
+        wrong(check, "HaloBuzzSMSAccount", "it needs HaloBuzzSMSToken and HaloBuzzSMSFrom");
+    }
+}
+
 static void check_values(check_t *check)
 {
     const hb_settings_t *settings = check->settings;
 
     check_urls(check);
+    check_notices(check);
     if (strlen(settings->realtime_socket) >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
         wrong(check, "HaloBuzzRealtimeSocket", apr_psprintf(check->pool, "\"%s\" is too long for "
               "a socket; give a path of at most 107 bytes", settings->realtime_socket));

@@ -43,6 +43,8 @@ WRONG = [
     ('HaloBuzzPublicURL halobuzz.com', ["HaloBuzzPublicURL", "halobuzz.com", "https://"]),
     ('HaloBuzzSMTP mail.example', ["HaloBuzzSMTP", "mail.example", "smtps://"]),
     ('HaloBuzzAgoraAppId 123', ["HaloBuzzAgoraAppId", "32"]),
+    ('HaloBuzzSMSAccount AC1', ["HaloBuzzSMSAccount", "HaloBuzzSMSToken", "HaloBuzzSMSFrom"]),
+    ('HaloBuzzPushURL https://push.example/', ["HaloBuzzPushURL", "HaloBuzzPushSecret"]),
     ('HaloBuzzMonitorAddress 10.0.0.0/33', ["HaloBuzzMonitorAddress", "10.0.0.0/33"]),
     ('HaloBuzzMailFrom "a <b@c>"', ["HaloBuzzMailFrom"]),
     ('HaloBuzzStateDir relative/dir', ["HaloBuzzStateDir", "relative/dir"]),

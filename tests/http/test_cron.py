@@ -14,6 +14,7 @@ import pytest
 from hb_client import Client
 from hb_httpd import BUILD, OWN_MODULES, RUN_USER, is_root, processes_of, sanitizer_libraries
 from hb_realtime import metrics, wait_for
+from hb_sink import Sink
 
 PROGRAM = os.path.join(BUILD, ".libs", "halobuzz-crond")
 JOBS = os.path.join(BUILD, ".libs", "libhb_test_jobs.so")
@@ -167,6 +168,35 @@ def test_one_that_hangs_is_killed_and_disturbs_nobody(make_cron, claims):
     assert hung not in processes_of(server.process.pid)
     listed = {j["name"]: j for j in ctl(server, "list")["items"]}
     assert listed["fail"]["failures"] == 1 and listed["steps"]["failures"] == 0
+
+
+def test_the_team_hears_of_it_where_all_that_leaves_the_house_is_set_up(make_cron, claims):
+    """Programs are given few secrets; what they are not given is nothing they stumble over."""
+    claims("~the other side said no")
+    server = make_cron(start=False)
+
+    def secret(name, text):
+        path = os.path.join(server.root, name)
+        with open(path, "w") as f:
+            f.write(text + "\n")
+        os.chmod(path, 0o600)
+        return "file:" + path
+
+    with Sink() as sink:
+        server.own += ("halobuzz_realtime",)
+        server.settings.update({
+            "HaloBuzzRealtimeProgram": os.path.join(BUILD, ".libs", "halobuzz-realtimed"),
+            "HaloBuzzSMSURL": sink.url, "HaloBuzzSMSAccount": "AC1",
+            "HaloBuzzSMSToken": secret("sms", "sesame"), "HaloBuzzSMSFrom": "+15550001111",
+            "HaloBuzzPushURL": sink.url, "HaloBuzzPushSecret": secret("push", "x" * 40),
+            "HaloBuzzTeamHook": secret("team", sink.url + "/services/T/B/x")})
+        server.start()
+        started(server)
+        wait_for(lambda: metrics(Client(server))['up{job="halobuzz-realtimed"}'] == 1, 20)
+        ctl(server, "run", "fail", code=1)
+        post, = sink.wait("/services/T/B/x", sec=30)
+        assert b"the other side said no" in post[2]
+        sink.shutdown()
 
 
 def test_another_host_takes_over_and_both_do_each_once(make_cron, claims):

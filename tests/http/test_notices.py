@@ -4,10 +4,8 @@
 import base64
 import hashlib
 import hmac
-import http.server
 import json
 import os
-import threading
 import time
 import urllib.parse
 from datetime import datetime, timedelta, timezone
@@ -16,53 +14,13 @@ import pytest
 
 from hb_client import assert_problem
 from hb_finance import bank_with, boss_of, ctl
+from hb_sink import Sink
 from hb_users import Users
 
 NOTICES = "/api/v1/notifications"
 PLANS = NOTICES + "/maintenance"
 NOBODY = "65a1b2c3d4e5f60718293a4b"
 PUSH_SECRET = "key of pushes, of more than thirty-two letters"
-
-
-class Sink(http.server.ThreadingHTTPServer):
-    """Takes what is posted; answers what it was told to say about somebody once, else 201."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Take)
-        self.posts, self.answers = [], {}
-        self.news = threading.Condition()
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    @property
-    def url(self):
-        return "http://127.0.0.1:%d" % self.server_address[1]
-
-    def wait(self, path, about="", n=1, sec=10):
-        """n posts to addresses that begin like this, about somebody."""
-        def some():
-            return [p for p in list(self.posts) if p[0].startswith(path) and about.encode() in p[2]]
-        with self.news:
-            assert self.news.wait_for(lambda: len(some()) >= n, sec), self.posts
-            return some()
-
-
-class Take(http.server.BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        with self.server.news:
-            self.server.posts.append((self.path, self.headers, body))
-            about = next((a for a in self.server.answers if a.encode() in body), None)
-            status = self.server.answers.pop(about, 201)
-            self.server.news.notify_all()
-        self.send_response(status)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"{}")
-
-    def log_message(self, *args):
-        pass
 
 
 @pytest.fixture(scope="module")
