@@ -96,8 +96,8 @@ typedef struct hb_event_t {
 
 /**
  * Append at once, without an op: for programs that have prepared text. Takes microseconds; at most
- * 50 ms when a writer was stopped in the middle, and half a second while another process makes
- * the log.
+ * two seconds behind a writer that was stopped in the middle or waits for the disk, and as long
+ * while another process makes the log.
  * @param seq  its number; may be NULL
  * @return HB_E_UNAVAILABLE when the log cannot be written, HB_E_BUS_SIZE when the event is too
  *         large (an eighth of the log, at most 1 MB); both are counted and logged already

@@ -2,7 +2,7 @@
 /**
  * @file hb_shm_lock.h
  * A lock in memory that processes share. An owner may be killed: the next one is told, and
- * mends what it protects. An owner may be stopped: nobody waits for it longer than a blink.
+ * mends what it protects. An owner may be stopped: nobody waits for it longer than he can.
  * For what is done in about a microsecond; the queue of the store's writers is a lock of
  * its own (store_sqlite_lock.c).
  */
@@ -12,6 +12,7 @@
 #include <pthread.h>
 
 #include <apr_errno.h>
+#include <apr_time.h>
 
 /** Lies in the shared memory itself, zeroed before. */
 typedef struct hb_shm_lock_t {
@@ -22,11 +23,12 @@ typedef struct hb_shm_lock_t {
 apr_status_t hb_shm_lock_make(hb_shm_lock_t *lock);
 
 /**
- * Waits 50 ms at most, and then not again for a second, or until somebody had it.
+ * When nobody had it for so long, others do not wait for a second, or until somebody had it.
+ * @param wait  microseconds at most
  * @param died  set when its last owner died with it: what it protects may be half done
  * @return APR_TIMEUP; ENOTRECOVERABLE when nobody will ever have it again
  */
-apr_status_t hb_shm_lock_take(int *died, hb_shm_lock_t *lock);
+apr_status_t hb_shm_lock_take(int *died, hb_shm_lock_t *lock, apr_interval_time_t wait);
 void hb_shm_lock_drop(hb_shm_lock_t *lock);
 
 #endif /* HB_SHM_LOCK_H */

@@ -100,8 +100,8 @@ static apr_status_t need_map(bus_local_t *bus)
     else if (bus->looked_at != 0 && !is_due) {
         return HB_E_UNAVAILABLE;
     }
-    bus->looked_at = now;
     rv = bus_map_open(&bus->map, bus);
+    bus->looked_at = bus_now_msec();    /* it may have waited */
     if (rv == APR_SUCCESS && bus->n_untold > 0) {
         __atomic_add_fetch(&bus->map.head->dropped, bus->n_untold, __ATOMIC_RELAXED);
         bus->n_untold = 0;

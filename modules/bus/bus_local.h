@@ -96,7 +96,7 @@ void bus_map_close(bus_map_t *map);
 /** Is the file at the path still the mapped one? */
 int bus_map_is_current(const bus_map_t *map, const bus_local_t *bus);
 
-/** The lock of all processes; waits as hb_shm_lock_take() does. */
+/** The lock of all processes; waits two seconds at most, as hb_shm_lock_take() does. */
 apr_status_t bus_lock_take(bus_map_t *map);
 void bus_lock_drop(bus_map_t *map);
 

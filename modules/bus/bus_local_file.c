@@ -22,7 +22,15 @@
 #include "hb_clock.h"
 #include "hb_memory.h"
 
-#define MAKE_WAIT_MSEC 500      /* for another process that allocates the file, once a boot */
+#define MAKE_WAIT_MSEC 2000     /* for another process that allocates the file, once a boot */
+
+/*
+ * Its owner may wait for the disk, although it only writes into memory: a page that was just written
+ * out is a fault at the next touch, and on a busy disk that takes its turn behind a journal. To give
+ * up is to lose an event, and every open socket with it.
+ */
+#define LOCK_WAIT_USEC 2000000
+
 #define RING_MIN 65536
 
 typedef enum verdict_e { USABLE, STALE, NEWER } verdict_e;
@@ -264,7 +272,7 @@ static void mend(bus_map_t *map)
 apr_status_t bus_lock_take(bus_map_t *map)
 {
     int died;
-    apr_status_t rv = hb_shm_lock_take(&died, &map->head->lock);
+    apr_status_t rv = hb_shm_lock_take(&died, &map->head->lock, LOCK_WAIT_USEC);
 
     if (died) {
         mend(map);

@@ -73,8 +73,8 @@ static apr_status_t open_map(local_reader_t *reader)
     bus_head_t *head;
     apr_status_t rv;
 
-    reader->looked_at = bus_now_msec();
     rv = bus_map_open(&reader->map, reader->bus);
+    reader->looked_at = bus_now_msec();     /* it may have waited */
     if (rv != APR_SUCCESS) {
         reader->epoch[0] = '\0';
         return HB_E_UNAVAILABLE;

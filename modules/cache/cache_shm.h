@@ -26,7 +26,7 @@ typedef struct cache_lock_t {
 apr_status_t cache_lock_make(cache_lock_t *lock);
 
 /**
- * Waits as hb_shm_lock_take() does.
+ * Waits 50 ms at most, as hb_shm_lock_take() does.
  * @param is_void  set when an owner died or the contents were voided: start afresh
  * @return APR_TIMEUP
  */

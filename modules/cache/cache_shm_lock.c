@@ -6,6 +6,8 @@
  */
 #include "cache_shm.h"
 
+#define WAIT_USEC 50000         /* a miss costs less than waiting longer */
+
 apr_status_t cache_lock_make(cache_lock_t *lock)
 {
     /* Not 0, so that a lease that was never given is none. */
@@ -17,7 +19,7 @@ apr_status_t cache_lock_take(cache_lock_t *lock, int *is_void)
 {
     int died;
 
-    if (hb_shm_lock_take(&died, &lock->lock) != APR_SUCCESS) {
+    if (hb_shm_lock_take(&died, &lock->lock, WAIT_USEC) != APR_SUCCESS) {
         return APR_TIMEUP;
     }
     if (died) {

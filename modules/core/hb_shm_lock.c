@@ -6,7 +6,6 @@
 
 #include "hb_clock.h"
 
-#define WAIT_USEC 50000
 #define STUCK_MSEC 1000
 
 /* Held for about a microsecond as a rule: sleeping would take longer. */
@@ -36,7 +35,7 @@ apr_status_t hb_shm_lock_make(hb_shm_lock_t *lock)
     return rv;
 }
 
-apr_status_t hb_shm_lock_take(int *died, hb_shm_lock_t *lock)
+apr_status_t hb_shm_lock_take(int *died, hb_shm_lock_t *lock, apr_interval_time_t wait)
 {
     int rv = EBUSY;
     int i;
@@ -50,7 +49,7 @@ apr_status_t hb_shm_lock_take(int *died, hb_shm_lock_t *lock)
     }
     if (rv == EBUSY
         && __atomic_load_n(&lock->stuck_until, __ATOMIC_RELAXED) <= now_msec()) {
-        const struct timespec until = hb_clock_at(hb_clock() + WAIT_USEC);
+        const struct timespec until = hb_clock_at(hb_clock() + wait);
 
         rv = pthread_mutex_clocklock(&lock->mutex, CLOCK_MONOTONIC, &until);
         if (rv == ETIMEDOUT) {
