@@ -92,4 +92,10 @@ apr_status_t hb_site_open(hb_site_t *site, const hb_site_memory_t *memory,
 apr_status_t hb_site_open_storeless(hb_site_t *site, const hb_site_memory_t *memory,
                                     apr_pool_t *pool);
 
+/**
+ * Threads of this process that may wait for a server at once, at least 1: those that serve
+ * requests, or, in another process, as many as one is likely to have.
+ */
+int hb_site_threads(const hb_site_t *site);
+
 #endif /* HB_SITE_H */

@@ -272,6 +272,12 @@ typedef struct hb_store_t hb_store_t;
 /** Is the URL one that a driver takes? NULL, or a sentence that lists what is accepted. */
 const char *hb_store_url_check(const char *url, apr_pool_t *pool);
 
+/**
+ * Most connections of this process to a server of records: maxPoolSize of its URL,
+ * HaloBuzzStorePoolMax, or what suits the threads; 0 where records are in a file.
+ */
+int hb_store_connections_most(const hb_site_t *site, const char *url);
+
 /** Connect lazily; call after fork only. Closed with the pool. */
 apr_status_t hb_store_open(hb_store_t **store, hb_site_t *site, const char *url,
                            apr_pool_t *pool);

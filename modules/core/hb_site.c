@@ -31,6 +31,7 @@
 #include "hb_store.h"
 
 #define KEY_DIR "keys"
+#define OTHER_THREADS 50        /* of a process that does not say how many it has */
 
 static apr_time_t system_clock(void *baton)
 {
@@ -233,6 +234,15 @@ apr_status_t hb_site_make(hb_site_t **made, const char **why, const hb_settings_
         *why = "the machinery of the site cannot be made";
     }
     return rv;
+}
+
+int hb_site_threads(const hb_site_t *site)
+{
+    if (site->n_threads > 0) {
+        return site->n_threads;
+    }
+    return site->settings->realtime_threads > OTHER_THREADS ? (int)site->settings->realtime_threads
+        : OTHER_THREADS;
 }
 
 /* What was handed in could not be used: say so, and let the caller take private memory. */

@@ -116,6 +116,7 @@ static void put_dependencies(page_t *page, hb_op_t *op)
     const char *store = hb_ap_scheme(settings->store_url, page->pool);
     const char *cache = hb_ap_scheme(settings->cache_url, page->pool);
     const hb_ap_program_t *const *rows;
+    int store_most = hb_store_connections_most(op->site, settings->store_url);
     int store_is_up, cache_is_up, i, n = hb_ap_programs(&rows, page->pool);
 
     if (strncmp(store, "mongodb", 7) == 0) {
@@ -132,6 +133,10 @@ static void put_dependencies(page_t *page, hb_op_t *op)
     for (i = 0; i < n; i++) {
         put(page, "up", "gauge", NULL, apr_psprintf(page->pool, "{job=\"%s\"}", rows[i]->file),
             hb_ap_program_pid(rows[i]->role) != 0);
+    }
+    if (store_most > 0) {
+        put(page, "halobuzz_store_connections_most", "gauge",
+            "most connections of one child to the server of records", "", store_most);
     }
 }
 

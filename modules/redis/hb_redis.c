@@ -13,7 +13,8 @@
 #include "hb_clock.h"
 #include "hb_redis_url.h"
 
-#define KEPT_MOST 64
+#define KEPT_LEAST 16
+#define KEPT_MOST 1000
 #define WORDS_MOST 16
 #define BACKOFF_FIRST_USEC 100000
 #define BACKOFF_MOST_USEC 2000000
@@ -26,8 +27,8 @@ struct redis_t {
     int wait_msec;
     pthread_mutex_t lock;       /* of what follows */
     pid_t pid;                  /* connections do not survive a fork */
-    redisContext *kept[KEPT_MOST];
-    int n_kept;
+    redisContext **kept;        /* one for each thread: none is closed that the next call wants */
+    int n_kept, kept_most;
     apr_int64_t down_until;     /* 0 while it answers */
     apr_int64_t backoff;
     unsigned int failures;      /* outages so far */
@@ -120,7 +121,7 @@ static void give(redis_t *redis, redisContext *context)
     was_down = redis->down_until != 0;
     redis->down_until = 0;
     redis->backoff = 0;
-    if (redis->n_kept < KEPT_MOST) {
+    if (redis->n_kept < redis->kept_most) {
         redis->kept[redis->n_kept++] = context;
         context = NULL;
     }
@@ -321,6 +322,7 @@ apr_status_t redis_open(redis_t **out, hb_site_t *site, const char *url, const c
 {
     redis_t *redis = apr_pcalloc(pool, sizeof(*redis));
     const char *why;
+    int n;
 
     redis->site = site;
     redis->what = what;
@@ -332,6 +334,9 @@ apr_status_t redis_open(redis_t **out, hb_site_t *site, const char *url, const c
         hb_log_to(&site->log, HB_LOG_ERR, 0, HBLOGNO(09502) "the URL of Redis (%s): %s", what, why);
         return HB_E_CONFIG;
     }
+    n = hb_site_threads(site);
+    redis->kept_most = n < KEPT_LEAST ? KEPT_LEAST : n > KEPT_MOST ? KEPT_MOST : n;
+    redis->kept = apr_pcalloc(pool, redis->kept_most * sizeof(*redis->kept));
     redis->where = apr_psprintf(pool, "%s:%d", redis->url.host, redis->url.port);
     pthread_mutex_init(&redis->lock, NULL);
     apr_pool_cleanup_register(pool, redis, close_all, apr_pool_cleanup_null);

@@ -6,11 +6,16 @@
  */
 #include "hb_store_backend.h"
 
+#include "hb_site.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include <apr_lib.h>
 #include <apr_strings.h>
+
+#define POOL_LEAST 20
+#define POOL_MOST 1000
 
 static int is_escaped(const char *text)
 {
@@ -133,4 +138,39 @@ const char *hb_mongodb_url_misfit(const char *url, apr_pool_t *pool)
         why = options_misfit(options, pool);
     }
     return why;
+}
+
+/* What maxPoolSize of a URL says, 0 when it says nothing. */
+static int pool_of(const char *url)
+{
+    static const char name[] = "maxpoolsize=";
+    const char *at = strchr(url, '?');
+
+    for (; at != NULL; at = strpbrk(at, "&;")) {
+        at++;
+        if (strncasecmp(at, name, sizeof(name) - 1) == 0) {
+            return atoi(at + sizeof(name) - 1);
+        }
+    }
+    return 0;
+}
+
+int hb_store_connections_most(const hb_site_t *site, const char *url)
+{
+    int n;
+
+    if (strncmp(url, "mongodb", 7) != 0) {
+        return 0;
+    }
+    n = pool_of(url);
+    if (n <= 0) {
+        n = (int)site->settings->store_pool_max;
+    }
+    if (n <= 0) {
+        /* A call that reads while it goes through a list holds two; all that the gate lets in
+         * (store_mongodb_gate.c) find theirs. */
+        n = 2 * hb_site_threads(site);
+        n = n < POOL_LEAST ? POOL_LEAST : n > POOL_MOST ? POOL_MOST : n;
+    }
+    return n;
 }

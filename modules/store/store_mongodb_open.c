@@ -92,8 +92,9 @@ static apr_status_t refuse(hb_site_t *site, const char *number_and_fmt, ...)
  * when and where it is read. A secondary may not have what was just written, and has no
  * transactions.
  */
-static void fill_in(mongoc_uri_t *uri, const hb_settings_t *settings)
+static void fill_in(mongoc_uri_t *uri, const char *url, const hb_site_t *site)
 {
+    const hb_settings_t *settings = site->settings;
     mongoc_write_concern_t *writes = mongoc_write_concern_new();
     mongoc_read_prefs_t *reads = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
 
@@ -104,7 +105,7 @@ static void fill_in(mongoc_uri_t *uri, const hb_settings_t *settings)
     mongoc_read_prefs_destroy(reads);
     if (!mongoc_uri_has_option(uri, MONGOC_URI_MAXPOOLSIZE)) {
         mongoc_uri_set_option_as_int32(uri, MONGOC_URI_MAXPOOLSIZE,
-                                       (int32_t)settings->store_pool_max);
+                                       (int32_t)hb_store_connections_most(site, url));
     }
     if (!mongoc_uri_has_option(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS)) {
         mongoc_uri_set_option_as_int32(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS,
@@ -235,7 +236,7 @@ apr_status_t store_mongodb_open(void **out, hb_site_t *site, const char *url, in
     self->db = mongoc_uri_get_database(self->uri);
     self->db = apr_pstrdup(pool, self->db != NULL ? self->db : DB_DEFAULT);
     self->where = where_of(self->uri, self->db, pool);
-    fill_in(self->uri, site->settings);
+    fill_in(self->uri, url, site);
     self->pool = mongoc_client_pool_new_with_error(self->uri, &error);
     if (self->pool == NULL) {
         return refuse(site, HBLOGNO(01153) "MongoDB at %s: %s", self->where, error.message);

@@ -81,13 +81,17 @@ def test_both_are_away_and_come(keep, make_server, claims):
     mongodb, redis = keep(Proxy(STORE)), keep(Proxy(CACHE))
     mongodb.stop()
     redis.stop()
-    server = begin(make_server, claims,
-                   store_for_one().replace(STORE.rstrip("/"), mongodb.url()), redis.url())
+    # by way of references, as URLs with passwords are given
+    server = begin(make_server, claims, "env:STORE_OF_ONE", "env:CACHE_OF_ONE", environment={
+        "STORE_OF_ONE": store_for_one().replace(STORE.rstrip("/"), mongodb.url()),
+        "CACHE_OF_ONE": redis.url()})
     check_degraded(server, ["is it running, and may this host reach it?", "does not answer"])
     mongodb.go()
     redis.go()
     wait_for(server, database="connected", redis="connected")
     check_serves(server)
+    metrics = Client(server).get("/api/v1/monitoring/metrics").text
+    assert 'up{job="mongodb"} 1' in metrics and "halobuzz_store_connections_most " in metrics
 
 
 @pytest.mark.slow

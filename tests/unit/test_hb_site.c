@@ -104,6 +104,38 @@ START_TEST(a_real_site_has_clock_and_randomness)
 }
 END_TEST
 
+/* What a pool of connections to MongoDB may hold, by URL, setting and threads. */
+START_TEST(pools_follow_the_threads)
+{
+    static const struct { const char *url; int pool_max, threads, sidecar, most; } rows[] = {
+        { "sqlite:halobuzz.db", 0, 25, 16, 0 },
+        { "mongodb://h/db", 0, 25, 16, 50 },
+        { "mongodb://h/db", 0, 1, 16, 20 },
+        { "mongodb://h/db", 0, 5000, 16, 1000 },
+        { "mongodb://h/db", 0, 0, 16, 100 },
+        { "mongodb://h/db", 0, 0, 256, 512 },
+        { "mongodb+srv://h.example/db", 7, 25, 16, 7 },
+        { "mongodb://h/db?w=1&maxPoolSize=9", 7, 25, 16, 9 },
+        { "mongodb://h/db?maxpoolsize=9&w=1", 0, 25, 16, 9 },
+        { "mongodb://h/maxPoolSize=9", 0, 25, 16, 50 },
+    };
+    hb_settings_t settings;
+    hb_site_t site;
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        memset(&site, 0, sizeof(site));
+        memset(&settings, 0, sizeof(settings));
+        site.settings = &settings;
+        site.n_threads = rows[i].threads;
+        settings.store_pool_max = rows[i].pool_max;
+        settings.realtime_threads = rows[i].sidecar;
+        ck_assert_msg(hb_store_connections_most(&site, rows[i].url) == rows[i].most, "row %d: %d",
+                      (int)i, hb_store_connections_most(&site, rows[i].url));
+    }
+}
+END_TEST
+
 START_TEST(a_test_site_repeats)
 {
     hb_test_site_t *one = hb_test_site_make(hb_test_pool);
@@ -162,7 +194,7 @@ int main(void)
     const TTest *const cases[] = {
         keys_are_made_once_and_kept_private, secrets_have_to_be_long_and_to_differ,
         a_secret_that_is_not_there_is_named, a_real_site_has_clock_and_randomness,
-        a_test_site_repeats, an_open_site_keeps_records,
+        pools_follow_the_threads, a_test_site_repeats, an_open_site_keeps_records,
         memory_that_does_not_fit_is_told, NULL
     };
     return hb_test_main("hb_site", cases);
