@@ -13,12 +13,21 @@
 /**
  * Read a secret; trailing newline dropped; wiped when the pool goes.
  * file: must be a regular file that others cannot read (0640 or stricter).
- * exec: waits for the program, at most 10 s, its first line is the secret.
+ * exec: waits for the program, at most 10 s, its first line is the secret. One that fails after it
+ * gave a secret in this process gives that one again (a reload, while the vault it asks is away),
+ * and is not asked twice for one configuration: hb_secret_settle() ends that. One thread may
+ * read secrets.
  * @param why  sentence that names the reference and the fix, never the value
  * @return HB_E_CONFIG
  */
 apr_status_t hb_secret_read(const char **value, const char **why, const char *reference,
                             apr_pool_t *pool);
+
+/**
+ * The configuration is read: for the next one programs are asked again.
+ * @return NULL; or what was wrong with programs of exec: whose last secret stays in force
+ */
+const char *hb_secret_settle(apr_pool_t *pool);
 
 /** Is it one of the three forms? NULL or a sentence. */
 const char *hb_secret_check(const char *reference, apr_pool_t *pool);

@@ -22,6 +22,7 @@
 #include <openssl/crypto.h>
 
 #include "hb_error.h"
+#include "hb_secret_kept.h"
 
 #define FILE_MAX_BYTES (64 * 1024)
 #define LINE_MAX_BYTES 4096
@@ -151,18 +152,6 @@ leave:
     return rv;
 }
 
-static void drop_newline(char *text)
-{
-    apr_size_t len = strlen(text);
-
-    if (len > 0 && text[len - 1] == '\n') {
-        text[--len] = '\0';
-        if (len > 0 && text[len - 1] == '\r') {
-            text[len - 1] = '\0';
-        }
-    }
-}
-
 /* Everything a program writes, until it closes its end, the buffer is full or time is up. */
 static apr_status_t read_output(char *buf, apr_size_t size, apr_proc_t *proc, apr_time_t until)
 {
@@ -216,7 +205,7 @@ static apr_status_t read_exec(char **text, const char **why, const char *command
     apr_exit_why_e exit_why = APR_PROC_EXIT;
     apr_status_t rv, ended;
     apr_pool_t *scratch;
-    char **argv, *line_end;
+    char **argv = NULL, *line_end;
     char buf[120];
     int code = 0;
 
@@ -281,6 +270,43 @@ static apr_status_t read_exec(char **text, const char **why, const char *command
     return rv;
 }
 
+static void drop_newline(char *text)
+{
+    apr_size_t len = strlen(text);
+
+    if (len > 0 && text[len - 1] == '\n') {
+        text[--len] = '\0';
+        if (len > 0 && text[len - 1] == '\r') {
+            text[len - 1] = '\0';
+        }
+    }
+}
+
+/* What a program gives; what it gave for the configuration before this one, when it fails now. */
+static apr_status_t ask(char **text, const char **why, const char *command, apr_pool_t *pool)
+{
+    apr_status_t rv;
+
+    if (!hb_secret_is_due(command)) {
+        *text = hb_secret_kept(command, pool);
+        return APR_SUCCESS;
+    }
+    rv = read_exec(text, why, command, pool);
+    if (rv == APR_SUCCESS) {
+        drop_newline(*text);
+        if (**text == '\0') {
+            *why = apr_psprintf(pool, "the secret of exec:%s is empty", command);
+            rv = HB_E_CONFIG;
+        }
+    }
+    if (rv == APR_SUCCESS) {
+        hb_secret_keep(command, *text);
+        return APR_SUCCESS;
+    }
+    *text = hb_secret_fall_back(command, *why, pool);
+    return *text != NULL ? APR_SUCCESS : rv;
+}
+
 apr_status_t hb_secret_read(const char **value, const char **why, const char *reference,
                             apr_pool_t *pool)
 {
@@ -312,7 +338,7 @@ apr_status_t hb_secret_read(const char **value, const char **why, const char *re
         }
     }
     else {
-        rv = read_exec(&text, why, form_of(reference, "exec:"), pool);
+        rv = ask(&text, why, form_of(reference, "exec:"), pool);
     }
     if (rv != APR_SUCCESS) {
         return rv;

@@ -19,6 +19,7 @@
 #include <unixd.h>
 
 #include "hb_metrics.h"
+#include "hb_secret.h"
 
 APLOG_USE_MODULE(halobuzz);
 
@@ -204,6 +205,11 @@ int hb_ap_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, se
     save_settings(s, ptemp);
     say_hello(s, ptemp);
     hb_ap_programs_post_config(pconf, ptemp, s);
+    why = hb_secret_settle(ptemp);
+    if (why != NULL) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, HBLOGNO(02063) "secrets stay as they were before this "
+                     "reload: %s", why);
+    }
     return OK;
 }
 

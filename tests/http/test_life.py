@@ -296,6 +296,22 @@ def test_a_reload_with_a_mistake_is_found_before_it_happens(make_server):
     assert_problem(Client(server).get("/o/x"), 404)
 
 
+def test_a_reload_outlives_a_vault_that_is_away(make_server, claims):
+    claims("HB02063")
+    server = make_server(start=False, own=("halobuzz",), extra=OURS)
+    vault = os.path.join(server.root, "vault")
+    with open(vault, "w") as f:
+        f.write("#!/bin/sh\necho %s\n" % ("x" * 64))
+    os.chmod(vault, 0o755)
+    server.settings["HaloBuzzAuthSecret"] = "exec:" + vault
+    server.start()
+    with open(vault, "w") as f:
+        f.write("#!/bin/sh\nexit 1\n")
+    server.graceful()
+    assert_problem(Client(server).get("/o/x"), 404)
+    assert "HB02063" in server.log_text()
+
+
 def test_a_hard_restart(make_server):
     server = make_server(own=("halobuzz",), extra=OURS)
     server.graceful(how=signal.SIGHUP)

@@ -146,6 +146,32 @@ START_TEST(a_program_gives_its_first_line)
 }
 END_TEST
 
+/* The program counts how often it is asked, and fails the second time. */
+START_TEST(a_program_that_fails_later_leaves_its_secret_in_force)
+{
+    const char *dir = directory();
+    const char *here = apr_pstrcat(hb_test_pool, dir, "/secret", NULL);
+    const char *reference = apr_psprintf(hb_test_pool, "exec:/bin/sh -c 'echo >>%s; n=$(wc -l <%s);"
+                                         " test $n -ne 2 && echo value $n'", here, here);
+    const char *why;
+    struct stat asked;
+
+    ck_assert_str_eq(read_ok(reference), "value 1");
+    ck_assert_str_eq(read_ok(reference), "value 1");
+    ck_assert_ptr_null(hb_secret_settle(hb_test_pool));
+    ck_assert_str_eq(read_ok(reference), "value 1");
+    ck_assert_str_eq(read_ok(reference), "value 1");
+    ck_assert_int_eq(stat(here, &asked), 0);
+    ck_assert_int_eq(asked.st_size, 2);
+    why = hb_secret_settle(hb_test_pool);
+    ck_assert_ptr_nonnull(why);
+    ck_assert_ptr_nonnull(strstr(why, "ended with status 1"));
+    ck_assert_str_eq(read_ok(reference), "value 3");
+    ck_assert_ptr_null(hb_secret_settle(hb_test_pool));
+    clean_up(dir);
+}
+END_TEST
+
 START_TEST(a_program_that_hangs_is_ended)
 {
     apr_time_t since = apr_time_now();
@@ -177,7 +203,8 @@ int main(void)
     const TTest *const cases[] = {
         only_the_three_forms_are_taken, a_file_gives_its_text_without_the_newline,
         a_file_that_is_not_fit_is_refused, the_environment_gives_its_value,
-        a_program_gives_its_first_line, a_program_that_hangs_is_ended,
+        a_program_gives_its_first_line, a_program_that_fails_later_leaves_its_secret_in_force,
+        a_program_that_hangs_is_ended,
         bytes_are_wiped_when_the_pool_goes, NULL
     };
     return hb_test_main("hb_secret", cases);
