@@ -256,10 +256,10 @@ static apr_status_t prepare(say_t *say, hb_op_t *op, const char *stream_id,
     return rv == APR_SUCCESS ? hb_user_load(&say->user, op, op->actor.user_id) : rv;
 }
 
-/* Who alone hears it; NULL: everybody. */
-static const char *only_user(const hb_op_t *op, const hb_json_t *doc)
+/* Who alone hears it, and that it is gone; NULL: everybody. */
+static const char *only_user(const hb_json_t *doc)
 {
-    return hb_json_bool(doc, "isShadow", 0) ? op->actor.user_id : NULL;
+    return hb_json_bool(doc, "isShadow", 0) ? hb_json_string(doc, "userId") : NULL;
 }
 
 static void tell_again(hb_op_t *op, const char *stream_id, const hb_json_t *doc,
@@ -271,7 +271,7 @@ static void tell_again(hb_op_t *op, const char *stream_id, const hb_json_t *doc,
         return;
     }
     if (hb_chat_check_rate(op) == APR_SUCCESS) {
-        hb_bus_publish_to(op, HB_EV_CHAT_AGAIN, stream_id, only_user(op, doc), message);
+        hb_bus_publish_to(op, HB_EV_CHAT_AGAIN, stream_id, only_user(doc), message);
     } else {
         hb_op_recover(op);      /* it is answered all the same */
     }
@@ -306,7 +306,7 @@ apr_status_t hb_chat_say(hb_json_t **reply, hb_op_t *op, const char *stream_id,
     } else {
         hb_stream_host_seen(op, say.room.stream);
         hb_metric_add(op->site->metrics, HB_M_CHAT_MESSAGES, 1);
-        hb_bus_publish_to(op, HB_EV_CHAT_NEW, stream_id, only_user(op, doc), message);
+        hb_bus_publish_to(op, HB_EV_CHAT_NEW, stream_id, only_user(doc), message);
     }
     *reply = hb_json_object_make(op->pool);
     hb_json_set(*reply, "message", message);
@@ -470,7 +470,7 @@ static apr_status_t delete_tx(hb_op_t *op, void *baton)
         news = hb_json_object_make(op->pool);
         hb_json_set_string(news, "streamId", deletion->stream_id);
         hb_json_set_string(news, "id", deletion->message_id);
-        hb_bus_publish(op, HB_EV_CHAT_DELETED, deletion->stream_id, news);
+        hb_bus_publish_to(op, HB_EV_CHAT_DELETED, deletion->stream_id, only_user(doc), news);
     }
     return rv;
 }

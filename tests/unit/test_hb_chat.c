@@ -413,8 +413,8 @@ END_TEST
 
 START_TEST(a_shadow_is_seen_by_its_author_alone)
 {
+    const char *only, *id;
     hb_json_t *view;
-    const char *only;
 
     open_site();
     ck_assert_int_eq(hb_room_restrain(&view, as(host), room, anna->id,
@@ -422,12 +422,18 @@ START_TEST(a_shadow_is_seen_by_its_author_alone)
                      APR_SUCCESS);
     ck_assert_ptr_null(hb_test_heard(ear, HB_EV_ROOM_MODERATED, anna->id));
     ck_assert_int_eq(say(anna, "buy my coins"), APR_SUCCESS);
-    ck_assert_ptr_nonnull(hb_test_heard_by(&only, ear, HB_EV_CHAT_NEW, room));
+    view = hb_test_heard_by(&only, ear, HB_EV_CHAT_NEW, room);
+    id = hb_json_string(view, "id");
+    ck_assert_ptr_nonnull(id);
     ck_assert_str_eq(only, anna->id);
     ck_assert_str_eq(history(as(anna)), "buy my coins");
     ck_assert_str_eq(history(as(host)), "buy my coins");
     ck_assert_str_eq(history(as(bim)), "");
     ck_assert_str_eq(history(hb_test_site_op(ts)), "");
+    /* That it is gone is no news to who never saw it. */
+    ck_assert_int_eq(hb_chat_delete(as(host), room, id), APR_SUCCESS);
+    ck_assert_ptr_nonnull(hb_test_heard_by(&only, ear, HB_EV_CHAT_DELETED, room));
+    ck_assert_str_eq(only, anna->id);
     ck_assert_int_eq(hb_room_lift(as(host), room, anna->id), APR_SUCCESS);
     ck_assert_ptr_null(hb_test_heard(ear, HB_EV_ROOM_MODERATED, anna->id));
     ck_assert_int_eq(say(anna, "sorry"), APR_SUCCESS);
