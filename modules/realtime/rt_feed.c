@@ -9,6 +9,7 @@
 #include <apr_strings.h>
 
 #include "rt_memory.h"
+#include "rt_veil.h"
 
 unsigned int rt_hub_forms(const rt_hub_t *hub)
 {
@@ -24,6 +25,8 @@ typedef struct delivery_t {
     const char *author;         /* whose words they are, or NULL */
     const char *stream_id;      /* of the room, or NULL */
     apr_uint64_t seq;           /* 0: it is new to everybody */
+    const rt_news_t *news;      /* what the frame is made of, or NULL: of the beat */
+    rt_veil_t *veil;            /* when it names people, or NULL */
 } delivery_t;
 
 /* Did it happen before the peer was there? */
@@ -42,13 +45,43 @@ static int is_for(const rt_peer_t *peer, const char *only_user, const char *auth
         && (author == NULL || peer->blocks == NULL || !rt_blocks_has(peer->blocks, author));
 }
 
+static unsigned int form_of(const rt_peer_t *peer)
+{
+    return peer->door == RT_DOOR_PLAIN ? RT_FORM_PLAIN
+        : peer->door == RT_DOOR_STREAM ? RT_FORM_STREAM : 0;
+}
+
+/* What may be shown of it to who has blocks, in a frame of its own when that is not all. */
+static void deliver_veiled(const delivery_t *delivery, const rt_peer_t *peer)
+{
+    const char *text = rt_veil_text(delivery->veil, peer->blocks);
+    rt_frame_t *frame;
+
+    if (text == delivery->veil->payload) {
+        rt_emit(peer->socket, delivery->frame, delivery->lane);
+    }
+    else if (text != NULL) {
+        frame = delivery->news != NULL
+            ? rt_news_frame_with(delivery->news, text, peer->hub->epoch, form_of(peer))
+            : rt_news_frame_of(delivery->veil->event, text, strlen(text), form_of(peer));
+        rt_emit(peer->socket, frame, delivery->lane);
+        rt_frame_release(frame);
+    }
+}
+
 static void deliver_one(void *baton, rt_member_t *member)
 {
     const delivery_t *delivery = baton;
     const rt_peer_t *peer = (const rt_peer_t *)member;
 
-    if (is_for(peer, delivery->only_user, delivery->author)
-        && (delivery->seq == 0 || !is_before(peer, delivery))) {
+    if (!is_for(peer, delivery->only_user, delivery->author)
+        || (delivery->seq != 0 && is_before(peer, delivery))) {
+        return;
+    }
+    if (delivery->veil != NULL && peer->blocks != NULL) {
+        deliver_veiled(delivery, peer);
+    }
+    else {
         rt_emit(peer->socket, delivery->frame, delivery->lane);
     }
 }
@@ -75,8 +108,14 @@ static void tell_members(rt_hub_t *hub, rt_room_t *room, const rt_news_t *news)
     delivery_t delivery = { .lane = rt_news_lane(rt_news_event(news)),
                             .only_user = rt_news_only_user(news),
                             .author = rt_news_author(news), .stream_id = rt_room_stream(room),
-                            .seq = seq <= hub->late_until ? seq : 0 };
+                            .seq = seq <= hub->late_until ? seq : 0, .news = news };
+    rt_veil_t veil;
 
+    if (rt_veil_is_needed(rt_news_event(news))) {
+        rt_veil_make(&veil, rt_news_event(news), rt_news_payload(news),
+                     rt_news_payload_bytes(news), hub->scratch);
+        delivery.veil = &veil;
+    }
     delivery.frame = rt_news_frame(news, hub->epoch, rt_hub_forms(hub));
     rt_room_each(room, deliver_one, &delivery);
     rt_frame_release(delivery.frame);
@@ -110,7 +149,12 @@ static void tell(void *baton, hb_event_e event, const char *payload, apr_size_t 
     const telling_t *telling = baton;
     rt_frame_t *frame = rt_news_frame_of(event, payload, len, rt_hub_forms(telling->hub));
     delivery_t delivery = { .frame = frame, .lane = rt_news_lane(event) };
+    rt_veil_t veil;
 
+    if (rt_veil_is_needed(event)) {
+        rt_veil_make(&veil, event, payload, len, telling->hub->scratch);
+        delivery.veil = &veil;
+    }
     if (hb_event_row(event)->lane == HB_LANE_METRIC && event != HB_EV_PRESENCE_UPDATE) {
         /* A reader who has not taken the one before gets this one in its place. */
         rt_frame_set_key(frame, (apr_uint64_t)(apr_uintptr_t)telling->room ^ event);
@@ -266,14 +310,26 @@ void rt_feed_begin(rt_hub_t *hub, const char *epoch, apr_uint64_t seq, int is_lo
 
 void rt_feed_emit(rt_peer_t *peer, const rt_news_t *news)
 {
-    unsigned int forms = peer->door == RT_DOOR_PLAIN ? RT_FORM_PLAIN
-        : peer->door == RT_DOOR_STREAM ? RT_FORM_STREAM : 0;
+    const char *text = rt_news_payload(news);
+    apr_pool_t *pool = NULL;
     rt_frame_t *frame;
+    rt_veil_t veil;
 
-    if (is_for(peer, rt_news_only_user(news), rt_news_author(news))) {
-        frame = rt_news_frame(news, peer->hub->epoch, forms);
+    if (!is_for(peer, rt_news_only_user(news), rt_news_author(news))) {
+        return;
+    }
+    if (peer->blocks != NULL && rt_veil_is_needed(rt_news_event(news))) {
+        apr_pool_create(&pool, peer->hub->scratch);
+        rt_veil_make(&veil, rt_news_event(news), text, rt_news_payload_bytes(news), pool);
+        text = rt_veil_text(&veil, peer->blocks);
+    }
+    if (text != NULL) {
+        frame = rt_news_frame_with(news, text, peer->hub->epoch, form_of(peer));
         rt_emit(peer->socket, frame, rt_news_lane(rt_news_event(news)));
         rt_frame_release(frame);
+    }
+    if (pool != NULL) {
+        apr_pool_destroy(pool);
     }
 }
 

@@ -57,6 +57,10 @@ apr_size_t rt_news_bytes(const rt_news_t *news);
  */
 rt_frame_t *rt_news_frame(const rt_news_t *news, const char *epoch, unsigned int forms);
 
+/** The same with another payload: what somebody may see of it (rt_veil.h). */
+rt_frame_t *rt_news_frame_with(const rt_news_t *news, const char *payload, const char *epoch,
+                               unsigned int forms);
+
 /** A frame of an event that is not kept and carries no offset. */
 rt_frame_t *rt_news_frame_of(hb_event_e event, const char *payload, apr_size_t len,
                              unsigned int forms);

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "rt_memory.h"
 
@@ -50,8 +51,14 @@ static void set_forms(rt_frame_t *frame, const char *name, const char *payload, 
 
 rt_frame_t *rt_news_frame(const rt_news_t *news, const char *epoch, unsigned int forms)
 {
-    const char *name = hb_event_row(rt_news_event(news))->name, *payload = rt_news_payload(news);
-    apr_size_t len = rt_news_payload_bytes(news);
+    return rt_news_frame_with(news, rt_news_payload(news), epoch, forms);
+}
+
+rt_frame_t *rt_news_frame_with(const rt_news_t *news, const char *payload, const char *epoch,
+                               unsigned int forms)
+{
+    const char *name = hb_event_row(rt_news_event(news))->name;
+    apr_size_t len = strlen(payload);
     uint64_t seq = rt_news_seq(news);
     char *args = rt_need(len + 32);
     rt_frame_t *frame;

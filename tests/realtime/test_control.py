@@ -2,11 +2,12 @@
 """What hosts and moderators do over HTTP, and direct messages, as open sockets hear of it."""
 
 import datetime
+import json
 import time
 
 from hb_client import assert_problem
 from hb_finance import ctl, run_job
-from hb_socketio import Socket
+from hb_socketio import Plain, Socket
 
 STREAMS = "/api/v1/streams"
 INBOX = "/api/v1/conversations"
@@ -144,6 +145,33 @@ def test_a_block_acts_at_once(server, live, users):
         assert not set(socket.texts()) & {"while away", "still"}
         assert socket.events("chat:pinned") == []
     c.wait("chat:pinned")
+
+
+def test_a_block_hides_who_gives_and_who_comes(server, live, users, rich):
+    giver, gift = rich(coins=5000)
+    anna = users.make()
+    assert anna.put("/api/v1/users/%s/block" % giver.id).status_code == 204
+    gifts, throne = (STREAMS + "/%s/%s" % (live.id, what) for what in ("gifts", "throne"))
+    a, c = (Socket(server, who.token, join=live.id) for who in (anna, users.make()))
+    plain = Plain(server, anna.token)
+    assert plain.call("stream:join", {"streamId": live.id})["ok"]
+    away = Socket(server, anna.token, join=live.id)
+    Socket(server, giver.token, join=live.id)
+    came = c.wait("presence:update", lambda news: any(u["id"] == giver.id for u in news["joined"]))
+    assert came["viewers"] == 3
+    a.wait("presence:update", lambda news: news["viewers"] == 3 and news["moreJoined"] == 1)
+    assert giver.post(gifts, headers={"Idempotency-Key": "b1"}, json={"giftId": gift["id"]}).status_code == 201
+    away.cut()
+    assert giver.post(throne, headers={"Idempotency-Key": "b2"}, json={"coins": 1000}).status_code == 201
+    assert c.wait("throne:claimed")["throne"]["user"]["id"] == giver.id
+    back = Socket(server, anna.token, pid=away.pid, offset=away.offset)
+    for socket in (a, back):
+        claimed = socket.wait("throne:claimed")["throne"]
+        assert claimed["user"] is None and claimed["isTaken"] and claimed["coins"] == 1000
+    assert plain.wait("throne:claimed")["data"] == a.wait("throne:claimed")
+    for socket in (a, plain, back):
+        assert giver.id not in json.dumps(socket.inbox.items)
+    assert len(c.events("gift:sent")) == 1
 
 
 def test_a_shadow_is_heard_by_its_author_alone(server, live, users):
