@@ -91,8 +91,10 @@ const char *hb_cache_url_check(const char *url, apr_pool_t *pool);
 apr_status_t hb_cache_open(hb_cache_t **cache, hb_site_t *site, const char *url,
                            void *memory, apr_size_t bytes, apr_pool_t *pool);
 
+struct hb_ahead_t;
+
 /*
- * For backends: cache_*.c exports one of these. Every member is there; those that fail
+ * For backends: cache_*.c exports one of these. Every member but ask is there; those that fail
  * because the backend does not answer give APR_TIMEUP. get sets the lease also on a miss.
  */
 typedef struct hb_cache_driver_t {
@@ -102,6 +104,9 @@ typedef struct hb_cache_driver_t {
                          apr_size_t bytes, apr_pool_t *pool);
     apr_status_t (*get)(void *self, const char **value, apr_size_t *len,
                         hb_cache_lease_t *lease, hb_op_t *op, const char *key);
+    /* Answers what is noted (hb_ahead.h) in one round trip, as get and the limiter's take would;
+     * what it does not answer is asked again. NULL where get does not wait. */
+    apr_status_t (*ask)(void *self, hb_op_t *op, struct hb_ahead_t *ahead);
     apr_status_t (*set)(void *self, hb_op_t *op, const hb_cache_lease_t *lease_or_null,
                         const char *key, const char *value, apr_size_t len,
                         apr_interval_time_t ttl_usec);

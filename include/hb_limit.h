@@ -44,6 +44,11 @@ void hb_limit_take(hb_limit_verdict_t *verdict, hb_limit_t *limit,
                    const hb_limit_rule_t *rule, const void *key, apr_size_t len,
                    apr_time_t now_usec);
 
+/** The same in this host's own table, whether or not limits are kept elsewhere. */
+void hb_limit_take_here(hb_limit_verdict_t *verdict, hb_limit_t *limit,
+                        const hb_limit_rule_t *rule, const void *key, apr_size_t len,
+                        apr_time_t now_usec);
+
 /** The same question without counting. */
 void hb_limit_peek(hb_limit_verdict_t *verdict, hb_limit_t *limit,
                    const hb_limit_rule_t *rule, const void *key, apr_size_t len,
@@ -81,6 +86,9 @@ typedef struct hb_limit_remote_t {
 
 /** Ask it from now on; before the first call of any other thread. self is what its open gave. */
 void hb_limit_attach(hb_limit_t *limit, const hb_limit_remote_t *remote, void *self);
+
+/** Is somebody else asked first? */
+int hb_limit_is_remote(const hb_limit_t *limit);
 
 /** Microseconds that never jump. */
 apr_time_t hb_limit_now(void);

@@ -45,6 +45,7 @@ typedef struct hb_problem_t {
     int retry_after_sec;        /* 0: do not say */
 } hb_problem_t;
 
+struct hb_ahead_t;
 struct hb_store_tx_t;
 struct hb_bus_kept_t;
 
@@ -60,6 +61,7 @@ typedef struct hb_op_t {
     int is_replayed;            /* the answer is that of an earlier call (hb_idem.h) */
     hb_log_t log;
     hb_problem_t problem;
+    struct hb_ahead_t *ahead;   /* answers that came before their questions (hb_ahead.h) */
     struct hb_store_tx_t *tx;   /* inside hb_store_transact only; the store's own */
     struct hb_bus_kept_t *kept; /* events to tell of after the commit; the bus' own */
 } hb_op_t;

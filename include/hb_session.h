@@ -11,6 +11,7 @@
 
 #include "hb_json.h"
 #include "hb_op.h"
+#include "hb_token.h"
 
 typedef struct hb_session_grant_t {
     const char *session_id;
@@ -47,6 +48,12 @@ hb_json_t *hb_session_grant_json(hb_op_t *op, const hb_session_grant_t *grant);
  * HB_E_TOKEN_INVALID, HB_E_TOKEN_EXPIRED, HB_E_TOKEN_REVOKED.
  */
 apr_status_t hb_session_check(hb_op_t *op, const char *access_token);
+
+/** The same for a token that was verified (hb_token_verify). */
+apr_status_t hb_session_check_claims(hb_op_t *op, const hb_claims_t *claims);
+
+/** Note what this check will ask (hb_ahead.h), and that turns count only while the session lives. */
+void hb_session_ahead(hb_op_t *op, const hb_claims_t *claims);
 
 /** End one session of the actor. HB_E_SESSION_UNKNOWN when it is not theirs. */
 apr_status_t hb_session_end(hb_op_t *op, const char *session_id, const char *reason);

@@ -47,6 +47,9 @@ apr_status_t hb_user_load_named(hb_json_t **user, hb_op_t *op, const char *name)
  */
 apr_status_t hb_user_me_text(const char **text, apr_size_t *len, hb_op_t *op);
 
+/** Note what that will ask of the cache (hb_ahead.h), once the actor is this user. */
+void hb_user_me_ahead(hb_op_t *op, const char *id);
+
 /**
  * What anybody may see of an active user, by id or "@username". HB_E_USER_UNKNOWN also when
  * the user has blocked the actor; HB_E_USER_BLOCKED when the actor has blocked the user.

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a row asks for is honoured here, in one order for all routes: maintenance, who is calling,
- * how often, may they, idempotency, query, body; then the action runs. What each
+ * how often, may they, idempotency, query, body; then the action runs. Where the cache is a server,
+ * it is asked once for all of them first (hb_ahead.h). What each
  * step means is the core's business; which row a path has is hb_ap_router.c's.
  */
 #include "hb_ap_dispatch.h"
@@ -13,7 +14,9 @@
 #include <http_log.h>
 #include <http_protocol.h>
 
+#include "hb_ahead.h"
 #include "hb_role.h"
+#include "hb_session.h"
 #include "mod_halobuzz_api.h"
 
 /* The class of what meets no row, so that probing for paths is limited too. */
@@ -45,11 +48,16 @@ void hb_ap_guard_headers(request_rec *r)
 
 /* --- steps before the action --- */
 
+static int is_open(const hb_op_t *op)
+{
+    const int *flag = op->site->maintenance;
+
+    return flag == NULL || __atomic_load_n(flag, __ATOMIC_RELAXED) == 0;
+}
+
 static apr_status_t need_open(hb_ap_call_t *call)
 {
-    const int *flag = call->op->site->maintenance;
-
-    if (flag == NULL || __atomic_load_n(flag, __ATOMIC_RELAXED) == 0
+    if (is_open(call->op)
         || (call->route != NULL && (call->route->needs & HB_IN_MAINTENANCE) != 0)
         || (hb_roles_expand(call->op->actor.roles) & HB_ROLES_STAFF) != 0) {
         return APR_SUCCESS;
@@ -168,6 +176,29 @@ static apr_status_t need_token(const hb_ap_api_t *api, hb_ap_call_t *call)
     /* A bad token is no way past the limiter: whoever sends one counts by address. */
     rv = need_turn(api, call);
     return rv == APR_SUCCESS ? api->identify(call->r) : rv;
+}
+
+/* In maintenance a caller may be sent away before he is counted, so then it is one by one. */
+static void ask_ahead(const hb_ap_api_t *api, hb_ap_call_t *call)
+{
+    const hb_route_t *route = call->route;
+    const hb_claims_t *claims;
+
+    if (route == NULL || api->claims == NULL || !is_open(call->op) || !hb_ahead_begin(call->op)) {
+        return;
+    }
+    claims = api->claims(call->r);
+    if (claims == NULL) {
+        return;
+    }
+    hb_session_ahead(call->op, claims);
+    if (api->limit_ahead != NULL && (route->needs & HB_NO_LIMIT) == 0) {
+        api->limit_ahead(call->r, route->rate, claims);
+    }
+    if (route->ahead != NULL) {
+        route->ahead(call->op, claims);
+    }
+    hb_ahead_ask(call->op);
 }
 
 /* Steps that need no row: they guard unknown paths as well. */
@@ -324,6 +355,7 @@ int hb_ap_dispatch(const hb_ap_api_t *api, request_rec *r)
             return reply_nothing(r, HTTP_NO_CONTENT);
         }
     }
+    ask_ahead(api, call);
     rv = admit(api, call);
     if (rv == APR_SUCCESS && call->route != NULL) {
         rv = run(call, place->at[method].names, pieces);

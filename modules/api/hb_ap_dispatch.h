@@ -17,7 +17,9 @@ typedef struct hb_ap_api_t {
     int checks_replies;                 /* compare every reply with its declared shape */
     APR_OPTIONAL_FN_TYPE(hb_ap_op) *op;             /* never NULL */
     APR_OPTIONAL_FN_TYPE(hb_ap_identify) *identify; /* NULL without mod_halobuzz_auth */
+    APR_OPTIONAL_FN_TYPE(hb_ap_claims) *claims;     /* the same */
     APR_OPTIONAL_FN_TYPE(hb_ap_limit) *limit;       /* NULL without mod_halobuzz_ratelimit */
+    APR_OPTIONAL_FN_TYPE(hb_ap_limit_ahead) *limit_ahead;   /* the same */
     APR_OPTIONAL_FN_TYPE(hb_ap_count_as) *count_as; /* NULL: nobody counts */
 } hb_ap_api_t;
 

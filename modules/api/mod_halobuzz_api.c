@@ -120,7 +120,9 @@ static int find_others(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     }
     api.op = APR_RETRIEVE_OPTIONAL_FN(hb_ap_op);
     api.identify = APR_RETRIEVE_OPTIONAL_FN(hb_ap_identify);
+    api.claims = APR_RETRIEVE_OPTIONAL_FN(hb_ap_claims);
     api.limit = APR_RETRIEVE_OPTIONAL_FN(hb_ap_limit);
+    api.limit_ahead = APR_RETRIEVE_OPTIONAL_FN(hb_ap_limit_ahead);
     api.count_as = APR_RETRIEVE_OPTIONAL_FN(hb_ap_count_as);
     hb_ap_docs_prepare(api.routes, api.n_routes, pconf);
     checks = getenv("HALOBUZZ_CHECK_REPLIES");

@@ -19,6 +19,11 @@ static apr_status_t me(hb_ap_call_t *call)
     return hb_user_me_text(&call->reply_text, &call->reply_bytes, call->op);
 }
 
+static void me_ahead(hb_op_t *op, const hb_claims_t *claims)
+{
+    hb_user_me_ahead(op, claims->user_id);
+}
+
 static apr_status_t update(hb_ap_call_t *call)
 {
     return hb_user_update(&call->reply, call->op, call->input);
@@ -86,7 +91,7 @@ static apr_status_t unblock(hb_ap_call_t *call)
 
 static const hb_route_t rows[] = {
     { .method = M_HB_GET, .path = "/users/me", .rate = "api", .action = me,
-      .needs = HB_NEED_USER,
+      .needs = HB_NEED_USER, .ahead = me_ahead,
       .sentence = "one's own account", .output = "users:self", .tag = "users" },
     { .method = M_HB_PATCH, .path = "/users/me", .rate = "api", .action = update,
       .needs = HB_NEED_USER | HB_NEED_BODY,

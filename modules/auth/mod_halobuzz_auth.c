@@ -36,6 +36,11 @@ static APR_OPTIONAL_FN_TYPE(hb_ap_op) *op_of;
 
 /* What is known of a request's caller; redirects and subrequests share their origin's. */
 typedef struct caller_t {
+    int was_read;               /* the token: */
+    int has_token;
+    hb_claims_t claims;         /* of a token that is accepted */
+    apr_status_t token_status;
+    hb_problem_t token_problem;
     int is_known;               /* the rest is settled */
     apr_status_t status;        /* of hb_ap_identify() */
     hb_problem_t problem;       /* why the token was not accepted */
@@ -86,19 +91,52 @@ static const char *bearer(const char *header, int *is_well_formed)
     return token;
 }
 
-static apr_status_t check(request_rec *r, hb_op_t *op)
+/* Once a request. What is wrong with the token is kept aside: not everybody who asks refuses. */
+static void read_token(request_rec *r, hb_op_t *op, caller_t *caller)
 {
     const char *header = apr_table_get(r->headers_in, "Authorization");
+    hb_problem_t before = op->problem;
     const char *token;
     int is_well_formed;
-    apr_status_t rv;
 
+    if (caller->was_read) {
+        return;
+    }
+    caller->was_read = 1;
     token = header != NULL ? bearer(header, &is_well_formed) : NULL;
     if (token == NULL) {
-        return APR_SUCCESS;     /* a stranger */
+        return;                 /* a stranger */
     }
-    rv = is_well_formed ? hb_session_check(op, token)
+    hb_op_recover(op);
+    caller->has_token = 1;
+    caller->token_status = is_well_formed ? hb_token_verify(&caller->claims, op, token)
         : hb_fail(op, HB_E_TOKEN_INVALID, "Authorization must be: Bearer <one token>");
+    caller->token_problem = op->problem;
+    op->problem = before;
+}
+
+static const hb_claims_t *hb_ap_claims(request_rec *r)
+{
+    caller_t *caller = caller_of(r);
+
+    read_token(r, op_of(r), caller);
+    return caller->has_token && caller->token_status == APR_SUCCESS ? &caller->claims : NULL;
+}
+
+static apr_status_t check(request_rec *r, hb_op_t *op, caller_t *caller)
+{
+    apr_status_t rv;
+
+    read_token(r, op, caller);
+    if (!caller->has_token) {
+        return APR_SUCCESS;
+    }
+    rv = caller->token_status;
+    if (rv == APR_SUCCESS) {
+        rv = hb_session_check_claims(op, &caller->claims);
+    } else if (op->problem.status == APR_SUCCESS) {
+        op->problem = caller->token_problem;
+    }
     if (rv != APR_SUCCESS && hb_error_row(rv)->class == HB_CLASS_UNAUTHENTICATED) {
         hb_metric_add(op->site->metrics, HB_M_AUTH_REFUSED, 1);
         hb_log(op, HB_LOG_DEBUG, rv, HBLOGNO(03001) "the token was not accepted: %s",
@@ -114,7 +152,7 @@ static apr_status_t hb_ap_identify(request_rec *r)
 
     if (!caller->is_known) {
         caller->is_known = 1;
-        caller->status = check(r, op);
+        caller->status = check(r, op, caller);
         caller->problem = op->problem;
     }
     if (caller->status != APR_SUCCESS && op->problem.status == APR_SUCCESS) {
@@ -245,6 +283,7 @@ static int find_base(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, ser
 static void register_hooks(apr_pool_t *pool)
 {
     APR_REGISTER_OPTIONAL_FN(hb_ap_identify);
+    APR_REGISTER_OPTIONAL_FN(hb_ap_claims);
     ap_register_auth_provider(pool, AUTHZ_PROVIDER_GROUP, "halobuzz-role",
                               AUTHZ_PROVIDER_VERSION, &role_provider,
                               AP_AUTH_INTERNAL_PER_CONF);

@@ -9,6 +9,7 @@
 
 #include <apr_strings.h>
 
+#include "hb_ahead_private.h"
 #include "hb_error.h"
 #include "hb_plugin.h"
 #include "hb_redis_url.h"
@@ -114,6 +115,23 @@ apr_status_t hb_cache_open(hb_cache_t **cache, hb_site_t *site, const char *url,
     return APR_SUCCESS;
 }
 
+/* --- asking ahead (hb_ahead.c) --- */
+
+int cache_asks_ahead(const hb_cache_t *cache)
+{
+    return cache != NULL && cache->driver != NULL && cache->driver->ask != NULL;
+}
+
+void cache_ask(hb_cache_t *cache, hb_op_t *op, hb_ahead_t *ahead)
+{
+    int i;
+
+    for (i = 0; i < ahead->n_values; i++) {
+        ahead->values[i].lease.mark = NO_LEASE;
+    }
+    cache->driver->ask(cache->self, op, ahead);
+}
+
 /* --- calls --- */
 
 /* NULL when there is no cache to ask. */
@@ -134,12 +152,19 @@ static apr_status_t told(apr_status_t rv)
 apr_status_t hb_cache_get(const char **value, apr_size_t *len, hb_cache_lease_t *lease,
                           hb_op_t *op, const char *key)
 {
+    const hb_ahead_value_t *answer = hb_ahead_answer(op, key);
     hb_cache_lease_t unwanted;
     const hb_cache_driver_t *driver;
     void *self;
 
     if (lease == NULL) {
         lease = &unwanted;
+    }
+    if (answer != NULL) {
+        *lease = answer->lease;
+        *value = answer->value;
+        *len = answer->len;
+        return answer->status == APR_SUCCESS ? APR_SUCCESS : HB_E_CACHE_MISS;
     }
     lease->mark = NO_LEASE;
     *value = NULL;
@@ -158,6 +183,7 @@ apr_status_t hb_cache_set(hb_op_t *op, const char *key, const char *value, apr_s
     void *self;
     const hb_cache_driver_t *driver = driver_for(&self, op);
 
+    hb_ahead_forget(op, key);
     return driver != NULL ? told(driver->set(self, op, NULL, key, value, len, ttl_usec))
         : HB_E_UNAVAILABLE;
 }
@@ -168,6 +194,7 @@ apr_status_t hb_cache_fill(hb_op_t *op, const hb_cache_lease_t *lease, const cha
     void *self;
     const hb_cache_driver_t *driver = driver_for(&self, op);
 
+    hb_ahead_forget(op, key);
     if (lease->mark == NO_LEASE) {
         return APR_EAGAIN;
     }
@@ -180,6 +207,7 @@ apr_status_t hb_cache_remove(hb_op_t *op, const char *key)
     void *self;
     const hb_cache_driver_t *driver = driver_for(&self, op);
 
+    hb_ahead_forget(op, key);
     return driver != NULL ? told(driver->remove(self, op, key)) : HB_E_UNAVAILABLE;
 }
 
@@ -189,9 +217,11 @@ apr_status_t hb_cache_add(apr_int64_t *n, hb_op_t *op, const char *key, apr_int6
     void *self;
     const hb_cache_driver_t *driver = driver_for(&self, op);
     apr_int64_t after = 0;
-    apr_status_t rv = driver != NULL
-        ? told(driver->add(self, &after, op, key, delta, ttl_usec)) : HB_E_UNAVAILABLE;
+    apr_status_t rv;
 
+    hb_ahead_forget(op, key);
+    rv = driver != NULL
+        ? told(driver->add(self, &after, op, key, delta, ttl_usec)) : HB_E_UNAVAILABLE;
     if (n != NULL) {
         *n = rv == APR_SUCCESS ? after : 0;
     }
@@ -268,6 +298,7 @@ apr_status_t hb_cache_flush(hb_op_t *op, const char *name_space)
     if (*name_space == '\0' || strchr(name_space, ':') != NULL) {
         return APR_EINVAL;
     }
+    hb_ahead_forget_all(op);
     return driver != NULL ? told(driver->flush(self, op, name_space)) : HB_E_UNAVAILABLE;
 }
 

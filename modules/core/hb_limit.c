@@ -342,16 +342,22 @@ void hb_limit_take(hb_limit_verdict_t *verdict, hb_limit_t *limit,
                    const hb_limit_rule_t *rule, const void *key, apr_size_t len,
                    apr_time_t now_usec)
 {
+    if (limit->remote == NULL
+        || limit->remote->take(limit->remote_self, verdict, rule, key, len) != APR_SUCCESS) {
+        hb_limit_take_here(verdict, limit, rule, key, len, now_usec);
+    }
+}
+
+void hb_limit_take_here(hb_limit_verdict_t *verdict, hb_limit_t *limit,
+                        const hb_limit_rule_t *rule, const void *key, apr_size_t len,
+                        apr_time_t now_usec)
+{
     stripe_t *stripe = &limit->header->stripes[hb_memory_stripe(STRIPES)];
     apr_uint64_t hash = hash_of(limit, rule, key, len);
     apr_uint64_t now = msec_of(limit, now_usec);
     apr_uint64_t n = bucket_of(limit, hash);
     pair_t *bucket = &limit->slots[n * SLOTS];
 
-    if (limit->remote != NULL && limit->remote->take(limit->remote_self, verdict, rule, key, len)
-        == APR_SUCCESS) {
-        return;
-    }
     for (;;) {
         pair_t seen;
         pair_t *slot = find(&seen, bucket, hash);
@@ -449,6 +455,11 @@ void hb_limit_attach(hb_limit_t *limit, const hb_limit_remote_t *remote, void *s
 {
     limit->remote_self = self;
     limit->remote = remote;
+}
+
+int hb_limit_is_remote(const hb_limit_t *limit)
+{
+    return limit != NULL && limit->remote != NULL;
 }
 
 apr_time_t hb_limit_now(void)

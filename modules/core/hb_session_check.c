@@ -12,6 +12,7 @@
 
 #include <apr_strings.h>
 
+#include "hb_ahead.h"
 #include "hb_audit.h"
 #include "hb_bus.h"
 #include "hb_cache.h"
@@ -34,6 +35,7 @@
 
 /* What stands in the cache: ENDED, HELD (ask the store each time, keep nothing), or
  * "L roles totp authenticated expires" with the roles in hex and times in microseconds. */
+#define ENTRY_LIVES "L"
 #define ENTRY_ENDED "E"
 #define ENTRY_HELD "?"
 
@@ -61,7 +63,7 @@ static int entry_read(standing_t *standing, const char *text)
     if (text[0] == 'E') {
         return 1;
     }
-    if (text[0] != 'L') {
+    if (text[0] != ENTRY_LIVES[0]) {
         return 0;
     }
     standing->is_live = 1;
@@ -77,7 +79,7 @@ static const char *entry_text(const hb_op_t *op, const standing_t *standing)
     if (!standing->is_live) {
         return ENTRY_ENDED;
     }
-    return apr_psprintf(op->pool, "L%x %d %" APR_TIME_T_FMT " %" APR_TIME_T_FMT,
+    return apr_psprintf(op->pool, ENTRY_LIVES "%x %d %" APR_TIME_T_FMT " %" APR_TIME_T_FMT,
                         standing->roles, standing->has_totp, standing->authenticated_at,
                         standing->expires_at);
 }
@@ -132,17 +134,24 @@ static apr_status_t standing_find(standing_t *standing, hb_op_t *op, const char 
     return rv;
 }
 
+void hb_session_ahead(hb_op_t *op, const hb_claims_t *claims)
+{
+    hb_ahead_proof(op, entry_key(op, claims->session_id), ENTRY_LIVES);
+}
+
 apr_status_t hb_session_check(hb_op_t *op, const char *access_token)
 {
     hb_claims_t claims;
-    standing_t standing;
-    apr_status_t rv;
+    apr_status_t rv = hb_token_verify(&claims, op, access_token);
 
-    rv = hb_token_verify(&claims, op, access_token);
-    if (rv != APR_SUCCESS) {
-        return hb_fail(op, rv, NULL);
-    }
-    rv = standing_find(&standing, op, claims.session_id);
+    return rv == APR_SUCCESS ? hb_session_check_claims(op, &claims) : hb_fail(op, rv, NULL);
+}
+
+apr_status_t hb_session_check_claims(hb_op_t *op, const hb_claims_t *claims)
+{
+    standing_t standing;
+    apr_status_t rv = standing_find(&standing, op, claims->session_id);
+
     if (rv != APR_SUCCESS) {
         return hb_fail(op, rv, NULL);
     }
@@ -152,8 +161,8 @@ apr_status_t hb_session_check(hb_op_t *op, const char *access_token)
     if (standing.expires_at <= op->now) {
         return hb_fail(op, HB_E_TOKEN_EXPIRED, NULL);
     }
-    op->actor.user_id = claims.user_id;
-    op->actor.session_id = claims.session_id;
+    op->actor.user_id = claims->user_id;
+    op->actor.session_id = claims->session_id;
     op->actor.roles = standing.roles;
     op->actor.has_totp = standing.has_totp;
     op->actor.authenticated_at = standing.authenticated_at;

@@ -9,6 +9,7 @@
 
 #include <apr_strings.h>
 
+#include "hb_ahead.h"
 #include "hb_cache.h"
 #include "hb_og.h"
 #include "hb_role.h"
@@ -159,6 +160,11 @@ static apr_interval_time_t me_life(const hb_op_t *op, const hb_json_t *user)
 static const char *me_key(const hb_op_t *op, const char *id)
 {
     return apr_pstrcat(op->pool, "cache:user:me:", id, NULL);
+}
+
+void hb_user_me_ahead(hb_op_t *op, const char *id)
+{
+    hb_ahead_value(op, me_key(op, id));
 }
 
 apr_status_t hb_user_me_text(const char **text, apr_size_t *len, hb_op_t *op)

@@ -16,6 +16,7 @@
 #include "hb_op.h"
 #include "hb_limit.h"
 #include "hb_schema.h"
+#include "hb_token.h"
 
 /* --- optional functions: retrieve in post_config and in child_init --- */
 
@@ -36,10 +37,24 @@ APR_DECLARE_OPTIONAL_FN(hb_op_t *, hb_ap_op, (request_rec *r));
 APR_DECLARE_OPTIONAL_FN(apr_status_t, hb_ap_identify, (request_rec *r));
 
 /**
+ * mod_halobuzz_auth: what the request's token says of its caller, before its session is looked at: proved by
+ * its signature, no more. NULL for a stranger, and for a token that is not accepted. Does not
+ * wait.
+ */
+APR_DECLARE_OPTIONAL_FN(const hb_claims_t *, hb_ap_claims, (request_rec *r));
+
+/**
  * mod_halobuzz_ratelimit: count this request in a class; sets RateLimit-* headers.
  * HB_E_LIMITED (problem with retry_after_sec set). Unknown classes are not limited.
  */
 APR_DECLARE_OPTIONAL_FN(apr_status_t, hb_ap_limit, (request_rec *r, const char *class_name));
+
+/**
+ * mod_halobuzz_ratelimit: note the turn that hb_ap_limit() will take (hb_ahead.h), if the caller is
+ * who the claims say.
+ */
+APR_DECLARE_OPTIONAL_FN(void, hb_ap_limit_ahead, (request_rec *r, const char *class_name,
+                                                  const hb_claims_t *claims));
 
 /**
  * mod_halobuzz: label rows of the metrics; the dispatcher says which row a request met (from 1).
@@ -120,12 +135,16 @@ typedef struct hb_ap_call_t hb_ap_call_t;
 /** Read the input, call the core, shape the answer. */
 typedef apr_status_t hb_ap_action_fn(hb_ap_call_t *call);
 
+/** Note what the action will ask of the cache (hb_ahead.h), before it is known who may call it. */
+typedef void hb_ap_ahead_fn(hb_op_t *op, const hb_claims_t *claims);
+
 typedef struct hb_route_t {
     hb_method_e method;
     const char *path;           /* "/streams/{id}" below /api/v1; from the root when it starts with "//" */
     unsigned int needs;         /* HB_NEED_ ... */
     const char *rate;           /* class of the limiter */
     hb_ap_action_fn *action;
+    hb_ap_ahead_fn *ahead;      /* NULL for most */
     const char *sentence;       /* for people: /docs and DUMP_HB_ROUTES */
     hb_roles_t roles;           /* one of them is needed; 0 for none */
     const char *aliases;        /* other spellings, as path, separated by blanks */

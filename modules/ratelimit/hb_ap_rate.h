@@ -83,6 +83,10 @@ void hb_ap_rate_count_init(server_rec *s);
 apr_status_t hb_ap_rate_count(request_rec *r, const hb_ap_rates_t *rates,
                               const hb_ap_rate_t *rate);
 
+/** Note the turn that it will take, if the caller is who the claims say. */
+void hb_ap_rate_ahead(request_rec *r, const hb_ap_rates_t *rates, const hb_ap_rate_t *rate,
+                      const hb_claims_t *claims);
+
 /* mod_halobuzz_ratelimit.c */
 
 /** Being read or in force. */

@@ -10,6 +10,7 @@
 #include <apr_strings.h>
 #include <http_protocol.h>
 
+#include "hb_ahead.h"
 #include "hb_metrics.h"
 
 APLOG_USE_MODULE(halobuzz_ratelimit);
@@ -66,13 +67,13 @@ static const hb_actor_t *actor_of(request_rec *r)
     return op->actor.user_id != NULL ? &op->actor : NULL;
 }
 
-static apr_size_t key_of(char *key, request_rec *r, const hb_ap_rate_t *rate)
+static apr_size_t key_make(char *key, const request_rec *r, const hb_ap_rate_t *rate,
+                           const char *user_id, const char *session_id)
 {
-    const hb_actor_t *actor = rate->key != HB_AP_RATE_BY_IP ? actor_of(r) : NULL;
     const char *id = NULL;
 
-    if (actor != NULL) {
-        id = rate->key == HB_AP_RATE_BY_TOKEN ? actor->session_id : actor->user_id;
+    if (rate->key != HB_AP_RATE_BY_IP) {
+        id = rate->key == HB_AP_RATE_BY_TOKEN ? session_id : user_id;
     }
     if (id != NULL) {
         apr_size_t len = strlen(id);
@@ -86,17 +87,31 @@ static apr_size_t key_of(char *key, request_rec *r, const hb_ap_rate_t *rate)
     return hb_limit_address_key((unsigned char *)key + 1, r->useragent_ip) + 1;
 }
 
-/* Both the location and the API may ask for a class: a request counts once in it. */
-static int was_counted(request_rec *r, const hb_ap_rate_t *rate)
+static apr_size_t key_of(char *key, request_rec *r, const hb_ap_rate_t *rate)
+{
+    const hb_actor_t *actor = rate->key != HB_AP_RATE_BY_IP ? actor_of(r) : NULL;
+
+    return actor != NULL ? key_make(key, r, rate, actor->user_id, actor->session_id)
+        : key_make(key, r, rate, NULL, NULL);
+}
+
+static request_rec *first_of(request_rec *r)
 {
     while (r->prev != NULL) {
         r = r->prev;
     }
-    if (ap_get_module_config(r->request_config, &halobuzz_ratelimit_module) == rate) {
-        return 1;
-    }
-    ap_set_module_config(r->request_config, &halobuzz_ratelimit_module, (void *)rate);
-    return 0;
+    return r;
+}
+
+/*
+ * Is this request to be counted in this class? Both the location and the API may ask for one: it counts
+ * once in it.
+ */
+static int is_due(request_rec *r, const hb_ap_rates_t *rates, const hb_ap_rate_t *rate)
+{
+    return rates->mode != HB_AP_RATE_OFF && rate->mode != HB_AP_RATE_OFF && site != NULL
+        && site->limit != NULL && !is_exempt(r, rates)
+        && ap_get_module_config(first_of(r)->request_config, &halobuzz_ratelimit_module) != rate;
 }
 
 /* --- what the caller is told --- */
@@ -154,12 +169,16 @@ apr_status_t hb_ap_rate_count(request_rec *r, const hb_ap_rates_t *rates,
     char key[KEY_BYTES];
     apr_size_t len;
 
-    if (rates->mode == HB_AP_RATE_OFF || rate->mode == HB_AP_RATE_OFF || site == NULL
-        || site->limit == NULL || is_exempt(r, rates) || was_counted(r, rate)) {
+    if (!is_due(r, rates, rate)) {
         return APR_SUCCESS;
     }
+    ap_set_module_config(first_of(r)->request_config, &halobuzz_ratelimit_module, (void *)rate);
     len = key_of(key, r, rate);
-    hb_limit_take(&verdict, site->limit, &rate->rule, key, len, hb_limit_now());
+    if (hb_limit_is_remote(site->limit)) {
+        hb_ahead_take(&verdict, op_of(r), &rate->rule, key, len);
+    } else {
+        hb_limit_take(&verdict, site->limit, &rate->rule, key, len, hb_limit_now());
+    }
     if (verdict.was_full) {
         say_full(r);
         return APR_SUCCESS;
@@ -168,4 +187,15 @@ apr_status_t hb_ap_rate_count(request_rec *r, const hb_ap_rates_t *rates,
         set_headers(r, rate, &verdict);
     }
     return verdict.is_allowed ? APR_SUCCESS : refuse(r, rates, rate, &verdict);
+}
+
+void hb_ap_rate_ahead(request_rec *r, const hb_ap_rates_t *rates, const hb_ap_rate_t *rate,
+                      const hb_claims_t *claims)
+{
+    char key[KEY_BYTES];
+
+    if (is_due(r, rates, rate)) {
+        hb_ahead_turn(op_of(r), &rate->rule, key,
+                      key_make(key, r, rate, claims->user_id, claims->session_id));
+    }
 }

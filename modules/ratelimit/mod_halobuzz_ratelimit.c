@@ -102,6 +102,15 @@ static apr_status_t hb_ap_limit(request_rec *r, const char *class_name)
     return rate != NULL ? hb_ap_rate_count(r, hb_ap_rates, rate) : APR_SUCCESS;
 }
 
+static void hb_ap_limit_ahead(request_rec *r, const char *class_name, const hb_claims_t *claims)
+{
+    const hb_ap_rate_t *rate = hb_ap_rates_find(hb_ap_rates, class_name);
+
+    if (rate != NULL) {
+        hb_ap_rate_ahead(r, hb_ap_rates, rate, claims);
+    }
+}
+
 /*
  * The first phase that knows the location, and comes after mod_remoteip. Before access
  * control, so that refused callers count too, and Satisfy Any cannot pass by.
@@ -130,6 +139,7 @@ static void register_hooks(apr_pool_t *pool)
 
     (void)pool;
     APR_REGISTER_OPTIONAL_FN(hb_ap_limit);
+    APR_REGISTER_OPTIONAL_FN(hb_ap_limit_ahead);
     ap_hook_pre_config(start_reading, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_test_config(dump, NULL, NULL, APR_HOOK_MIDDLE);

@@ -18,7 +18,9 @@
 #include <apr_strings.h>
 
 #include "cache_redis_mend.h"
+#include "hb_ahead.h"
 #include "hb_cache.h"
+#include "limit_redis.h"
 
 #define GRAVE_MSEC "600000"
 #define BOARD_MOST "100000"     /* members of a ranking */
@@ -167,37 +169,39 @@ static apr_status_t mark_of_namespace(apr_uint64_t *mark, cache_redis_t *self, h
     return rv;
 }
 
-static apr_status_t get(void *baton, const char **value, apr_size_t *len,
-                        hb_cache_lease_t *lease, hb_op_t *op, const char *key)
+/* Words of the question for one value, in op->pool. */
+static redis_words_t get_words(const cache_redis_t *self, hb_op_t *op, const char *key)
 {
-    cache_redis_t *self = baton;
-    const char *words[] = { "HMGET", apr_pstrcat(op->pool, redis_prefix(self->redis), key, NULL),
-                            "v", "x", "g" };
-    const size_t lens[] = { 5, strlen(words[1]), 1, 1, 1 };
-    apr_status_t rv;
-    redisReply *reply;
+    static const char *const shape[] = { "HMGET", NULL, "v", "x", "g" };
+    static const size_t sizes[] = { 5, 0, 1, 1, 1 };
+    const char **words = apr_pmemdup(op->pool, shape, sizeof(shape));
+    size_t *lens = apr_pmemdup(op->pool, sizes, sizeof(sizes));
+    redis_words_t made = { 5, words, lens };
 
-    if (mend_is_due(self->mend)) {
-        return APR_TIMEUP;      /* what it holds may be older than what this process wrote */
-    }
-    rv = redis_command(&reply, self->redis, 5, words, lens);
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    rv = HB_E_CACHE_MISS;
+    words[1] = apr_pstrcat(op->pool, redis_prefix(self->redis), key, NULL);
+    lens[1] = strlen(words[1]);
+    return made;
+}
+
+/* What the answer to it says. HB_E_CACHE_MISS with the lease; the namespace's mark is asked for when
+ * the key has none. */
+static apr_status_t get_read(cache_redis_t *self, const char **value, apr_size_t *len,
+                             hb_cache_lease_t *lease, hb_op_t *op, const char *key,
+                             const redisReply *reply)
+{
+    apr_status_t rv = HB_E_CACHE_MISS;
+
     if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 3) {
         const redisReply *v = reply->element[0], *x = reply->element[1];
-        const redisReply *g = reply->element[2];
         apr_int64_t end = x->type == REDIS_REPLY_STRING ? apr_atoi64(x->str) : 0;
 
-        lease->mark = mark_of(g);
+        lease->mark = mark_of(reply->element[2]);
         if (v->type == REDIS_REPLY_STRING && (end == 0 || op->now < end * 1000)) {
             *value = apr_pstrmemdup(op->pool, v->str, (apr_size_t)v->len);
             *len = (apr_size_t)v->len;
             rv = APR_SUCCESS;
         }
     }
-    freeReplyObject(reply);
     count(rv == APR_SUCCESS ? &self->hits : &self->misses);
     if (rv == HB_E_CACHE_MISS && lease->mark == 0) {
         apr_status_t asked = mark_of_namespace(&lease->mark, self, op, key);
@@ -205,6 +209,63 @@ static apr_status_t get(void *baton, const char **value, apr_size_t *len,
         rv = asked == APR_SUCCESS ? rv : asked;
     }
     return rv;
+}
+
+static apr_status_t get(void *baton, const char **value, apr_size_t *len,
+                        hb_cache_lease_t *lease, hb_op_t *op, const char *key)
+{
+    cache_redis_t *self = baton;
+    redis_words_t words = get_words(self, op, key);
+    apr_status_t rv;
+    redisReply *reply;
+
+    if (mend_is_due(self->mend)) {
+        return APR_TIMEUP;      /* what it holds may be older than what this process wrote */
+    }
+    rv = redis_commands(&reply, self->redis, 1, &words);
+    if (rv == APR_SUCCESS) {
+        rv = get_read(self, value, len, lease, op, key, reply);
+        freeReplyObject(reply);
+    }
+    return rv;
+}
+
+static apr_status_t ask(void *baton, hb_op_t *op, hb_ahead_t *ahead)
+{
+    cache_redis_t *self = baton;
+    redis_words_t words[HB_AHEAD_VALUES + 1];
+    redisReply *replies[HB_AHEAD_VALUES + 1];
+    hb_ahead_turn_t *turn = &ahead->turn;
+    int i, n = ahead->n_values, has_turn;
+    apr_status_t rv;
+
+    if (mend_is_due(self->mend)) {
+        return APR_TIMEUP;
+    }
+    for (i = 0; i < n; i++) {
+        words[i] = get_words(self, op, ahead->values[i].key);
+    }
+    has_turn = turn->rule != NULL && limit_turn_words(&words[n], self->redis, op, turn);
+    rv = redis_commands(replies, self->redis, n + has_turn, words);
+    if (rv != APR_SUCCESS) {
+        if (has_turn) {
+            limit_turn_lost(turn, self->redis);
+        }
+        return rv;
+    }
+    for (i = 0; i < n; i++) {
+        hb_ahead_value_t *value = &ahead->values[i];
+
+        value->status = get_read(self, &value->value, &value->len, &value->lease, op, value->key,
+                                 replies[i]);
+        value->is_answered = 1;
+        freeReplyObject(replies[i]);
+    }
+    if (has_turn) {
+        limit_turn_read(turn, replies[n]);
+        freeReplyObject(replies[n]);
+    }
+    return APR_SUCCESS;
 }
 
 static apr_status_t set(void *baton, hb_op_t *op, const hb_cache_lease_t *lease,
@@ -530,6 +591,7 @@ const hb_cache_driver_t hb_redis_cache = {
     .accepts = "redis://HOST",
     .open = open_cache,
     .get = get,
+    .ask = ask,
     .set = set,
     .remove = remove_key,
     .add = add,

@@ -221,29 +221,66 @@ static int is_out_of_order(const redisReply *reply)
     return 0;
 }
 
-apr_status_t redis_command(redisReply **reply, redis_t *redis, int n, const char **words,
-                           const size_t *lens)
+/* Send all, read all. 0 when the connection failed; some replies may be there then. */
+static int exchange(redisReply **replies, redisContext *context, int n,
+                    const redis_words_t *commands)
+{
+    int i;
+
+    for (i = 0; i < n; i++) {
+        if (redisAppendCommandArgv(context, commands[i].n, commands[i].words, commands[i].lens)
+            != REDIS_OK) {
+            return 0;
+        }
+    }
+    for (i = 0; i < n; i++) {
+        if (redisGetReply(context, (void **)&replies[i]) != REDIS_OK) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+apr_status_t redis_commands(redisReply **replies, redis_t *redis, int n,
+                            const redis_words_t *commands)
 {
     char why[160] = "no connection";
     redisContext *context = take(redis, why, sizeof(why));
+    int i, good;
 
-    *reply = NULL;
+    memset(replies, 0, (size_t)n * sizeof(*replies));
     if (context == NULL) {
         return redis_is_down(redis) ? APR_TIMEUP : failed(redis, NULL, why);
     }
-    *reply = redisCommandArgv(context, n, words, lens);
-    if (*reply == NULL) {
+    good = exchange(replies, context, n, commands);
+    if (!good) {
         apr_cpystrn(why, context->errstr, sizeof(why));
-        return failed(redis, context, why);
     }
-    if ((*reply)->type == REDIS_REPLY_ERROR && is_out_of_order(*reply)) {
-        apr_cpystrn(why, (*reply)->str, sizeof(why));
-        freeReplyObject(*reply);
-        *reply = NULL;
-        return failed(redis, context, why);
+    for (i = 0; i < n && good; i++) {
+        if (replies[i]->type == REDIS_REPLY_ERROR && is_out_of_order(replies[i])) {
+            apr_cpystrn(why, replies[i]->str, sizeof(why));
+            good = 0;
+        }
     }
-    give(redis, context);
-    return APR_SUCCESS;
+    if (good) {
+        give(redis, context);
+        return APR_SUCCESS;
+    }
+    for (i = 0; i < n; i++) {
+        if (replies[i] != NULL) {
+            freeReplyObject(replies[i]);
+            replies[i] = NULL;
+        }
+    }
+    return failed(redis, context, why);
+}
+
+apr_status_t redis_command(redisReply **reply, redis_t *redis, int n, const char **words,
+                           const size_t *lens)
+{
+    const redis_words_t command = { n, words, lens };
+
+    return redis_commands(reply, redis, 1, &command);
 }
 
 /* --- scripts --- */

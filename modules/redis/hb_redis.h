@@ -50,6 +50,20 @@ hb_site_t *redis_site(const redis_t *redis);
 apr_status_t redis_command(redisReply **reply, redis_t *redis, int n, const char **words,
                            const size_t *lens);
 
+/** A command: words with their lengths. */
+typedef struct redis_words_t {
+    int n;
+    const char **words;
+    const size_t *lens;
+} redis_words_t;
+
+/**
+ * n commands in one round trip: sent together, answered in their order. All replies or none; as
+ * redis_command() otherwise.
+ */
+apr_status_t redis_commands(redisReply **replies, redis_t *redis, int n,
+                            const redis_words_t *commands);
+
 /**
  * A script with one key and its arguments; one round trip, a second one when the server does not
  * know it any more. The key is given without the prefix.

@@ -8,7 +8,7 @@
  * A key is "rate:<rule>:<window in ms>:<key in hex>", its value the count, its life what is left of
  * the window.
  */
-#include "hb_redis.h"
+#include "limit_redis.h"
 
 #include <string.h>
 
@@ -19,8 +19,13 @@
 
 #define KEY_MAX_BYTES 256
 
-/* ARGV: most, window (ms). Gives {allowed, count after, ms left}. */
+/*
+ * ARGV: most, window (ms). Gives {allowed, count after, ms left}. With a second key, a value of the cache,
+ * nothing is counted unless it begins as ARGV[3] says: then allowed is -1.
+ */
 static redis_script_t take_script = {
+    "if KEYS[2] then local v = redis.call('HGET', KEYS[2], 'v') "
+    "if not v or string.sub(v, 1, #ARGV[3]) ~= ARGV[3] then return {-1, 0, 0} end end "
     "local n = tonumber(redis.call('GET', KEYS[1]) or '0') "
     "if n >= tonumber(ARGV[1]) then return {0, n, redis.call('PTTL', KEYS[1])} end "
     "if n <= 0 then redis.call('SET', KEYS[1], '1', 'PX', ARGV[2]) "
@@ -67,6 +72,27 @@ static apr_size_t key_of(char *text, const hb_limit_rule_t *rule, const void *ke
     return n;
 }
 
+/* verdict may be NULL. APR_EGENERAL when the reply is none. */
+static apr_status_t read_verdict(hb_limit_verdict_t *verdict, const redisReply *reply,
+                                 const hb_limit_rule_t *rule)
+{
+    apr_int64_t count, left;
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3
+        || reply->element[0]->integer < 0) {
+        return APR_EGENERAL;
+    }
+    count = reply->element[1]->integer;
+    left = reply->element[2]->integer;
+    if (verdict != NULL) {
+        memset(verdict, 0, sizeof(*verdict));
+        verdict->is_allowed = reply->element[0]->integer == 1;
+        verdict->remaining = count >= rule->max ? 0 : (apr_uint32_t)(rule->max - count);
+        verdict->reset_sec = left > 0 ? (int)((left + 999) / 1000) : 1;
+    }
+    return APR_SUCCESS;
+}
+
 static apr_status_t ask(hb_limit_verdict_t *verdict, redis_t *redis, redis_script_t *script,
                         const hb_limit_rule_t *rule, const void *key, apr_size_t len)
 {
@@ -83,19 +109,7 @@ static apr_status_t ask(hb_limit_verdict_t *verdict, redis_t *redis, redis_scrip
         rv = redis_script(&reply, redis, script, text, n, 2, args, NULL);
     }
     if (rv == APR_SUCCESS) {
-        if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 3) {
-            apr_int64_t count = reply->element[1]->integer, left = reply->element[2]->integer;
-
-            if (verdict != NULL) {
-                memset(verdict, 0, sizeof(*verdict));
-                verdict->is_allowed = reply->element[0]->integer == 1;
-                verdict->remaining = count >= rule->max ? 0 : (apr_uint32_t)(rule->max - count);
-                verdict->reset_sec = left > 0 ? (int)((left + 999) / 1000) : 1;
-            }
-        }
-        else {
-            rv = APR_EGENERAL;
-        }
+        rv = read_verdict(verdict, reply, rule);
         freeReplyObject(reply);
     }
     if (rv != APR_SUCCESS) {
@@ -136,6 +150,57 @@ static apr_status_t give_back(void *self, const hb_limit_rule_t *rule, const voi
                               apr_size_t len)
 {
     return ask(NULL, self, &give_back_script, rule, key, len);
+}
+
+/* --- among other commands --- */
+
+int limit_turn_words(redis_words_t *command, const redis_t *redis, hb_op_t *op,
+                     const hb_ahead_turn_t *turn)
+{
+    const char *prefix = redis_prefix(redis);
+    char text[KEY_MAX_BYTES];
+    apr_size_t n = key_of(text, turn->rule, turn->key, turn->len);
+    const char **words = apr_pcalloc(op->pool, 8 * sizeof(*words));
+    size_t *lens = apr_pcalloc(op->pool, 8 * sizeof(*lens));
+    int i = 0;
+
+    if (n == 0) {
+        return 0;
+    }
+    words[i++] = "EVALSHA";
+    words[i++] = take_script.sha;
+    words[i++] = turn->proof != NULL ? "2" : "1";
+    words[i++] = apr_pstrcat(op->pool, prefix, apr_pstrmemdup(op->pool, text, n), NULL);
+    if (turn->proof != NULL) {
+        words[i++] = apr_pstrcat(op->pool, prefix, turn->proof, NULL);
+    }
+    words[i++] = apr_psprintf(op->pool, "%u", turn->rule->max);
+    words[i++] = apr_psprintf(op->pool, "%" APR_INT64_T_FMT,
+                              (apr_int64_t)(turn->rule->window_usec + 999) / 1000);
+    if (turn->proof != NULL) {
+        words[i++] = turn->proof_begins;
+    }
+    command->n = i;
+    command->words = words;
+    command->lens = lens;
+    while (i-- > 0) {
+        lens[i] = strlen(words[i]);
+    }
+    return 1;
+}
+
+/* A script that the server does not know counted nothing; the limiter's own question brings it. */
+void limit_turn_read(hb_ahead_turn_t *turn, const redisReply *reply)
+{
+    if (read_verdict(&turn->verdict, reply, turn->rule) == APR_SUCCESS) {
+        turn->state = HB_AHEAD_COUNTED;
+    }
+}
+
+void limit_turn_lost(hb_ahead_turn_t *turn, const redis_t *redis)
+{
+    turn->state = HB_AHEAD_LOST;
+    hb_metric_add(redis_site(redis)->metrics, HB_M_LIMIT_FALLBACK, 1);
 }
 
 __attribute__((visibility("default")))

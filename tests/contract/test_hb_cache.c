@@ -18,6 +18,7 @@
 #include <apr_strings.h>
 
 #include "cache_redis_mend.h"
+#include "hb_ahead.h"
 #include "hb_cache.h"
 #include "hb_error.h"
 #include "hb_test_site.h"
@@ -174,6 +175,86 @@ START_TEST(a_slow_reader_cannot_put_an_old_value_back)
     ck_assert_int_eq(hb_cache_flush(op, "t"), APR_SUCCESS);
     ck_assert_int_eq(hb_cache_fill(op, &lease, "t:other", "old", 3, 0), APR_EAGAIN);
     ck_assert_int_eq(hb_cache_fill(op, &none, "t:other", "old", 3, 0), APR_EAGAIN);
+}
+END_TEST
+
+/* Where it would save nothing nothing is noted: then each of these asks by itself. */
+static hb_op_t *ask_ahead(desk_t *desk, const char *a, const char *b, const char *c)
+{
+    hb_op_t *op = hb_test_site_op(desk->ts);
+
+    ck_assert_int_eq(hb_ahead_begin(op), strcmp(backends[desk->backend].name, "shm") != 0);
+    hb_ahead_value(op, a);
+    hb_ahead_value(op, b);
+    hb_ahead_value(op, c);
+    hb_ahead_ask(op);
+    return op;
+}
+
+START_TEST(what_is_asked_ahead_is_answered_as_ever)
+{
+    desk_t *desk = start(_i);
+    hb_op_t *other = desk->op, *op;
+    hb_cache_lease_t lease, gone;
+    const char *value;
+    apr_size_t len;
+
+    set(other, "t:a", "one");
+    set(other, "t:b", "two");
+    ck_assert_int_eq(hb_cache_remove(other, "t:removed"), APR_SUCCESS);
+    op = ask_ahead(desk, "t:a", "t:none", "t:removed");
+    ck_assert_str_eq(get(op, "t:a"), "one");
+    ck_assert_str_eq(get(op, "t:b"), "two");    /* not noted */
+    /* A miss has a lease that holds until somebody was there, with and without a mark of the key. */
+    ck_assert_int_eq(hb_cache_get(&value, &len, &lease, op, "t:none"), HB_E_CACHE_MISS);
+    ck_assert_int_eq(hb_cache_get(&value, &len, &gone, op, "t:removed"), HB_E_CACHE_MISS);
+    ck_assert_int_eq(hb_cache_remove(other, "t:removed"), APR_SUCCESS);
+    ck_assert_int_eq(hb_cache_fill(op, &gone, "t:removed", "old", 3, 0), APR_EAGAIN);
+    ck_assert_int_eq(hb_cache_fill(op, &lease, "t:none", "new", 3, 0), APR_SUCCESS);
+    ck_assert_str_eq(get(op, "t:none"), "new");
+    /* An answer is used once. */
+    ck_assert_int_eq(hb_cache_remove(other, "t:a"), APR_SUCCESS);
+    ck_assert_str_eq(get(op, "t:a"), "(miss)");
+}
+END_TEST
+
+START_TEST(what_the_op_changed_is_asked_again)
+{
+    desk_t *desk = start(_i);
+    hb_cache_lease_t none = { 0 };
+    hb_op_t *op;
+
+    set(desk->op, "t:a", "one");
+    set(desk->op, "t:b", "two");
+    set(desk->op, "t:n", "5");
+    op = ask_ahead(desk, "t:a", "t:b", "t:n");
+    set(op, "t:a", "mine");
+    ck_assert_int_eq(hb_cache_remove(op, "t:b"), APR_SUCCESS);
+    ck_assert_int_eq(hb_cache_add(NULL, op, "t:n", 1, 0), APR_SUCCESS);
+    ck_assert_str_eq(get(op, "t:a"), "mine");
+    ck_assert_str_eq(get(op, "t:b"), "(miss)");
+    ck_assert_str_eq(get(op, "t:n"), "6");
+    op = ask_ahead(desk, "t:a", "t:n", "t:b");
+    hb_cache_fill(op, &none, "t:a", "no", 2, 0);        /* somebody's lease, whatever became of it */
+    ck_assert_str_eq(get(op, "t:a"), "mine");
+    ck_assert_int_eq(hb_cache_flush(op, "t"), APR_SUCCESS);
+    ck_assert_str_eq(get(op, "t:n"), "(miss)");
+}
+END_TEST
+
+START_TEST(a_life_ends_for_what_was_asked_ahead_too)
+{
+    desk_t *desk = start(_i);
+    hb_op_t *op;
+
+    ck_assert_int_eq(hb_cache_set(desk->op, "t:a", "one", 3, MINUTE), APR_SUCCESS);
+    set(desk->op, "t:b", "two");
+    op = ask_ahead(desk, "t:a", "t:b", "t:c");
+    ck_assert_str_eq(get(op, "t:a"), "one");
+    desk->ts->now += MINUTE;
+    op = ask_ahead(desk, "t:a", "t:b", "t:c");
+    ck_assert_str_eq(get(op, "t:a"), "(miss)");
+    ck_assert_str_eq(get(op, "t:b"), "two");
 }
 END_TEST
 
@@ -605,7 +686,8 @@ int main(void)
 {
     const TTest *const cases[] = {
         values_come_back_until_they_are_removed, a_life_ends,
-        a_slow_reader_cannot_put_an_old_value_back, counters_count,
+        a_slow_reader_cannot_put_an_old_value_back, what_is_asked_ahead_is_answered_as_ever,
+        what_the_op_changed_is_asked_again, a_life_ends_for_what_was_asked_ahead_too, counters_count,
         rankings_keep_their_order, rankings_agree_with_a_plain_list,
         a_flush_drops_one_namespace, a_hit_is_never_wrong,
         what_is_read_stays_when_others_must_go,

@@ -13,6 +13,7 @@
 
 #include <apr_strings.h>
 
+#include "hb_ahead.h"
 #include "hb_limit.h"
 #include "hb_metrics.h"
 #include "hb_test.h"
@@ -139,6 +140,121 @@ START_TEST(without_the_server_each_host_counts_alone)
 }
 END_TEST
 
+/* An op that asked for a turn ahead, counted only while "t:proof" begins with an L. */
+static hb_op_t *ask_ahead(hb_test_site_t *ts, const char *who)
+{
+    hb_op_t *op = hb_test_site_op(ts);
+
+    ck_assert(hb_ahead_begin(op));
+    hb_ahead_proof(op, "t:proof", "L");
+    hb_ahead_turn(op, &rule, who, strlen(who));
+    hb_ahead_ask(op);
+    return op;
+}
+
+static int remaining(hb_test_site_t *ts, const char *who)
+{
+    hb_limit_verdict_t verdict;
+
+    hb_limit_peek(&verdict, ts->site->limit, &rule, who, strlen(who), hb_limit_now());
+    return (int)verdict.remaining;
+}
+
+static int ahead_take(hb_op_t *op, const char *who)
+{
+    hb_limit_verdict_t verdict;
+
+    hb_ahead_take(&verdict, op, &rule, who, strlen(who));
+    return verdict.is_allowed ? (int)verdict.remaining : -1;
+}
+
+START_TEST(a_turn_asked_ahead_counts_once)
+{
+    hb_test_site_t *ts = open_host(_i);
+    const char *who = apr_psprintf(hb_test_pool, "ahead%ld", (long)getpid());
+    const char *other = apr_psprintf(hb_test_pool, "other%ld", (long)getpid());
+    hb_op_t *op = hb_test_site_op(ts);
+    int i;
+
+    ck_assert_int_eq(hb_cache_set(op, "t:proof", "L1", 2, 0), APR_SUCCESS);
+    take(ts, other);            /* so that the server knows the script */
+    op = ask_ahead(ts, who);
+    ck_assert_int_eq(remaining(ts, who), 99);
+    ck_assert_int_eq(ahead_take(op, who), 99);
+    ck_assert_int_eq(remaining(ts, who), 99);
+    ck_assert_int_eq(ahead_take(op, who), 98);  /* a second one is a second one */
+    /* Whoever turns out to be somebody else is counted as that, and nobody twice. */
+    op = ask_ahead(ts, who);
+    ck_assert_int_eq(remaining(ts, who), 97);
+    ck_assert_int_eq(ahead_take(op, other), 98);
+    ck_assert_int_eq(remaining(ts, who), 98);
+    /* A refusal is one, and does not count. */
+    for (i = 0; i < 98; i++) {
+        ck_assert_int_eq(ahead_take(ask_ahead(ts, who), who), 97 - i);
+    }
+    ck_assert_int_eq(ahead_take(ask_ahead(ts, who), who), -1);
+    ck_assert_int_eq(ahead_take(ask_ahead(ts, who), other), 97);
+    ck_assert_int_eq(remaining(ts, who), 0);
+    ck_assert_int_eq(hb_metric_value(ts->site->metrics, HB_M_LIMIT_FALLBACK), 0);
+}
+END_TEST
+
+START_TEST(a_turn_without_its_proof_is_not_counted_ahead)
+{
+    static const char *const values[] = { NULL, "E", "", "?" };
+    hb_test_site_t *ts = open_host(_i);
+    const char *who = apr_psprintf(hb_test_pool, "proof%ld", (long)getpid());
+    hb_op_t *op = hb_test_site_op(ts);
+    int i;
+
+    for (i = 0; i < 4; i++) {
+        hb_cache_remove(op, "t:proof");
+        if (values[i] != NULL) {
+            hb_cache_set(op, "t:proof", values[i], strlen(values[i]), 0);
+        }
+        op = ask_ahead(ts, who);
+        ck_assert_int_eq(remaining(ts, who), 100 - i);
+        ck_assert_int_eq(ahead_take(op, who), 99 - i);  /* whoever wants it counts it */
+    }
+}
+END_TEST
+
+/* As after its restart: nothing was counted by the call that failed, and the next one brings it. */
+START_TEST(a_server_that_forgot_the_script)
+{
+    hb_test_site_t *ts = open_host(_i);
+    const char *who = apr_psprintf(hb_test_pool, "script%ld", (long)getpid());
+    hb_op_t *op = hb_test_site_op(ts);
+    const char *url = getenv(backends[_i].env);
+    char *forget = apr_psprintf(hb_test_pool, "redis-cli -u '%s' script flush > /dev/null", url);
+
+    ck_assert_int_eq(hb_cache_set(op, "t:proof", "L1", 2, 0), APR_SUCCESS);
+    ck_assert_int_eq(system(forget), 0);
+    op = ask_ahead(ts, who);
+    ck_assert_int_eq(ahead_take(op, who), 99);
+    op = ask_ahead(ts, who);
+    ck_assert_int_eq(remaining(ts, who), 98);
+    ck_assert_int_eq(ahead_take(op, who), 98);
+    ck_assert_int_eq(hb_metric_value(ts->site->metrics, HB_M_LIMIT_FALLBACK), 0);
+}
+END_TEST
+
+/* Nobody knows whether the server counted it: the server is not asked again, this host counts. */
+START_TEST(a_turn_that_was_lost_is_counted_here)
+{
+    hb_test_site_t *ts = open_site("redis://127.0.0.1:1");
+    int i, passed = 0;
+
+    (void)_i;
+    for (i = 0; i < 150; i++) {
+        passed += ahead_take(ask_ahead(ts, "lost"), "lost") >= 0;
+    }
+    ck_assert_int_eq(passed, 100);
+    ck_assert_int_eq(hb_metric_value(ts->site->metrics, HB_M_LIMIT_FALLBACK), 150);
+    ck_assert_int_eq(ahead_take(ask_ahead(ts, "lost"), "other"), 99);
+}
+END_TEST
+
 static void open_pool(void)
 {
     apr_initialize();
@@ -155,7 +271,9 @@ int main(void)
 {
     const TTest *const cases[] = {
         all_hosts_together_are_allowed_exactly_the_most, a_verdict_says_what_is_left,
-        a_window_ends, without_the_server_each_host_counts_alone, NULL
+        a_window_ends, without_the_server_each_host_counts_alone, a_turn_asked_ahead_counts_once,
+        a_turn_without_its_proof_is_not_counted_ahead, a_server_that_forgot_the_script,
+        a_turn_that_was_lost_is_counted_here, NULL
     };
     Suite *suite = suite_create("limit_hosts");
     SRunner *runner;

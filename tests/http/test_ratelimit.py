@@ -241,6 +241,19 @@ def test_a_bad_token_is_no_way_past_the_limit(make_server):
     assert client.get("/api/v1/nothing/here").status_code == 429
 
 
+def test_a_session_that_ended_costs_its_user_no_turn(make_server):
+    server = make_server(settings={"HaloBuzzRateLimit api": "6/60s key=user"})
+    user = Users(server).make()
+    ended = Client(server, token=user.token)
+    user.login()
+    assert ended.post("/api/v1/auth/logout").status_code == 204
+    assert user.get("/api/v1/users/me").headers["RateLimit-Remaining"] == "4"
+    for _ in range(6):
+        assert_problem(ended.get("/api/v1/users/me"), 401, "token.revoked")
+    assert_problem(ended.get("/api/v1/users/me"), 429, "rate.limited")
+    assert user.get("/api/v1/users/me").headers["RateLimit-Remaining"] == "3"
+
+
 def test_a_call_counts_once_when_its_location_has_the_class_too(make_server):
     server = make_server(settings={"HaloBuzzRateLimit api": "5/60s key=user"}, extra="""
 <Location "/api">
