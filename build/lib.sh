@@ -56,10 +56,12 @@ install_packages() {
     rm -f "$log"
 }
 
-# configure_tree BUILDDIR ARGS...: (re)configure out of tree when something asks for it.
+# configure_tree BUILDDIR ARGS...: (re)configure out of tree when something asks for it. Parts of
+# build/check share a tree: one of them looks at it at a time.
 configure_tree() {
-    local dir=$1; shift
+    local dir=$1 lock; shift
     mkdir -p "$dir"
+    exec {lock}>"$dir/tree.lock" && flock "$lock" || fail "$dir cannot be locked"
     if [ ! -x "$top/configure" ] || [ "$top/configure.ac" -nt "$top/configure" ] ||
        [ -n "$(find "$top/Makefile.am" "$top/build/m4" "$top"/modules -name '*.am' -newer "$top/configure" -print -quit)" ]; then
         say "autoreconf"
@@ -74,19 +76,14 @@ configure_tree() {
             { tail -n 20 "$dir/configure.log" >&2; fail "configure failed; see $dir/config.log"; }
     fi
     mv "$dir/args.new" "$dir/args"
+    exec {lock}>&-
 }
 
 # make_tree BUILDDIR TARGETS...: make, quiet unless it fails.
 make_tree() {
-    local dir=$1; shift
+    local dir=$1 lock; shift
+    exec {lock}>"$dir/tree.lock" && flock "$lock" || fail "$dir cannot be locked"
     make -C "$dir" -j"$(nproc)" "$@" > "$dir/make.log" 2>&1 ||
         { grep -E -A3 'error|warning|Error' "$dir/make.log" | tail -n 40 >&2; fail "make $* failed; see $dir/make.log"; }
-}
-
-# free_port: a TCP port of the loopback that nobody uses now.
-free_port() {
-    python3 - <<'PY' 2>/dev/null || echo $((20000 + RANDOM % 20000))
-import socket
-s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])
-PY
+    exec {lock}>&-
 }

@@ -8,7 +8,13 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
+                                "http"))
+
+from hb_beside import free_port, release_port       # noqa: E402
 
 BUILD = os.environ.get("HB_BUILD", ".")
 HERE_JS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "clients.js")
@@ -19,12 +25,6 @@ PING_SEC, PONG_SEC = 0.3, 0.2
 SEPARATOR = "\x1e"
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 GAUGES = ("sessions", "websockets", "sockets")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Reply:
@@ -263,6 +263,7 @@ class Engine:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        release_port(self.port)
 
     # --- clients
 

@@ -12,6 +12,7 @@ import time
 
 import requests
 
+from hb_beside import make_target
 from hb_httpd import BUILD, RUN_USER, is_root
 
 SECRET = "whsec_of-the-tests-0123456789abcdefghijklmnop"
@@ -46,8 +47,7 @@ def prepare_stripe(server):
 
 def fill_orders(server, n, users=1, provider="sandbox"):
     """Open orders over 500 coins for USD 4.99: [(order, user)], as the server's user makes them."""
-    subprocess.run(["make", "-s", "-C", BUILD, "tests/bench/bench_fill"], check=True,
-                   stdout=subprocess.DEVNULL)
+    make_target(BUILD, "tests/bench/bench_fill")
     more = {}
     if is_root():
         who = pwd.getpwnam(RUN_USER)

@@ -11,6 +11,8 @@ import subprocess
 import tempfile
 import time
 
+from hb_beside import free_port, release_port
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.environ.get("HB_BUILD", os.getcwd())
@@ -49,12 +51,6 @@ def module_dir():
 
 def has_module(name):
     return os.path.exists(os.path.join(module_dir(), "mod_%s.so" % name))
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def is_root():
@@ -300,6 +296,7 @@ class Httpd:
 
     def start(self):
         for _ in range(5):
+            release_port(self.port)
             self.port = free_port()
             self.write_conf()
             if self._start_once():
@@ -380,7 +377,7 @@ class Httpd:
 
     def _left_over(self):
         left = []
-        until = time.monotonic() + 3
+        until = time.monotonic() + STOP_SEC
         session = self.process.pid
         while processes_of(session) and time.monotonic() < until:
             time.sleep(0.02)
@@ -411,6 +408,7 @@ class Httpd:
             self.process = None
 
     def remove(self):
+        release_port(self.port)
         if not KEEP:
             shutil.rmtree(self.root, ignore_errors=True)
 

@@ -14,7 +14,7 @@ import threading
 import time
 import urllib.parse
 
-from hb_httpd import free_port
+from hb_beside import free_port, release_port
 
 WAIT_SEC = 30
 
@@ -135,6 +135,7 @@ class Proxy:
             time.sleep(0.01)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(WAIT_SEC)
+        release_port(self.port)
 
 
 class Server:
@@ -171,6 +172,7 @@ class Server:
 
     def close(self):
         self.kill()
+        release_port(self.port)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from hb_beside import make_target
 from hb_client import Client
 from hb_httpd import BUILD, OWN_MODULES, RUN_USER, is_root, processes_of, sanitizer_libraries
 from hb_realtime import metrics, wait_for
@@ -24,8 +25,7 @@ STATUS = '<Location "/server-status">\nSetHandler server-status\n</Location>\n'
 
 @pytest.fixture(scope="module", autouse=True)
 def test_jobs():
-    subprocess.run(["make", "-s", "-C", BUILD, "libhb_test_jobs.la"], check=True,
-                   stdout=subprocess.DEVNULL)
+    make_target(BUILD, "libhb_test_jobs.la")
 
 
 @pytest.fixture

@@ -14,8 +14,10 @@ import time
 import pytest
 import requests
 
+from hb_beside import free_port
 from hb_client import Client, assert_problem, raw
-from hb_httpd import free_port, processes_of
+from hb_httpd import processes_of
+from hb_realtime import wait_for
 from hb_users import PASSWORD, Users
 
 OURS = """
@@ -175,9 +177,8 @@ def test_all_killed_in_the_middle_of_writes(make_server, claims):
     assert ended.post("/api/v1/auth/logout").status_code == 204
     assert [Client(server).get("/health").status_code for _ in range(4)] == [200] * 3 + [429]
     with Registering(server) as writers:
-        time.sleep(1.5)
+        wait_for(lambda: len(writers.made) > 10)
         server.kill()
-    assert len(writers.made) > 10
     code, text = verify_store(server)
     assert code == 0, text
     server.start_again()
@@ -331,5 +332,5 @@ def test_every_mpm_serves(make_server, mpm):
         time.sleep(0.5)
         server.graceful()
         time.sleep(0.5)
+        wait_for(lambda: load.done > 20)
     assert load.failed == []
-    assert load.done > 20

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows of another module (mod_halobuzz_test.c): what flags of a row mean, and what wrong rows do."""
 
-import subprocess
-
 import pytest
 
+from hb_beside import make_target
 from hb_client import Client, assert_problem
 from hb_guard import serving
 from hb_httpd import BUILD, OWN_MODULES, Httpd
@@ -15,8 +14,7 @@ OWN = OWN_MODULES + ("halobuzz_test",)
 
 @pytest.fixture(scope="module")
 def extended():
-    subprocess.run(["make", "-s", "-C", BUILD, "mod_halobuzz_test.la"], check=True,
-                   stdout=subprocess.DEVNULL)
+    make_target(BUILD, "mod_halobuzz_test.la")
     one = Httpd(own=OWN)
     with serving(one):
         yield one

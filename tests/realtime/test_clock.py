@@ -5,11 +5,11 @@ import datetime
 import mmap
 import os
 import struct
-import subprocess
 import time
 
 import pytest
 
+from hb_beside import make_target
 from hb_httpd import sanitizer_libraries
 from hb_live import BUILD
 from hb_socketio import Plain, Refused, Socket
@@ -47,7 +47,7 @@ def clock(tmp_path):
 
 @pytest.fixture
 def start(make_server, clock):
-    subprocess.run(["make", "-s", "-C", BUILD, "clock_jump.la"], check=True, capture_output=True)
+    make_target(BUILD, "clock_jump.la")
 
     def make(**settings):
         return make_server(

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from hb_beside import make_target
 from hb_client import Client
 from hb_live import BUILD
 
@@ -29,7 +30,7 @@ class Many:
     """bench_sockets in a mode, on a server and in a room."""
 
     def __init__(self, server, live, users, mode, connections, *more):
-        subprocess.run(["make", "-s", "-C", BUILD, PROGRAM], check=True, capture_output=True)
+        make_target(BUILD, PROGRAM)
         tokens = os.path.join(server.root, "tokens")
         with open(tokens, "w") as f:
             f.writelines(users.make().token + "\n" for _ in range(PEOPLE))
