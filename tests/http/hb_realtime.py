@@ -36,7 +36,7 @@ def arguments(settings=None, **args):
     return args
 
 
-def wait_for(what, seconds=10, why="it did not happen"):
+def wait_for(what, seconds=30, why="it did not happen"):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         value = what()
@@ -71,7 +71,9 @@ def sidecars(server, program=SIDECAR):
 def started(server, n=1):
     wait_for(lambda: len([x for x in notes(server) if x.endswith(" started")]) >= n,
              why=lambda: "not started %d times: %s" % (n, notes(server)))
-    pid, = sidecars(server)
+    # At a restart the one before may be gone, and the next one not yet what it becomes.
+    pid, = wait_for(lambda: len(sidecars(server)) == 1 and sidecars(server),
+                    why=lambda: "it runs as %s" % sidecars(server))
     return pid
 
 
