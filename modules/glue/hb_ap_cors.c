@@ -14,7 +14,8 @@
 APLOG_USE_MODULE(halobuzz);
 
 #define ALLOWED_METHODS "GET, HEAD, POST, PATCH, PUT, DELETE"
-#define ALLOWED_HEADERS "Authorization, Content-Type, Idempotency-Key, X-Request-Id"
+#define ALLOWED_HEADERS "Authorization, Content-Type, Idempotency-Key, If-None-Match, " \
+                        "Last-Event-ID, X-Request-Id"
 #define EXPOSED_HEADERS "X-Request-Id, Retry-After, RateLimit-Limit, RateLimit-Remaining, " \
                         "RateLimit-Reset, Idempotency-Replayed, Location, ETag"
 #define PREFLIGHT_SEC "600"
