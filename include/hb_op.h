@@ -94,6 +94,9 @@ apr_status_t hb_fail_later(hb_op_t *op, apr_status_t status, int retry_after_sec
 apr_status_t hb_fail_field(hb_op_t *op, const char *field, const char *code,
                            const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
+/** Where a code is explained, for the type of a problem document; in op->pool. Does not wait. */
+const char *hb_problem_type(const hb_op_t *op, const char *code);
+
 /** Forget the problem, because the caller has another way (a retry, a fallback). */
 void hb_op_recover(hb_op_t *op);
 

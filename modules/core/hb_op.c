@@ -108,3 +108,15 @@ void hb_op_recover(hb_op_t *op)
 {
     memset(&op->problem, 0, sizeof(op->problem));
 }
+
+/* Documents are below the public address; a slash at its end is not doubled. */
+const char *hb_problem_type(const hb_op_t *op, const char *code)
+{
+    const char *url = op->site->settings->public_url;
+    apr_size_t len = strlen(url);
+
+    while (len > 0 && url[len - 1] == '/') {
+        len--;
+    }
+    return apr_psprintf(op->pool, "%.*s/docs/errors#%s", (int)len, url, code);
+}

@@ -102,18 +102,6 @@ static const char *field_errors(const hb_op_t *op)
     return apr_pstrcat(op->pool, ",\"errors\":[", text, "]", NULL);
 }
 
-/* Documents are below the public address; a slash at its end is not doubled. */
-static const char *problem_type(const hb_op_t *op, const hb_error_row_t *row)
-{
-    const char *url = op->site->settings->public_url;
-    apr_size_t len = strlen(url);
-
-    while (len > 0 && url[len - 1] == '/') {
-        len--;
-    }
-    return apr_psprintf(op->pool, "%.*s/docs/errors#%s", (int)len, url, row->code);
-}
-
 const char *hb_ap_problem_text(const hb_op_t *op, int http_status, apr_status_t status)
 {
     const hb_error_row_t *row = hb_error_row(status);
@@ -123,7 +111,7 @@ const char *hb_ap_problem_text(const hb_op_t *op, int http_status, apr_status_t 
         detail = apr_pstrcat(op->pool, ",\"detail\":",
                              quoted(op->pool, op->problem.detail), NULL);
     }
-    return apr_pstrcat(op->pool, "{\"type\":", quoted(op->pool, problem_type(op, row)),
+    return apr_pstrcat(op->pool, "{\"type\":", quoted(op->pool, hb_problem_type(op, row->code)),
                        ",\"title\":", quoted(op->pool, row->text),
                        ",\"status\":", apr_itoa(op->pool, http_status),
                        ",\"code\":\"", row->code, "\"", detail,

@@ -93,3 +93,17 @@ hb_json_t *rt_answer_failure(hb_op_t *op, apr_status_t status)
     hb_json_set(ack, "error", error);
     return ack;
 }
+
+hb_json_t *rt_answer_problem(hb_op_t *op, apr_status_t status)
+{
+    hb_json_t *error = hb_json_get(rt_answer_failure(op, status), "error");
+    const hb_error_row_t *row = hb_error_row(op->problem.status != APR_SUCCESS
+                                             ? op->problem.status : status);
+    hb_json_t *problem = hb_json_object_make(op->pool);
+
+    hb_json_set_string(problem, "type", hb_problem_type(op, row->code));
+    hb_json_set_string(problem, "title", row->text);
+    hb_json_each(error, copy_member, problem);
+    hb_json_remove(problem, "retryAfter");      /* HTTP has a header for it */
+    return problem;
+}

@@ -20,6 +20,9 @@ hb_json_t *rt_answer_success(const hb_json_t *reply, apr_pool_t *pool);
 /** {"ok":false,"error":{code,status,detail,requestId,...}} of the op's problem; in op->pool. */
 hb_json_t *rt_answer_failure(hb_op_t *op, apr_status_t status);
 
+/** The op's problem as HTTP tells it (RFC 9457): for doors that were not open yet. In op->pool. */
+hb_json_t *rt_answer_problem(hb_op_t *op, apr_status_t status);
+
 /** The inside of "error" without an op; in pool. */
 hb_json_t *rt_answer_error(apr_status_t status, const char *detail, apr_pool_t *pool);
 

@@ -195,9 +195,9 @@ void rt_accept(rt_socket_t *socket, const char *sid, const char *members);
 
 /**
  * Turn a socket away. Socket.IO: CONNECT_ERROR, the session goes on and may ask again. Other doors:
- * the HTTP request is answered with status and data as a JSON body. The socket is over
+ * the HTTP request is answered with status and data as its body. The socket is over
  * when this returns; gone() is not called.
- * @param data    JSON text, NULL for none
+ * @param data    JSON text, NULL for none; for other doors than Socket.IO a problem document
  * @param status  for doors that are plain HTTP until now, 400 to 599
  */
 void rt_refuse(rt_socket_t *socket, const char *message, const char *data, int status);

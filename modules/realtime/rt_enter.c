@@ -147,6 +147,9 @@ static void refuse(rt_peer_t *peer, hb_op_t *op, apr_status_t rv)
         rt_session_close(rt_socket_session(socket), RT_GONE_SIGNED_OUT);
         return;
     }
+    if (peer->door != RT_DOOR_SOCKET_IO) {
+        error = rt_answer_problem(op, rv);
+    }
     rt_peer_hold(peer);
     rt_peer_over(peer);
     rt_refuse(socket, hb_json_string(error, "detail"), hb_json_text(error, op->pool, NULL),
@@ -444,6 +447,9 @@ static void enter(rt_peer_t *peer)
         task->stream_id = apr_pstrdup(pool, guest->stream_id);
     }
     rt_peer_mark(task->task.op, peer);
+    if (guest->request_id[0] != '\0') {
+        task->task.op->request_id = apr_pstrdup(pool, guest->request_id);
+    }
     peer->state = RT_PEER_ENTERING;
     peer->wish->tries++;
     peer->wish->revoked_before = peer->hub->n_revoked;
@@ -497,6 +503,9 @@ void rt_enter_begin(rt_peer_t *peer, rt_bytes_t auth)
         return;
     }
     op = hb_op_make(hub->house->site, hub->scratch);
+    if (guest->request_id[0] != '\0') {
+        op->request_id = guest->request_id;
+    }
     if (auth.len > RT_ARGS_MAX_BYTES) {
         refuse(peer, op, hb_fail(op, HB_E_BODY_TOO_LARGE, "at most %d bytes", RT_ARGS_MAX_BYTES));
     }
@@ -504,8 +513,9 @@ void rt_enter_begin(rt_peer_t *peer, rt_bytes_t auth)
         refuse(peer, op, hb_fail(op, HB_E_BODY_SYNTAX, "%s", why));
     }
     else if (hb_json_string(json, "token") == NULL && guest->token == NULL) {
-        refuse(peer, op, hb_fail(op, HB_E_AUTH_REQUIRED, "auth.token has to hold an access "
-                                 "token"));
+        refuse(peer, op, hb_fail(op, HB_E_AUTH_REQUIRED, peer->door == RT_DOOR_SOCKET_IO
+                                 ? "auth.token has to hold an access token"
+                                 : "send Authorization: Bearer, or the cookie of /auth/cookie"));
     }
     else {
         rt_enter_with(peer, json);

@@ -16,6 +16,7 @@
 #include "rt_status.h"
 
 #define JSON_TYPE "application/json"
+#define PROBLEM_TYPE "application/problem+json"
 
 /* Where the supervisor and tests read the counters; httpd forwards nothing to it. */
 #define STATUS_PATH "/.halobuzz/status"
@@ -273,10 +274,37 @@ static void put_stream_head(rt_conn_t *conn, const rt_head_t *head)
     rt_conn_write(conn, text, strlen(text));
 }
 
-static void refuse_door(rt_conn_t *conn, int status, const char *message)
+typedef struct problem_t {
+    int status;
+    const char *code, *title;   /* as in hb_error.def, which this engine does not know */
+} problem_t;
+
+static const problem_t problems[] = {
+    { 404, "not_found", "there is nothing here" },
+    { 405, "method.not_allowed", "this address does not answer that method" },
+    { 0, "request.refused", "the request cannot be answered as it stands" }
+};
+
+/* Before anybody is asked who it is: a problem document (RFC 9457). */
+static void refuse_door(rt_conn_t *conn, const rt_head_t *head, int status, const char *detail)
 {
+    char *text = apr_pcalloc(head->pool, strlen(detail) * 6 + 3);
+    char *id = apr_pcalloc(head->pool, strlen(head->request_id) * 6 + 3);
+    const problem_t *problem = problems;
+    const char *body;
+
+    while (problem->status != 0 && problem->status != status) {
+        problem++;
+    }
+    rt_json_quote(text, detail);
+    rt_json_quote(id, head->request_id);
+    body = apr_psprintf(head->pool, "{\"type\":\"/docs/errors#%s\",\"title\":\"%s\","
+                        "\"status\":%d,\"code\":\"%s\",\"detail\":%s,\"requestId\":%s}",
+                        problem->code, problem->title, status, problem->code, text, id);
     conn->keep_alive = 0;
-    rt_conn_answer(conn, status, "text/plain; charset=utf-8", "", message, strlen(message));
+    rt_conn_answer(conn, status, PROBLEM_TYPE, status == 405
+                   ? "Cache-Control: no-store\r\nAllow: GET\r\n" : "Cache-Control: no-store\r\n",
+                   body, strlen(body));
 }
 
 static void serve_other(rt_conn_t *conn, const rt_head_t *head, rt_door_e door)
@@ -287,18 +315,18 @@ static void serve_other(rt_conn_t *conn, const rt_head_t *head, rt_door_e door)
     const char *why;
 
     if (!rt_head_is_method(head, "GET")) {
-        refuse_door(conn, 405, "only GET\n");
+        refuse_door(conn, head, 405, "this address answers GET");
         return;
     }
     if (door == RT_DOOR_PLAIN && !head->is_upgrade) {
-        refuse_door(conn, 426, "only WebSocket\n");
+        refuse_door(conn, head, 426, "this address speaks WebSocket alone");
         return;
     }
     session = rt_session_open(&why, conn, head, door,
                               door == RT_DOOR_PLAIN ? RT_WEBSOCKET : RT_STREAM);
     if (session == NULL) {
         if (why != NULL) {
-            refuse_door(conn, 403, why);
+            refuse_door(conn, head, 403, why);
         }
         else {
             refuse_full(conn);
@@ -309,7 +337,7 @@ static void serve_other(rt_conn_t *conn, const rt_head_t *head, rt_door_e door)
         conn->is_plain = 1;
         if (!rt_websocket_open(conn, head, 1)) {
             rt_session_end(session, RT_GONE_TRANSPORT_ERROR, 0);
-            refuse_door(conn, 400, "not a WebSocket handshake\n");
+            refuse_door(conn, head, 400, "this is no handshake of WebSocket 13");
             return;
         }
         if (conn->is_packed) {
@@ -392,7 +420,7 @@ static void serve(rt_conn_t *conn, rt_head_t *head)
         serve_other(conn, head, door);
         break;
     case RT_DOOR_NONE:
-        refuse_door(conn, 404, "nothing is here\n");
+        refuse_door(conn, head, 404, "no call has this address");
         break;
     }
 }

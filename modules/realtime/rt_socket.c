@@ -437,7 +437,10 @@ static void refuse_door(rt_session_t *session, const char *message, const char *
     conn->session = NULL;
     conn->is_held = 0;
     conn->keep_alive = 0;
-    rt_conn_answer(conn, status, "application/json", "", body, strlen(body));
+    rt_conn_answer(conn, status, data != NULL ? "application/problem+json" : "application/json",
+                   status == 401 ? "Cache-Control: no-store\r\n"
+                   "WWW-Authenticate: Bearer realm=\"halobuzz\"\r\n"
+                   : "Cache-Control: no-store\r\n", body, strlen(body));
     rt_session_end(session, RT_GONE_FORCED_CLOSE, 0);
     free(body);
 }

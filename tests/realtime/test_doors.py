@@ -9,6 +9,7 @@ import pytest
 import websocket
 
 import hb_socket
+from hb_client import assert_problem
 from hb_socketio import Plain, Socket
 
 
@@ -179,13 +180,32 @@ def test_stream_that_cannot_be_recovered(server, live, users, listen, last_id):
     assert events.next()[1]["recovered"] is False
 
 
+def refusal(events):
+    """A problem document, as of any other call."""
+    assert events.headers["content-type"] == "application/problem+json"
+    assert events.headers["cache-control"] == "no-store"
+    problem = json.loads(events.process.stdout.read())
+    assert (problem["status"], problem["requestId"]) == (events.status, events.headers["x-request-id"])
+    assert problem["type"].endswith("/docs/errors#" + problem["code"]) and problem["title"]
+    return events.status, problem["code"]
+
+
 def test_stream_without_a_token(server, live, listen):
     events = listen(live.id)
-    assert events.status == 401
+    assert events.headers["www-authenticate"].startswith("Bearer")
+    assert refusal(events) == (401, "auth.required")
+    assert refusal(listen(live.id, "nonsense")) == (401, "token.invalid")
 
 
 def test_stream_of_no_stream(server, users, listen):
-    assert listen("0" * 24, users.make().token).status == 404
+    token = users.make().token
+    assert refusal(listen("0" * 24, token)) == (404, "stream.unknown")
+    assert refusal(listen("nonsense", token)) == (404, "not_found")
+
+
+def test_plain_needs_a_websocket(server, users):
+    reply = users.make().get("/api/v1/realtime")
+    assert_problem(reply, 426, "request.refused")
 
 
 def test_stream_ends_with_the_session(server, live, users, listen):

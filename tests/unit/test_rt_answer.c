@@ -71,11 +71,29 @@ START_TEST(failure_names_each_field)
 }
 END_TEST
 
+START_TEST(a_problem_is_that_of_http)
+{
+    hb_test_desk_t *desk = hb_test_desk_make(hb_test_pool);
+    hb_op_t *op = hb_test_op_make(desk, hb_test_pool);
+    const hb_json_t *problem;
+
+    desk->settings.public_url = "https://live.example/";
+    problem = rt_answer_problem(op, hb_fail_later(op, HB_E_ROOM_KICKED, 7, "later"));
+    ck_assert_str_eq(hb_json_string(problem, "type"),
+                     "https://live.example/docs/errors#room.kicked");
+    ck_assert_str_eq(hb_json_string(problem, "title"), hb_error_row(HB_E_ROOM_KICKED)->text);
+    ck_assert_str_eq(hb_json_string(problem, "detail"), "later");
+    ck_assert_int_eq(hb_json_int(problem, "status", 0), 403);
+    ck_assert_str_eq(hb_json_string(problem, "requestId"), op->request_id);
+    ck_assert(!hb_json_has(problem, "retryAfter"));
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const cases[] = {
         each_error_has_a_status, success_carries_the_reply, failure_tells_the_first_problem,
-        failure_names_each_field, NULL
+        failure_names_each_field, a_problem_is_that_of_http, NULL
     };
 
     return hb_test_main("rt_answer", cases);
