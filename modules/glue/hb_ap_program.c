@@ -287,6 +287,7 @@ static void start(running_t *program, int delay_sec)
 {
     apr_pool_t *process_pool = ap_server_conf->process->pool;
     pid_t parent = getpid();
+    sigset_t all, before;
     int pair[2];
     pid_t pid;
 
@@ -295,10 +296,14 @@ static void start(running_t *program, int delay_sec)
                      "%s cannot be started: no control socket", program->path);
         return;
     }
+    /* Told to end before it is itself, it would only note it for httpd: reset_signals() lets it come. */
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
     pid = fork();
     if (pid == 0) {
         become(program, parent, pair[1], delay_sec);
     }
+    sigprocmask(SIG_SETMASK, &before, NULL);
     close(pair[1]);
     if (pid < 0) {
         ap_log_error(APLOG_MARK, APLOG_ERR, errno, ap_server_conf, HBLOGNO(02053)

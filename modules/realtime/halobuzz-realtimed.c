@@ -36,6 +36,7 @@
  *     permessage-deflate works without context takeover only. A poll and a POST of one session that arrive on two loops
  *     cost one hand-over each, once for each connection.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,6 +228,20 @@ static const char *serve_echo(const options_t *options, const hb_log_t *log, apr
     return serve(options, &rt_echo_app, NULL, &config, log, NULL, NULL, pool);
 }
 
+/*
+ * A reload while we start is kept until the engine hears it: the settings may have been read
+ * before it, and the error log is another one.
+ */
+static void keep_hangups(void)
+{
+    sigset_t hangup;
+
+    sigemptyset(&hangup);
+    sigaddset(&hangup, SIGHUP);
+    sigprocmask(SIG_BLOCK, &hangup, NULL);
+    signal(SIGHUP, SIG_DFL);    /* an ignored signal never comes */
+}
+
 int main(int argc, const char *const *argv)
 {
     options_t options;
@@ -243,6 +258,7 @@ int main(int argc, const char *const *argv)
         fprintf(stderr, "halobuzz-realtimed: %s; see halobuzz-realtimed(8)\n", why);
         return EXIT_USAGE;
     }
+    keep_hangups();
     program = hb_program_open("halobuzz_realtime", pool);
     log = hb_program_log(program);
     why = options.config != NULL ? serve_rooms(&options, program, &log, pool)

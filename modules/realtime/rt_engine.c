@@ -374,6 +374,7 @@ static void watch_signals(rt_engine_t *engine)
 {
     struct rt_listener_t *all = engine->listener;
     uv_loop_t *uv = &engine->loops[0].uv;
+    sigset_t hangup;
 
     signal(SIGPIPE, SIG_IGN);
     uv_signal_init(uv, &all->term);
@@ -383,6 +384,9 @@ static void watch_signals(rt_engine_t *engine)
     uv_signal_start(&all->term, on_stop_signal, SIGTERM);
     uv_signal_start(&all->interrupt, on_stop_signal, SIGINT);
     uv_signal_start(&all->hangup, on_hangup, SIGHUP);
+    sigemptyset(&hangup);
+    sigaddset(&hangup, SIGHUP);
+    pthread_sigmask(SIG_UNBLOCK, &hangup, NULL);
 }
 
 static void loop_thread(void *baton)

@@ -25,7 +25,7 @@ const char *rt_engine_listen(rt_engine_t *engine, const char *where);
 
 /**
  * Run on this thread and on one for each further loop, until SIGTERM or SIGINT; then sessions are
- * told and connections drained, two seconds at most.
+ * told and connections drained, two seconds at most. A SIGHUP that was blocked until now is heard.
  * @param reload  called on this thread at SIGHUP: gives the new configuration, or NULL to keep
  *                the old one; NULL when there is nothing to reload
  */

@@ -4,12 +4,15 @@ each has heard the same words in the same order, and nothing was said twice."""
 
 import os
 import signal
+import subprocess
 import threading
 import time
 
 import pytest
 import requests
 
+from hb_live import BUILD, PROGRAM
+from hb_realtime import wait_for
 from hb_socketio import Refused, Socket
 
 WORDS = 20                              # of each who speaks
@@ -169,3 +172,29 @@ def test_nobody_misses_a_word(make_server, make_users, make_live_on, claims, loo
     assert sorted(people[0].heard) == sorted(m["id"] for m in history)
     for one in people:
         assert one.heard == people[0].heard
+
+
+def test_a_reload_while_the_sidecar_starts_is_heard(tmp_path):
+    """It waits until there is somebody to hear it: the settings may have been read before it."""
+    settings, log = tmp_path / "settings", tmp_path / "log"
+    os.chmod(tmp_path, 0o750)
+    settings.write_text("HaloBuzzStateDir %s\nHaloBuzzEnvironment test\n"
+                        "HaloBuzzPublicURL http://localhost:9\n"
+                        "HaloBuzzRealtimeSocket %s/s\n" % (tmp_path, tmp_path))
+
+    def be_told_already():
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    with open(log, "w") as out:
+        program = subprocess.Popen(
+            [PROGRAM, "--config", str(settings)], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+            env={**os.environ, "LD_LIBRARY_PATH": os.path.join(BUILD, ".libs")},
+            preexec_fn=be_told_already)
+    try:
+        wait_for(lambda: "HB06103" in log.read_text() or program.poll() is not None,
+                 why=log.read_text)
+    finally:
+        program.terminate()
+        assert program.wait(30) == 0, log.read_text()
+    assert "HB06103" in log.read_text()
