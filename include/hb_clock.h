@@ -15,8 +15,11 @@
 /** Now, in microseconds. */
 apr_time_t hb_clock(void);
 
-/** A moment of it for pthread_cond_timedwait() and pthread_mutex_clocklock(). */
+/** A moment of it for pthread_cond_timedwait(). */
 struct timespec hb_clock_at(apr_time_t when);
+
+/** Take a mutex by then, as pthread_mutex_timedlock() does by the wall clock. Waits. */
+int hb_clock_lock(pthread_mutex_t *mutex, apr_time_t until);
 
 /** Make a condition whose waits end by this clock. */
 void hb_clock_cond_init(pthread_cond_t *cond);

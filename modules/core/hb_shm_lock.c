@@ -49,9 +49,7 @@ apr_status_t hb_shm_lock_take(int *died, hb_shm_lock_t *lock, apr_interval_time_
     }
     if (rv == EBUSY
         && __atomic_load_n(&lock->stuck_until, __ATOMIC_RELAXED) <= now_msec()) {
-        const struct timespec until = hb_clock_at(hb_clock() + wait);
-
-        rv = pthread_mutex_clocklock(&lock->mutex, CLOCK_MONOTONIC, &until);
+        rv = hb_clock_lock(&lock->mutex, hb_clock() + wait);
         if (rv == ETIMEDOUT) {
             __atomic_store_n(&lock->stuck_until, now_msec() + STUCK_MSEC, __ATOMIC_RELAXED);
         }

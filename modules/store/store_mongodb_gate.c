@@ -72,13 +72,12 @@ static int look_once(mongo_look_t *found, mongo_t *self, bson_error_t *error)
 mongo_look_t mongo_look(mongo_t *self, bson_error_t *error)
 {
     apr_int64_t until = hb_clock() + LOOK_MSEC * 1000;
-    const struct timespec at = hb_clock_at(until);
     apr_int64_t began = hb_clock();
     mongo_look_t found = MONGO_AWAY;
     int was_kept;
 
     memset(error, 0, sizeof(*error));
-    if (pthread_mutex_clocklock(&self->looking, CLOCK_MONOTONIC, &at) != 0) {
+    if (hb_clock_lock(&self->looking, until) != 0) {
         bson_set_error(error, MONGOC_ERROR_STREAM, MONGOC_ERROR_STREAM_SOCKET,
                        "nobody got an answer for a second");
         return MONGO_AWAY;

@@ -420,7 +420,6 @@ apr_status_t store_mongodb_transact(void *baton, hb_op_t *op, hb_store_tx_fn *fn
 {
     mongo_t *self = baton;
     apr_int64_t deadline = hb_clock() + self->site->settings->store_wait;
-    const struct timespec until = hb_clock_at(deadline);
     const hb_problem_t problem = op->problem;
     int n_runs, again = 1, is_down;
     apr_status_t rv;
@@ -432,8 +431,7 @@ apr_status_t store_mongodb_transact(void *baton, hb_op_t *op, hb_store_tx_fn *fn
     for (n_runs = 0; rv == APR_SUCCESS && again; n_runs++) {
         /* Entries of the ledger all write its head: running side by side they would only
          * undo each other, so threads take turns while such collisions are seen. */
-        int in_turn = is_crowded(self, 0)
-            && pthread_mutex_clocklock(&self->turn, CLOCK_MONOTONIC, &until) == 0;
+        int in_turn = is_crowded(self, 0) && hb_clock_lock(&self->turn, deadline) == 0;
 
         rv = run_once(&again, &is_down, self, op, fn, fn_baton, deadline);
         if (in_turn) {

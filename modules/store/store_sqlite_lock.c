@@ -181,11 +181,10 @@ void store_lock_close(store_lock_t *lock)
 
 static int take_by(pthread_mutex_t *mutex, apr_int64_t deadline)
 {
-    struct timespec at = hb_clock_at(deadline);
+    int rc = hb_clock_lock(mutex, deadline);
+    struct timespec at;
     apr_int64_t wait;
-    int rc;
 
-    rc = pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &at);
     if (rc == EINVAL) {         /* a kernel that waits for these by the wall clock only */
         wait = deadline - hb_clock();
         clock_gettime(CLOCK_REALTIME, &at);

@@ -43,10 +43,25 @@ START_TEST(a_wait_ends_by_the_clock_and_not_before)
 }
 END_TEST
 
+START_TEST(a_lock_is_waited_for_by_the_clock)
+{
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    apr_time_t until = hb_clock() + 2000;
+
+    ck_assert_int_eq(hb_clock_lock(&lock, 0), 0);
+    ck_assert_int_eq(hb_clock_lock(&lock, until), ETIMEDOUT);
+    ck_assert(hb_clock() >= until);
+    pthread_mutex_unlock(&lock);
+    ck_assert_int_eq(hb_clock_lock(&lock, hb_clock() + 2000), 0);
+    pthread_mutex_unlock(&lock);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const cases[] = {
-        a_moment_is_seconds_and_the_rest, a_wait_ends_by_the_clock_and_not_before, NULL
+        a_moment_is_seconds_and_the_rest, a_wait_ends_by_the_clock_and_not_before,
+        a_lock_is_waited_for_by_the_clock, NULL
     };
     return hb_test_main("hb_clock", cases);
 }
