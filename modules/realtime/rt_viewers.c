@@ -3,7 +3,8 @@
  * A table of pairs under one lock that is held for microseconds, and stripes of locks that are
  * held over a call of the core: coming and going of one person in one stream happens one after
  * the other, and who goes looks again whether somebody has come. A pair is counted before its
- * join is written, so a leave that comes second finds the count.
+ * join is written, so a leave that comes second finds the count. It leaves the telling to whom
+ * it finds, whose own join may still fail.
  */
 #include "rt_viewers.h"
 
@@ -15,6 +16,7 @@
 #include <apr_hash.h>
 #include <apr_strings.h>
 
+#include "hb_limit.h"
 #include "hb_viewer.h"
 #include "rt_memory.h"
 
@@ -26,6 +28,7 @@ typedef struct pair_t pair_t;
 struct pair_t {
     char key[PAIR_BYTES];       /* stream:user */
     int n;                      /* sockets */
+    int is_told;                /* the core may count this viewer */
     apr_uint64_t due;           /* in the queue, while n is 0 */
     pair_t *earlier, *later;
     int is_queued;
@@ -127,6 +130,11 @@ static void queue(rt_viewers_t *viewers, pair_t *pair, apr_uint64_t due)
     pair->is_queued = 1;
 }
 
+static pair_t *pair_of(const rt_viewers_t *viewers, const char *key)
+{
+    return apr_hash_get(viewers->pairs, key, APR_HASH_KEY_STRING);
+}
+
 static void forget(rt_viewers_t *viewers, pair_t *pair)
 {
     unqueue(viewers, pair);
@@ -134,19 +142,55 @@ static void forget(rt_viewers_t *viewers, pair_t *pair)
     free(pair);
 }
 
-static void count_in(rt_viewers_t *viewers, const char *key)
+static void count_in(rt_viewers_t *viewers, const char *key, int is_told)
 {
     pair_t *pair;
 
     pthread_mutex_lock(&viewers->lock);
-    pair = apr_hash_get(viewers->pairs, key, APR_HASH_KEY_STRING);
+    pair = pair_of(viewers, key);
     if (pair == NULL) {
         pair = rt_need(sizeof(*pair));
         memcpy(pair->key, key, PAIR_BYTES);
         apr_hash_set(viewers->pairs, pair->key, APR_HASH_KEY_STRING, pair);
     }
     pair->n++;
+    pair->is_told |= is_told;
     unqueue(viewers, pair);
+    pthread_mutex_unlock(&viewers->lock);
+}
+
+/*
+ * The core counts this viewer: whoever is there will have to tell it of the end.
+ * @return is anybody?
+ */
+static int leave_to_others(rt_viewers_t *viewers, const char *key)
+{
+    pair_t *pair;
+
+    pthread_mutex_lock(&viewers->lock);
+    pair = pair_of(viewers, key);
+    if (pair != NULL) {
+        pair->is_told = 1;
+    }
+    pthread_mutex_unlock(&viewers->lock);
+    return pair != NULL;
+}
+
+/* A socket less; a viewer whom the core counts goes when no other comes in time. */
+static void cut(rt_viewers_t *viewers, const char *key, apr_uint64_t now_msec)
+{
+    pair_t *pair;
+
+    pthread_mutex_lock(&viewers->lock);
+    pair = pair_of(viewers, key);
+    if (pair != NULL && pair->n > 0 && --pair->n == 0) {
+        if (pair->is_told) {
+            queue(viewers, pair, now_msec + viewers->grace_msec);
+        }
+        else {
+            forget(viewers, pair);
+        }
+    }
     pthread_mutex_unlock(&viewers->lock);
 }
 
@@ -157,7 +201,7 @@ static int count_out(rt_viewers_t *viewers, const char *key)
     int is_empty = 1;
 
     pthread_mutex_lock(&viewers->lock);
-    pair = apr_hash_get(viewers->pairs, key, APR_HASH_KEY_STRING);
+    pair = pair_of(viewers, key);
     if (pair != NULL) {
         if (pair->n > 0) {
             pair->n--;
@@ -176,7 +220,7 @@ static int is_anybody(rt_viewers_t *viewers, const char *key)
     int is;
 
     pthread_mutex_lock(&viewers->lock);
-    is = apr_hash_get(viewers->pairs, key, APR_HASH_KEY_STRING) != NULL;
+    is = pair_of(viewers, key) != NULL;
     pthread_mutex_unlock(&viewers->lock);
     return is;
 }
@@ -202,11 +246,15 @@ apr_status_t rt_viewers_join(hb_json_t **stream, rt_viewers_t *viewers, hb_op_t 
 
     key_make(key, stream_id, op->actor.user_id);
     stripe = stripe_of(viewers, key);
-    count_in(viewers, key);
+    count_in(viewers, key, 0);
     pthread_mutex_lock(stripe);
     rv = hb_viewer_join(stream, op, stream_id);
-    if (rv != APR_SUCCESS) {
-        count_out(viewers, key);
+    if (rv == APR_SUCCESS) {
+        leave_to_others(viewers, key);
+    }
+    else {
+        /* Maybe of one who is in, by a socket that was cut or has gone meanwhile. */
+        cut(viewers, key, (apr_uint64_t)(hb_limit_now() / 1000));
     }
     pthread_mutex_unlock(stripe);
     return rv;
@@ -253,7 +301,7 @@ void rt_viewers_assume(rt_viewers_t *viewers, const char *stream_id, const char 
     char key[PAIR_BYTES];
 
     key_make(key, stream_id, user_id);
-    count_in(viewers, key);
+    count_in(viewers, key, 1);
 }
 
 /* --- out --- */
@@ -262,15 +310,9 @@ void rt_viewers_cut(rt_viewers_t *viewers, const char *stream_id, const char *us
                     apr_uint64_t now_msec)
 {
     char key[PAIR_BYTES];
-    pair_t *pair;
 
     key_make(key, stream_id, user_id);
-    pthread_mutex_lock(&viewers->lock);
-    pair = apr_hash_get(viewers->pairs, key, APR_HASH_KEY_STRING);
-    if (pair != NULL && pair->n > 0 && --pair->n == 0) {
-        queue(viewers, pair, now_msec + viewers->grace_msec);
-    }
-    pthread_mutex_unlock(&viewers->lock);
+    cut(viewers, key, now_msec);
 }
 
 apr_status_t rt_viewers_settle(rt_viewers_t *viewers, hb_op_t *op, const char *stream_id)
@@ -282,7 +324,7 @@ apr_status_t rt_viewers_settle(rt_viewers_t *viewers, hb_op_t *op, const char *s
     key_make(key, stream_id, op->actor.user_id);
     stripe = stripe_of(viewers, key);
     pthread_mutex_lock(stripe);
-    if (!is_anybody(viewers, key)) {
+    if (!leave_to_others(viewers, key)) {
         rv = hb_viewer_leave(op, stream_id);
     }
     pthread_mutex_unlock(stripe);

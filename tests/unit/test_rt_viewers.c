@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#include <apr_strings.h>
+
+#include "hb_store.h"
 #include "hb_stream.h"
 #include "hb_test_people.h"
 #include "hb_test_site.h"
@@ -132,6 +135,34 @@ START_TEST(a_refused_join_is_not_counted)
 }
 END_TEST
 
+/* A block that came between: the core still counts her from before. */
+static void refuse_anna(void)
+{
+    hb_op_t *op = hb_test_site_op(ts);
+    hb_json_t *doc = hb_json_object_make(op->pool), *stream;
+
+    ck_assert_int_eq(hb_stream_get(&stream, op, stream_id), APR_SUCCESS);
+    hb_json_set_string(doc, "_id", apr_pstrcat(op->pool, hb_json_string(stream, "hostId"), ":",
+                                               anna->id, NULL));
+    ck_assert_int_eq(hb_store_insert(NULL, op, HB_C_BLOCKS, doc), APR_SUCCESS);
+    ck_assert_int_eq(rt_viewers_join(&stream, viewers, hb_test_op_of(ts, anna), stream_id),
+                     HB_E_USER_BLOCKED);
+}
+
+START_TEST(who_was_cut_and_is_refused_goes)
+{
+    setup();
+    join(anna);
+    rt_viewers_cut(viewers, stream_id, anna->id, 1000);
+    refuse_anna();
+    ck_assert_int_eq(count(), 1);
+    ck_assert_int_eq(due(APR_UINT64_MAX), 1);
+    ck_assert_int_eq(count(), 0);
+    ck_assert_uint_eq(rt_viewers_count(viewers), 0);
+    rt_viewers_free(viewers);
+}
+END_TEST
+
 START_TEST(after_a_restart_the_absent_go)
 {
     setup();
@@ -155,7 +186,7 @@ int main(void)
     const TTest *const cases[] = {
         several_sockets_are_one_viewer, who_comes_back_in_time_never_left,
         who_comes_back_at_the_last_moment_stays, a_refused_join_is_not_counted,
-        after_a_restart_the_absent_go, NULL
+        who_was_cut_and_is_refused_goes, after_a_restart_the_absent_go, NULL
     };
 
     return hb_test_main("rt_viewers", cases);
