@@ -343,9 +343,9 @@ static void let_in(rt_peer_t *peer, enter_t *task)
 /* --- an earlier connection that still stands --- */
 
 typedef struct replace_t {
-    rt_house_t *house;
     rt_loop_t *back;
     apr_uint64_t old_id, new_id;
+    char user_id[RT_STREAM_ID_MAX + 1];
 } replace_t;
 
 static void try_again(rt_loop_t *loop, void *baton)
@@ -364,19 +364,21 @@ static void end_old(rt_loop_t *loop, void *baton)
 {
     replace_t *replace = baton;
     rt_socket_t *socket = rt_socket_find(loop, replace->old_id);
+    const rt_peer_t *old = socket != NULL ? rt_socket_data(socket) : NULL;
 
-    if (socket != NULL) {
+    /* Its place may be somebody else's by now, if it went just before we came. */
+    if (old != NULL && strcmp(old->user_id, replace->user_id) == 0) {
         rt_session_close(rt_socket_session(socket), RT_GONE_REPLACED);
     }
     rt_post(replace->back, try_again, replace);
 }
 
-static void replace_old(rt_peer_t *peer, int place)
+static void replace_old(rt_peer_t *peer, const char *user_id, int place)
 {
     rt_house_t *house = peer->hub->house;
     replace_t *replace = rt_need(sizeof(*replace));
 
-    replace->house = house;
+    apr_cpystrn(replace->user_id, user_id, sizeof(replace->user_id));
     replace->back = peer->hub->loop;
     replace->old_id = __atomic_load_n(&house->sockets[place], __ATOMIC_RELAXED);
     replace->new_id = peer->id;
@@ -411,7 +413,7 @@ static void enter_done(rt_task_t *base)
         }
         if (task->found == RT_FOUND_LIVE
             && __atomic_load_n(&hub->house->sockets[task->place], __ATOMIC_RELAXED) != 0) {
-            replace_old(peer, task->place);
+            replace_old(peer, op->actor.user_id, task->place);
         } else {
             enter(peer);
         }
