@@ -434,7 +434,7 @@ void rt_session_end(rt_session_t *session, rt_reason_e reason, int politely)
     }
     if (session->life == RT_OPEN) {
         session->reason = (unsigned char)reason;
-        loop->counters.gone[reason]++;
+        RT_COUNT(loop, gone[reason], 1);
         rt_alarm_clear(&session->beat);
         session->life = RT_CLOSING;
         rt_socket_all_gone(session, reason);
