@@ -80,8 +80,8 @@ AC_DEFUN([HB_PROBE_SUMMARY], [
     AS_IF([test "x$hb_have_check" = xyes],
         [AC_MSG_NOTICE([  unit tests         yes, Check $hb_check_version])],
         [AC_MSG_NOTICE([  unit tests         no: make check proves nothing in C; install check])])
-    AS_IF([test "x$enable_sanitizers" = xyes],
-        [AC_MSG_NOTICE([  sanitizers         yes: slow, and httpd needs the tests' way of starting it])])
+    AS_IF([test "x$enable_sanitizers" != xno],
+        [AC_MSG_NOTICE([  sanitizers         $enable_sanitizers: slow, and httpd needs the tests' way of starting it])])
     AS_IF([test "x$enable_werror" = xyes],
         [AC_MSG_NOTICE([  warnings           stop the build; --disable-werror for an unknown compiler])])
     AC_MSG_NOTICE([])

@@ -20,7 +20,7 @@
 #include "hb_store_copy.h"
 #include "hb_test.h"
 
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define IS_WATCHED 1
 #else
 #define IS_WATCHED 0

@@ -15,6 +15,7 @@ from hb_beside import free_port, release_port
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(os.path.dirname(HERE))
+RACES = os.path.join(SOURCE, "tests", "tsan.supp")
 BUILD = os.environ.get("HB_BUILD", os.getcwd())
 MPM = os.environ.get("HB_MPM", "event")
 KEEP = os.environ.get("HB_KEEP")
@@ -81,9 +82,11 @@ def sanitizer_libraries():
     """What to preload when the modules were built with sanitizers."""
     so = os.path.join(BUILD, ".libs", "mod_halobuzz.so")
     needed = subprocess.run(["objdump", "-p", so], capture_output=True, text=True).stdout
-    names = re.findall(r"NEEDED\s+(lib(?:asan|ubsan)\S*)", needed)
-    return [subprocess.check_output(["gcc", "-print-file-name=" + n], text=True).strip()
-            for n in sorted(names)]
+    names = re.findall(r"NEEDED\s+(lib(?:asan|ubsan|tsan)\S*)", needed)
+    found = [subprocess.check_output(["gcc", "-print-file-name=" + n], text=True).strip()
+             for n in sorted(names)]
+    atomics = os.path.join(BUILD, ".libs", "hb_test_atomics.so")
+    return found + [atomics] if os.path.exists(atomics) else found
 
 
 def store_for_one():
@@ -163,6 +166,7 @@ class Httpd:
         for name in ("run", "htdocs", "state", "san"):
             os.mkdir(os.path.join(self.root, name))
         os.chmod(os.path.join(self.root, "san"), 0o1777)
+        shutil.copy(RACES, os.path.join(self.root, "races"))
         os.chmod(self.state, 0o750)
         with open(os.path.join(self.root, "htdocs", "index.html"), "w") as f:
             f.write("static\n")
@@ -273,6 +277,10 @@ class Httpd:
             env["LD_PRELOAD"] = ":".join(preload)
             env["ASAN_OPTIONS"] = "detect_leaks=0:log_path=%s/san/asan" % self.root
             env["UBSAN_OPTIONS"] = "print_stacktrace=1:log_path=%s/san/ubsan" % self.root
+            env["TSAN_OPTIONS"] = ("exitcode=0:die_after_fork=0:history_size=4:"
+                                   "ignore_noninstrumented_modules=1:second_deadlock_stack=1:"
+                                   "suppressions=%s/races:log_path=%s/san/tsan"
+                                   % (self.root, self.root))
         env.update(self.environment)
         return env
 

@@ -444,7 +444,9 @@ static int kill_after(pid_t pid, int n)
 }
 
 /* How far apart the instructions are at which it is killed: sanitizers make more of them. */
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_THREAD__)
+#define STRIDE 4999
+#elif defined(__SANITIZE_ADDRESS__)
 #define STRIDE 997
 #else
 #define STRIDE 17
