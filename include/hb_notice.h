@@ -35,7 +35,7 @@ typedef enum hb_notice_e {
 
 #define HB_NOTICE_FIXED  0x01u  /* LIST and MAIL stay on where they are usual */
 #define HB_NOTICE_URGENT 0x02u  /* does not wait for the end of quiet hours */
-#define HB_NOTICE_ALL    0x04u  /* one record for everybody */
+#define HB_NOTICE_ALL    0x04u  /* only to everybody, with one record */
 
 typedef struct hb_notice_row_t {
     const char *name;           /* "order.paid" */
@@ -64,11 +64,14 @@ apr_status_t hb_notice_add(hb_op_t *op, hb_notice_e kind, const char *user_id,
                            hb_json_t *values);
 
 /**
- * Tell everybody (a kind with ALL): one record, which everybody who had an account by then finds in
- * their list, an event to all, and a line to the team. As hb_notice_add.
- * @param mails  also a mail to each who did not switch it off
+ * Tell everybody: one record, which everybody who had an account by then finds in their list, an
+ * event, and a line to the team. As hb_notice_add. The event is one to all when the kind cannot be
+ * switched off there, or is urgent; else each gets it who wants it, at the end of their quiet hours.
+ * @param ways  HB_BY_MAIL, HB_BY_SMS, HB_BY_PUSH: also so to each who wants that; from the outbox,
+ *              some hundreds a second at most, wherever it was stopped
  */
-apr_status_t hb_notice_announce(hb_op_t *op, hb_notice_e kind, hb_json_t *values, int mails);
+apr_status_t hb_notice_announce(hb_op_t *op, hb_notice_e kind, hb_json_t *values,
+                                unsigned int ways);
 
 /** Tell the team (a kind that may take TEAM). Nothing where HaloBuzzTeamHook is not set. */
 apr_status_t hb_notice_team(hb_op_t *op, hb_notice_e kind, hb_json_t *values);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The calls of notices, what a user wants of them, and planned maintenance. The rules are
- * hb_notice*.c's and hb_downtime.c's. */
+/* The calls of notices, what a user wants of them, planned maintenance and announcements. The rules
+ * are hb_notice*.c's, hb_downtime.c's and hb_announce.c's. */
 #include "mod_halobuzz_api.h"
 
+#include "hb_announce.h"
 #include "hb_downtime.h"
 #include "hb_notice.h"
 #include "hb_role.h"
@@ -53,6 +54,32 @@ static apr_status_t cancel(hb_ap_call_t *call)
     return hb_downtime_cancel(&call->reply, call->op, hb_ap_path_value(call, "id"));
 }
 
+static apr_status_t announcements(hb_ap_call_t *call)
+{
+    return hb_announce_list(&call->reply, call->op, hb_ap_limit_of(call), hb_ap_after_of(call));
+}
+
+static apr_status_t announce(hb_ap_call_t *call)
+{
+    return hb_announce(&call->reply, call->op,
+                       hb_notice_named(hb_json_string(call->input, "kind")), call->input);
+}
+
+static apr_status_t tell_of_leak(hb_ap_call_t *call)
+{
+    return hb_announce(&call->reply, call->op, HB_N_DATA_LEAK, call->input);
+}
+
+static apr_status_t announcement(hb_ap_call_t *call)
+{
+    return hb_announce_show(&call->reply, call->op, hb_ap_path_value(call, "id"));
+}
+
+static apr_status_t call_off(hb_ap_call_t *call)
+{
+    return hb_announce_cancel(&call->reply, call->op, hb_ap_path_value(call, "id"));
+}
+
 static const hb_route_t rows[] = {
     { .method = M_HB_GET, .path = "/notifications", .needs = HB_NEED_USER, .rate = "api",
       .action = list, .sentence = "what the caller was told, newest first",
@@ -90,6 +117,32 @@ static const hb_route_t rows[] = {
       .needs = HB_NEED_USER, .roles = HB_ROLE_ADMIN, .rate = "api", .action = cancel,
       .sentence = "call planned maintenance off; who was told of it is told of this",
       .output = "downtime", .errors = "maintenance.unknown maintenance.state",
+      .tag = "notices" },
+    { .method = M_HB_GET, .path = "/admin/announcements", .needs = HB_NEED_USER,
+      .roles = HB_ROLE_ADMIN, .rate = "api", .action = announcements,
+      .sentence = "what many were told at once, newest first, and how far it is",
+      .query = HB_F_LIST, .output = "[announcement]", .errors = "input.invalid cursor.invalid",
+      .tag = "notices" },
+    { .method = M_HB_POST, .path = "/admin/announcements",
+      .needs = HB_NEED_USER | HB_NEED_BODY | HB_NEED_IDEM_KEY | HB_GIVES_CREATED,
+      .roles = HB_ROLE_ADMIN, .rate = "api", .action = announce,
+      .sentence = "tell all users something, or some of them, or one, now or later",
+      .input = HB_F_ANNOUNCEMENT, .output = "announcement", .errors = "input.invalid",
+      .tag = "notices" },
+    { .method = M_HB_GET, .path = "/admin/announcements/{id}", .needs = HB_NEED_USER,
+      .roles = HB_ROLE_ADMIN, .rate = "api", .action = announcement,
+      .sentence = "an announcement, and how far it is", .output = "announcement",
+      .errors = "announcement.unknown", .tag = "notices" },
+    { .method = M_HB_POST, .path = "/admin/announcements/{id}/cancel", .needs = HB_NEED_USER,
+      .roles = HB_ROLE_ADMIN, .rate = "api", .action = call_off,
+      .sentence = "tell nobody more; who was told keeps it", .output = "announcement",
+      .errors = "announcement.unknown announcement.state", .tag = "notices" },
+    { .method = M_HB_POST, .path = "/security/data-leak-notification",
+      .needs = HB_NEED_USER | HB_NEED_BODY | HB_NEED_IDEM_KEY | HB_GIVES_CREATED,
+      .roles = HB_ROLE_ADMIN, .rate = "api", .action = tell_of_leak,
+      .sentence = "tell users, all unless some are named, that their data may have been seen by "
+                  "others: at once, in the list, by mail and on their devices",
+      .input = HB_F_DATA_LEAK, .output = "announcement", .errors = "input.invalid",
       .tag = "notices" },
 };
 

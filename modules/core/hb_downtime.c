@@ -30,6 +30,7 @@ static hb_json_t *view_of(hb_op_t *op, const hb_json_t *plan)
     hb_json_set_time(view, "endsAt", ends_at);
     hb_json_set_string(view, "reason", hb_json_string(plan, "reason"));
     hb_json_set_bool(view, "mail", hb_json_bool(plan, "mail", 0));
+    hb_json_set_bool(view, "push", hb_json_bool(plan, "push", 0));
     hb_json_set_time(view, "createdAt", hb_time_from_msec(hb_json_int(plan, "createdAt", 0)));
     return view;
 }
@@ -48,14 +49,20 @@ static hb_json_t *values_of(hb_op_t *op, const hb_json_t *plan)
     return values;
 }
 
+static unsigned int ways_of(const hb_json_t *plan)
+{
+    return (hb_json_bool(plan, "mail", 0) ? HB_BY_MAIL : 0)
+        | (hb_json_bool(plan, "push", 0) ? HB_BY_PUSH : 0);
+}
+
 /* Everybody will be told at that moment. */
 static apr_status_t tell_at(hb_op_t *op, const hb_json_t *plan, hb_notice_e kind, apr_time_t when,
-                            int mails)
+                            unsigned int ways)
 {
     hb_json_t *row = hb_notice_outbox_row(op, "announce", kind, values_of(op, plan), NULL, when);
 
     hb_json_set_string(row, "planId", hb_json_string(plan, "_id"));
-    hb_json_set_bool(row, "mails", mails);
+    hb_json_set_int(row, "ways", ways);
     return hb_notice_outbox_add(op, row);
 }
 
@@ -69,11 +76,10 @@ static apr_status_t plan_in_store(hb_op_t *op, void *baton)
         return hb_fail(op, HB_E_DOWNTIME_STATE, "maintenance is planned for that moment already");
     }
     if (rv == APR_SUCCESS) {
-        rv = tell_at(op, plan, HB_N_DOWNTIME_PLANNED, starts_at - AHEAD_USEC,
-                     hb_json_bool(plan, "mail", 0));
+        rv = tell_at(op, plan, HB_N_DOWNTIME_PLANNED, starts_at - AHEAD_USEC, ways_of(plan));
     }
     if (rv == APR_SUCCESS) {
-        rv = tell_at(op, plan, HB_N_DOWNTIME_STARTED, starts_at, 0);
+        rv = tell_at(op, plan, HB_N_DOWNTIME_STARTED, starts_at, ways_of(plan) & HB_BY_PUSH);
     }
     return rv == APR_SUCCESS
         ? hb_audit_add(op, NULL, "maintenance.plan", hb_json_string(plan, "_id"), 1,
@@ -103,6 +109,7 @@ apr_status_t hb_downtime_plan(hb_json_t **view, hb_op_t *op, const hb_json_t *in
         hb_json_set_string(plan, "reason", hb_json_string(input, "reason"));
     }
     hb_json_set_bool(plan, "mail", hb_json_bool(input, "mail", 0));
+    hb_json_set_bool(plan, "push", hb_json_bool(input, "push", 0));
     if (op->actor.user_id != NULL) {
         hb_json_set_string(plan, "createdBy", op->actor.user_id);
     }
@@ -170,8 +177,7 @@ static apr_status_t cancel_in_store(hb_op_t *op, void *baton)
         rv = hb_store_remove_all(NULL, op, &rows);
     }
     if (rv == APR_SUCCESS && were_told) {
-        rv = hb_notice_announce(op, HB_N_DOWNTIME_CANCELLED, values_of(op, plan),
-                                hb_json_bool(plan, "mail", 0));
+        rv = hb_notice_announce(op, HB_N_DOWNTIME_CANCELLED, values_of(op, plan), ways_of(plan));
     }
     return rv == APR_SUCCESS ? hb_audit_add(op, NULL, "maintenance.cancel", id, 1, NULL) : rv;
 }

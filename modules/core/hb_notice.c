@@ -17,6 +17,8 @@
 #include "hb_store.h"
 #include "hb_time.h"
 
+#define DEVICES_MAX 10          /* that are asked about: the last ones */
+
 #define LIST HB_BY_LIST
 #define MAIL HB_BY_MAIL
 #define SMS HB_BY_SMS
@@ -116,7 +118,10 @@ apr_status_t hb_notice_reader_load(hb_notice_reader_t *reader, hb_op_t *op, cons
 /* --- records and events --- */
 
 typedef struct showing_t {
+    hb_op_t *op;
     hb_notice_e kind;
+    const char *language;
+    const hb_json_t *values;
     hb_json_t *to;
 } showing_t;
 
@@ -124,10 +129,15 @@ static int show_value(void *baton, const char *key, hb_json_t *value)
 {
     showing_t *showing = baton;
 
-    if (hb_notice_value_kind(showing->kind, key, strlen(key)) == 'm') {
+    switch (hb_notice_value_kind(showing->kind, key, strlen(key))) {
+    case 'm':
         hb_json_set_time(showing->to, key, hb_time_from_msec(hb_json_int_value(value, 0)));
-    }
-    else {
+        break;
+    case 't':
+        hb_json_set_string(showing->to, key, hb_notice_said(showing->op, showing->language,
+                                                            showing->values, key));
+        break;
+    case 'i':
         hb_json_set(showing->to, key, value);
     }
     return 0;
@@ -137,9 +147,9 @@ static int show_value(void *baton, const char *key, hb_json_t *value)
 hb_json_t *hb_notice_view(hb_op_t *op, const hb_notice_reader_t *reader, const hb_json_t *doc,
                           int is_read)
 {
-    showing_t showing = { hb_notice_named(hb_json_string(doc, "kind")),
-                          hb_json_object_make(op->pool) };
     const hb_json_t *values = hb_json_get(doc, "values");
+    showing_t showing = { op, hb_notice_named(hb_json_string(doc, "kind")), reader->language,
+                          values, hb_json_object_make(op->pool) };
     hb_json_t *view = hb_json_object_make(op->pool);
 
     if (showing.kind == HB_N_COUNT) {
@@ -198,13 +208,6 @@ static apr_status_t record(hb_json_t **made, hb_op_t *op, const char *id, hb_not
 
 /* --- telling --- */
 
-typedef struct telling_t {
-    hb_notice_e kind;
-    const char *user_id;
-    hb_json_t *values;
-    int mails;
-} telling_t;
-
 static int is_set_up(const hb_op_t *op, unsigned int way, const hb_notice_reader_t *reader)
 {
     const hb_settings_t *settings = op->site->settings;
@@ -223,90 +226,167 @@ static int is_set_up(const hb_op_t *op, unsigned int way, const hb_notice_reader
     }
 }
 
-static apr_status_t wait_for(hb_op_t *op, const telling_t *telling, const char *way,
-                             const char *notice_id, apr_time_t due_at)
+/* Everybody has its event already: nobody has a say in that. */
+static int is_broadcast(hb_notice_e kind)
+{
+    return (rows[kind].flags & (HB_NOTICE_ALL | HB_NOTICE_URGENT)) != 0;
+}
+
+static unsigned int ways_taken(const hb_op_t *op, const hb_notice_telling_t *telling,
+                               const hb_notice_reader_t *reader)
+{
+    const hb_notice_row_t *row = &rows[telling->kind];
+    unsigned int fixed = row->flags & HB_NOTICE_FIXED
+        ? row->usual & (HB_BY_LIST | HB_BY_MAIL) : 0;
+    unsigned int taken = hb_notice_ways_of(reader, telling->kind) & (telling->ways | fixed);
+
+    return op->site->settings->notices ? taken : taken & fixed & HB_BY_MAIL;
+}
+
+/* May a device of theirs be connected? Then it has a token that was given lately. */
+static apr_status_t may_listen(int *may, hb_op_t *op, const char *user_id)
+{
+    const hb_cond_t where[] = { { "userId", HB_IS, HB_STR(user_id) } };
+    const hb_query_t query = { .in = HB_C_SESSIONS, .where = where, .n_where = 1,
+                               .sort = { { "createdAt", 1 } }, .limit = DEVICES_MAX };
+    apr_int64_t since = hb_time_to_msec(op->now - op->site->settings->access_ttl);
+    hb_page_t page;
+    apr_status_t rv = hb_store_find(&page, op, &query);
+    int i;
+
+    *may = 0;
+    for (i = 0; rv == APR_SUCCESS && i < page.n_items; i++) {
+        *may |= !hb_json_has(page.items[i], "endedAt")
+            && (hb_json_int(page.items[i], "usedAt", 0) > since
+                || hb_json_int(page.items[i], "createdAt", 0) > since);
+    }
+    return rv;
+}
+
+static apr_status_t wait_for(hb_op_t *op, hb_notice_telling_t *telling, const char *user_id,
+                             const char *way, const char *notice_id, apr_time_t due_at)
 {
     hb_json_t *row = hb_notice_outbox_row(op, way, telling->kind, telling->values, notice_id,
                                           due_at);
 
-    hb_json_set_string(row, "userId", telling->user_id);
+    hb_json_set_string(row, "userId", user_id);
+    if (telling->announcement_id != NULL) {
+        hb_json_set_string(row, "announcementId", telling->announcement_id);
+    }
+    telling->n_written++;
     return hb_notice_outbox_add(op, row);
 }
 
-static apr_status_t tell_user(hb_op_t *op, void *baton)
+/* Into the list, unless all have it there, and to the devices. */
+static apr_status_t list_it(hb_op_t *op, hb_notice_telling_t *telling,
+                            const hb_notice_reader_t *reader, const char *id,
+                            apr_time_t quiet_end)
 {
-    telling_t *telling = baton;
-    const char *id = id_in_order(op);
-    hb_notice_reader_t reader;
-    apr_time_t quiet_end;
-    unsigned int taken;
-    hb_json_t *doc = NULL;
-    apr_status_t rv = hb_notice_reader_load(&reader, op, telling->user_id);
+    hb_json_t *doc = (hb_json_t *)telling->to_all;
+    int may = doc == NULL;
+    apr_status_t rv = APR_SUCCESS;
+
+    if (doc == NULL) {
+        rv = record(&doc, op, id, telling->kind, reader->user_id, telling->values);
+    }
+    else if (!is_broadcast(telling->kind)) {
+        rv = may_listen(&may, op, reader->user_id);
+    }
+    if (rv != APR_SUCCESS || !may) {
+        return rv;
+    }
+    if (quiet_end != 0) {
+        return wait_for(op, telling, reader->user_id, "event", id, quiet_end);
+    }
+    hb_notice_publish(op, reader, doc);
+    telling->n_written++;       /* with its record, which is the smaller part */
+    return APR_SUCCESS;
+}
+
+apr_status_t hb_notice_tell(int *is_told, hb_op_t *op, hb_notice_telling_t *telling,
+                            const hb_notice_reader_t *reader)
+{
+    const char *id = telling->to_all != NULL ? hb_json_string(telling->to_all, "_id")
+        : id_in_order(op);
+    unsigned int taken = ways_taken(op, telling, reader);
+    apr_time_t quiet_end = rows[telling->kind].flags & HB_NOTICE_URGENT ? 0
+        : hb_notice_quiet_end(reader, op->now);
+    apr_status_t rv = APR_SUCCESS;
     int i;
 
-    if (rv != APR_SUCCESS) {
-        return rv == HB_E_USER_UNKNOWN ? APR_SUCCESS : rv;
-    }
-    taken = hb_notice_ways_of(&reader, telling->kind);
-    if (!op->site->settings->notices) {
-        taken &= rows[telling->kind].flags & HB_NOTICE_FIXED ? HB_BY_MAIL : 0;
-    }
-    quiet_end = rows[telling->kind].flags & HB_NOTICE_URGENT ? 0
-        : hb_notice_quiet_end(&reader, op->now);
     if (taken & HB_BY_LIST) {
-        rv = record(&doc, op, id, telling->kind, telling->user_id, telling->values);
-        if (rv == APR_SUCCESS && quiet_end == 0) {
-            hb_notice_publish(op, &reader, doc);
-        }
-        else if (rv == APR_SUCCESS) {
-            rv = wait_for(op, telling, "event", id, quiet_end);
-        }
+        rv = list_it(op, telling, reader, id, quiet_end);
     }
-    if (rv == APR_SUCCESS && (taken & HB_BY_MAIL) != 0 && is_set_up(op, HB_BY_MAIL, &reader)) {
+    if (rv == APR_SUCCESS && (taken & HB_BY_MAIL) != 0 && is_set_up(op, HB_BY_MAIL, reader)) {
         /* A mail that may go now needs no second outbox: mail has one. */
         rv = quiet_end == 0
-            ? hb_mail_add(op, hb_notice_mail(op, &reader, telling->kind, telling->values))
-            : wait_for(op, telling, "mail", id, quiet_end);
+            ? hb_mail_add(op, hb_notice_mail(op, reader, telling->kind, telling->values))
+            : wait_for(op, telling, reader->user_id, "mail", id, quiet_end);
+        telling->n_written += quiet_end == 0;
     }
     for (i = 0; rv == APR_SUCCESS && i < HB_BY_N; i++) {
         unsigned int way = 1u << i;
 
         if ((way == HB_BY_SMS || way == HB_BY_PUSH) && (taken & way) != 0
-            && is_set_up(op, way, &reader)) {
-            rv = wait_for(op, telling, ways[i], id, quiet_end);
+            && is_set_up(op, way, reader)) {
+            rv = wait_for(op, telling, reader->user_id, ways[i], id, quiet_end);
         }
     }
-    if (rv == APR_SUCCESS) {
+    if (rv == APR_SUCCESS && telling->to_all == NULL) {
         hb_metric_add(op->site->metrics, HB_M_NOTICES, 1);
     }
+    if (is_told != NULL) {
+        *is_told = taken != 0;
+    }
     return rv;
+}
+
+typedef struct to_user_t {
+    hb_notice_telling_t telling;
+    const char *user_id;
+} to_user_t;
+
+static apr_status_t tell_user(hb_op_t *op, void *baton)
+{
+    to_user_t *to = baton;
+    hb_notice_reader_t reader;
+    apr_status_t rv = hb_notice_reader_load(&reader, op, to->user_id);
+
+    if (rv != APR_SUCCESS) {
+        return rv == HB_E_USER_UNKNOWN ? APR_SUCCESS : rv;
+    }
+    return hb_notice_tell(NULL, op, &to->telling, &reader);
 }
 
 apr_status_t hb_notice_add(hb_op_t *op, hb_notice_e kind, const char *user_id,
                            hb_json_t *values)
 {
-    telling_t telling = { kind, user_id, values != NULL ? values
-                          : hb_json_object_make(op->pool), 0 };
+    to_user_t to = { { .kind = kind, .values = values != NULL ? values
+                       : hb_json_object_make(op->pool), .ways = ~0u }, user_id };
 
-    return hb_store_transact(op, tell_user, &telling);
+    return hb_store_transact(op, tell_user, &to);
 }
 
-static apr_status_t tell_all(hb_op_t *op, void *baton)
+apr_status_t hb_notice_tell_all(hb_op_t *op, const hb_notice_telling_t *telling)
 {
-    telling_t *telling = baton;
+    unsigned int ways_out = telling->ways & (HB_BY_MAIL | HB_BY_SMS | HB_BY_PUSH);
     const char *id = id_in_order(op);
     hb_notice_reader_t reader;
-    hb_json_t *doc;
+    hb_json_t *doc, *row;
     apr_status_t rv;
 
     hb_notice_reader_any(&reader, op);
     rv = record(&doc, op, id, telling->kind, HB_NOTICE_TO_ALL, telling->values);
-    if (rv == APR_SUCCESS) {
+    if (rv == APR_SUCCESS && is_broadcast(telling->kind)) {
         hb_notice_publish(op, &reader, doc);
     }
-    if (rv == APR_SUCCESS && telling->mails) {
-        rv = hb_notice_outbox_add(op, hb_notice_outbox_row(op, "mail", telling->kind,
-                                                           telling->values, id, 0));
+    if (rv == APR_SUCCESS && (ways_out != 0 || !is_broadcast(telling->kind))) {
+        row = hb_notice_outbox_row(op, "each", telling->kind, telling->values, id, 0);
+        hb_json_set_int(row, "ways", telling->ways | HB_BY_LIST);
+        if (telling->announcement_id != NULL) {
+            hb_json_set_string(row, "announcementId", telling->announcement_id);
+        }
+        rv = hb_notice_outbox_add(op, row);
     }
     if (rv == APR_SUCCESS && (rows[telling->kind].may & HB_BY_TEAM) != 0) {
         rv = hb_notice_team(op, telling->kind, telling->values);
@@ -317,10 +397,16 @@ static apr_status_t tell_all(hb_op_t *op, void *baton)
     return rv;
 }
 
-apr_status_t hb_notice_announce(hb_op_t *op, hb_notice_e kind, hb_json_t *values, int mails)
+static apr_status_t tell_all(hb_op_t *op, void *baton)
 {
-    telling_t telling = { kind, NULL, values != NULL ? values : hb_json_object_make(op->pool),
-                          mails };
+    return hb_notice_tell_all(op, baton);
+}
+
+apr_status_t hb_notice_announce(hb_op_t *op, hb_notice_e kind, hb_json_t *values,
+                                unsigned int ways_out)
+{
+    hb_notice_telling_t telling = { .kind = kind, .values = values != NULL ? values
+                                    : hb_json_object_make(op->pool), .ways = ways_out };
 
     return hb_store_transact(op, tell_all, &telling);
 }

@@ -87,6 +87,15 @@ static const hb_json_t *newer(const hb_page_t *own, int *i, const hb_page_t *all
     return b;
 }
 
+/* Is it one to everybody of a kind that the reader switched off? */
+static int is_unwanted(const hb_notice_reader_t *reader, const hb_json_t *doc)
+{
+    hb_notice_e kind = hb_notice_named(hb_json_string(doc, "kind"));
+
+    return strcmp(hb_json_string(doc, "audience"), HB_NOTICE_TO_ALL) == 0 && kind < HB_N_COUNT
+        && (hb_notice_ways_of(reader, kind) & HB_BY_LIST) == 0;
+}
+
 apr_status_t hb_notice_list(hb_json_t **list, hb_op_t *op, int limit, const char *after)
 {
     const char *me = op->actor.user_id, *last = NULL;
@@ -115,6 +124,9 @@ apr_status_t hb_notice_list(hb_json_t **list, hb_op_t *op, int limit, const char
     }
     for (n = 0; n < limit && (doc = newer(&own, &i, &all, &j)) != NULL; n++) {
         last = hb_json_string(doc, "_id");
+        if (is_unwanted(&reader, doc)) {
+            continue;
+        }
         view = hb_notice_view(op, &reader, doc,
                               strcmp(hb_json_string(doc, "audience"), HB_NOTICE_TO_ALL) == 0
                               ? has_seen(op, me, reader.wishes, last)
@@ -145,6 +157,7 @@ static apr_status_t count_unread(hb_json_t **reply, hb_op_t *op)
     const char *me = op->actor.user_id;
     const hb_cond_t where[] = { { "unreadBy", HB_IS, HB_STR(me) } };
     const hb_query_t query = { .in = HB_C_NOTICES, .where = where, .n_where = 1 };
+    hb_notice_reader_t reader = { .user_id = me };
     hb_json_t *wishes;
     apr_int64_t n = 0;
     hb_page_t all;
@@ -160,8 +173,10 @@ static apr_status_t count_unread(hb_json_t **reply, hb_op_t *op)
     if (rv != APR_SUCCESS) {
         return rv;
     }
+    reader.wishes = wishes;
     for (i = 0; i < all.n_items; i++) {
-        n += !has_seen(op, me, wishes, hb_json_string(all.items[i], "_id"));
+        n += !has_seen(op, me, wishes, hb_json_string(all.items[i], "_id"))
+            && !is_unwanted(&reader, all.items[i]);
     }
     *reply = hb_json_object_make(op->pool);
     hb_json_set_int(*reply, "unread", n);

@@ -28,8 +28,6 @@
 #define TRIES_MAX 10
 #define PATIENCE_USEC apr_time_from_sec(2 * 86400)  /* with one that is not tried itself */
 #define PROBLEM_MAX 200
-#define MAILS_STEP 100          /* of a mail to all, in one transaction and a second */
-#define MAILS_PAUSE_USEC apr_time_from_sec(1)
 #define LATE_MSEC APR_INT64_C(3600000)      /* that maintenance of no known end began */
 #define LOCK_FILE "notices.lock"
 
@@ -117,7 +115,9 @@ static apr_status_t tell_devices(hb_op_t *op, const row_t *row)
     hb_json_t *notice;
     apr_status_t rv = hb_store_get(&notice, op, HB_C_NOTICES, row->notice_id);
 
-    if (rv == APR_SUCCESS && hb_json_has(notice, "unreadBy")) {
+    if (rv == APR_SUCCESS
+        && (hb_json_has(notice, "unreadBy")
+            || strcmp(hb_json_string(notice, "audience"), HB_NOTICE_TO_ALL) == 0)) {
         rv = hb_notice_reader_load(&reader, op, row->user_id);
         if (rv == APR_SUCCESS) {
             hb_notice_publish(op, &reader, notice);
@@ -133,21 +133,6 @@ static apr_status_t mail_to(hb_op_t *op, const row_t *row, const hb_notice_reade
         return APR_SUCCESS;
     }
     return hb_mail_add(op, hb_notice_mail(op, reader, row->kind, row->values));
-}
-
-/* One of all: who has quiet hours now gets it at their end. */
-static apr_status_t mail_in_time(hb_op_t *op, const row_t *row, const hb_notice_reader_t *reader)
-{
-    apr_time_t quiet_end = hb_notice_row(row->kind)->flags & HB_NOTICE_URGENT ? 0
-        : hb_notice_quiet_end(reader, op->now);
-    hb_json_t *later;
-
-    if (quiet_end == 0) {
-        return mail_to(op, row, reader);
-    }
-    later = hb_notice_outbox_row(op, "mail", row->kind, row->values, row->notice_id, quiet_end);
-    hb_json_set_string(later, "userId", reader->user_id);
-    return hb_notice_outbox_add(op, later);
 }
 
 static apr_status_t mail_user(hb_op_t *op, const row_t *row)
@@ -193,51 +178,14 @@ static apr_status_t do_in_store(hb_op_t *op, void *baton)
     else if (rv == APR_SUCCESS && is_way(row, "mail")) {
         rv = mail_user(op, row);
     }
+    else if (rv == APR_SUCCESS && hb_json_has(row->doc, "announcementId")) {
+        rv = hb_announce_begin(op, hb_json_string(row->doc, "announcementId"));
+    }
     else if (rv == APR_SUCCESS && !is_too_late(op, row)) {
         rv = hb_notice_announce(op, row->kind, row->values,
-                                hb_json_bool(row->doc, "mails", 0));
+                                (unsigned int)hb_json_int(row->doc, "ways", 0));
     }
     return rv;
-}
-
-/* The next users of a mail to all; the row knows how far it came. */
-static apr_status_t mail_some(hb_op_t *op, void *baton)
-{
-    const row_t *row = baton;
-    const char *above = hb_json_string(row->doc, "above");
-    const hb_cond_t where[] = { { "_id", HB_ABOVE, HB_STR(above) } };
-    const hb_query_t query = { .in = HB_C_USERS, .where = where, .n_where = above != NULL,
-                               .sort = { { "_id", 0 } }, .limit = MAILS_STEP };
-    const hb_cond_t guards[] = { { "dueAt", HB_IS, HB_INT(row->due_msec) } };
-    hb_edit_t edits[] = {
-        { "above", HB_SET, HB_NIL },
-        { "dueAt", HB_SET, HB_INT(hb_time_to_msec(op->now + MAILS_PAUSE_USEC)) },
-    };
-    hb_notice_reader_t reader;
-    hb_page_t page;
-    apr_status_t rv = hb_store_find(&page, op, &query);
-    int i;
-
-    for (i = 0; rv == APR_SUCCESS && i < page.n_items; i++) {
-        const char *status = hb_json_string(page.items[i], "status");
-
-        /* A mail that nobody asked for goes to proved addresses only. */
-        if (status != NULL && strcmp(status, "active") == 0
-            && hb_json_has(page.items[i], "emailVerifiedAt")) {
-            rv = hb_notice_reader_of(&reader, op, page.items[i]);
-            if (rv == APR_SUCCESS) {
-                rv = mail_in_time(op, row, &reader);
-            }
-        }
-    }
-    if (rv == APR_SUCCESS && page.n_items < MAILS_STEP) {
-        rv = remove_taken(op, row);
-    }
-    else if (rv == APR_SUCCESS) {
-        edits[0].value = (hb_value_t)HB_STR(hb_json_string(page.items[page.n_items - 1], "_id"));
-        rv = hb_store_change(NULL, NULL, op, HB_C_NOTICE_OUTBOX, row->id, guards, 1, edits, 2);
-    }
-    return rv;                  /* taken by somebody else: nothing of this is kept */
 }
 
 /* --- what goes out --- */
@@ -382,8 +330,8 @@ static apr_status_t one(hb_op_t *op, const hb_json_t *doc, unsigned int *silent)
     else if (is_way(&row, "sms") || is_way(&row, "push") || is_way(&row, "team")) {
         rv = (*silent & way_bit(&row)) != 0 ? pass_over(op, &row) : send_out(op, &row, silent);
     }
-    else if (is_way(&row, "mail") && row.user_id == NULL) {
-        rv = hb_store_transact(op, mail_some, &row);
+    else if (is_way(&row, "each")) {
+        rv = hb_store_transact(op, hb_notice_each, (void *)doc);
     }
     else {
         rv = hb_store_transact(op, do_in_store, &row);

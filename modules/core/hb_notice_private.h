@@ -50,8 +50,41 @@ hb_json_t *hb_notice_view(hb_op_t *op, const hb_notice_reader_t *reader, const h
 /** Tell the devices of a reader (everybody for an audience of all) that it is there. */
 void hb_notice_publish(hb_op_t *op, const hb_notice_reader_t *reader, const hb_json_t *doc);
 
+/** A text that people wrote, in a language if there is a translation ("text-ne"); NULL for none. */
+const char *hb_notice_said(hb_op_t *op, const char *language, const hb_json_t *values,
+                           const char *name);
+
 /** The kind of a value: 't'ext, 'i'nt, 't'ime as 'm'; 0 when the row has no such value. */
 char hb_notice_value_kind(hb_notice_e kind, const char *name, apr_size_t len);
+
+/** What is told, to one after the other. */
+typedef struct hb_notice_telling_t {
+    hb_notice_e kind;
+    hb_json_t *values;          /* kept, not copied */
+    unsigned int ways;          /* HB_BY_... it may take; those that are fixed it takes anyway */
+    const hb_json_t *to_all;    /* the record everybody has; NULL: each gets one */
+    const char *announcement_id;    /* for rows of the outbox; may be NULL */
+    int n_written;              /* rows, records and events so far: what it cost */
+} hb_notice_telling_t;
+
+/** Tell a reader, inside a transaction. @param is_told  by some way; may be NULL */
+apr_status_t hb_notice_tell(int *is_told, hb_op_t *op, hb_notice_telling_t *telling,
+                            const hb_notice_reader_t *reader);
+
+/**
+ * Begin to tell everybody, inside a transaction: the record in all lists, the event, a line to the
+ * team, and a row of the outbox that goes from user to user where there is more to do.
+ */
+apr_status_t hb_notice_tell_all(hb_op_t *op, const hb_notice_telling_t *telling);
+
+/**
+ * One step of a row "each", a hb_store_tx_fn inside a transaction: the next users, as many as may
+ * be told at once; the row knows how far it came. @param baton  the row
+ */
+apr_status_t hb_notice_each(hb_op_t *op, void *baton);
+
+/** An announcement is due, inside a transaction. Nothing when it is gone or was called off. */
+apr_status_t hb_announce_begin(hb_op_t *op, const char *id);
 
 /**
  * Put a row into the outbox, inside a transaction. @param due_at  0: now

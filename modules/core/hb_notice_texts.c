@@ -339,6 +339,14 @@ static const char *time_text(apr_pool_t *pool, const hb_zone_t *zone, apr_time_t
                         local.hour, local.minute, hb_zone_name(zone));
 }
 
+const char *hb_notice_said(hb_op_t *op, const char *language, const hb_json_t *values,
+                           const char *name)
+{
+    const char *text = hb_json_string(values, apr_pstrcat(op->pool, name, "-", language, NULL));
+
+    return text != NULL ? text : hb_json_string(values, name);
+}
+
 /* NULL when the value is not there. */
 static const char *value_text(hb_op_t *op, const hb_notice_reader_t *reader, hb_notice_e kind,
                               const hb_json_t *values, const char *name)
@@ -353,7 +361,7 @@ static const char *value_text(hb_op_t *op, const hb_notice_reader_t *reader, hb_
         return hb_json_has(values, name) ? apr_psprintf(op->pool, "%" APR_INT64_T_FMT,
                                                         hb_json_int(values, name, 0)) : NULL;
     default:
-        text = hb_json_string(values, name);
+        text = hb_notice_said(op, reader->language, values, name);
         return text != NULL && *text != '\0' ? text : NULL;
     }
 }

@@ -50,10 +50,11 @@ static int is_users(const hb_notice_row_t *row, unsigned int way)
     return way != HB_BY_TEAM && (row->may & way) != 0;
 }
 
-/* Mails to all are asked for by who announces: a user may only refuse them. */
+/* Mails and pushes to all are asked for by who announces: a user may only refuse them. */
 static int is_usual(const hb_notice_row_t *row, unsigned int way)
 {
-    return (row->usual & way) != 0 || ((row->flags & HB_NOTICE_ALL) != 0 && way == HB_BY_MAIL);
+    return (row->usual & way) != 0
+        || ((row->flags & HB_NOTICE_ALL) != 0 && (way & (HB_BY_MAIL | HB_BY_PUSH)) != 0);
 }
 
 unsigned int hb_notice_ways_of(const hb_notice_reader_t *reader, hb_notice_e kind)

@@ -47,7 +47,8 @@ ctl_run_fn ctl_check, ctl_health, ctl_status, ctl_seed, ctl_routes, ctl_smoke, c
 ctl_run_fn ctl_user_create, ctl_user_role, ctl_user_list, ctl_user_show, ctl_user_disable,
            ctl_user_enable, ctl_user_password;
 ctl_run_fn ctl_demo, ctl_og_bonus, ctl_refunds_resume;
-ctl_run_fn ctl_notice_test, ctl_providers_check;
+ctl_run_fn ctl_notice_send, ctl_notice_list, ctl_notice_show, ctl_notice_cancel, ctl_notice_test,
+           ctl_providers_check;
 ctl_run_fn ctl_reconcile;
 ctl_run_fn ctl_cron_list, ctl_cron_history, ctl_cron_run, ctl_cron_pause, ctl_cron_resume;
 ctl_run_fn ctl_ledger_verify, ctl_ledger_balance, ctl_ledger_statement, ctl_ledger_circulation;
@@ -120,6 +121,9 @@ int ctl_site(hb_op_t **op, ctl_t *ctl);
 
 /** The same without opening the store, for when it is away or damaged. */
 int ctl_site_closed(hb_op_t **op, ctl_t *ctl);
+
+/** An account by id, username or address (ctl_user.c). HB_E_USER_UNKNOWN. */
+apr_status_t ctl_user_find(hb_json_t **user, hb_op_t *op, const char *name);
 
 /** A secret from a file, "-" for stdin, or asked for on the terminal; without its newline. */
 int ctl_read_secret(const char **secret, ctl_t *ctl, const char *path, const char *prompt);

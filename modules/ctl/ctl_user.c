@@ -57,6 +57,17 @@ static const char *roles_of(const hb_json_t *user, apr_pool_t *pool)
 }
 
 /* The account an argument names: an id, a username, an address. */
+apr_status_t ctl_user_find(hb_json_t **user, hb_op_t *op, const char *name)
+{
+    apr_status_t rv = hb_id_is_valid(name) ? hb_user_load(user, op, name) : HB_E_USER_UNKNOWN;
+
+    if (rv == HB_E_USER_UNKNOWN) {
+        hb_op_recover(op);
+        rv = hb_user_load_named(user, op, name);
+    }
+    return rv;
+}
+
 static int load(hb_json_t **user, hb_op_t **op, ctl_t *ctl, const char *name)
 {
     int rc = ctl_site(op, ctl);
@@ -65,11 +76,7 @@ static int load(hb_json_t **user, hb_op_t **op, ctl_t *ctl, const char *name)
     if (rc != CTL_OK) {
         return rc;
     }
-    rv = hb_id_is_valid(name) ? hb_user_load(user, *op, name) : HB_E_USER_UNKNOWN;
-    if (rv == HB_E_USER_UNKNOWN) {
-        hb_op_recover(*op);
-        rv = hb_user_load_named(user, *op, name);
-    }
+    rv = ctl_user_find(user, *op, name);
     if (rv == HB_E_USER_UNKNOWN) {
         return ctl_fail(ctl, "there is no account \"%s\"", name);
     }

@@ -9,7 +9,7 @@ _halobuzzctl()
 
     COMPREPLY=()
     case $prev in
-    --settings|--password-file|--gifts|--og-tiers|--prices|--words)
+    --settings|--password-file|--users|--gifts|--og-tiers|--prices|--words)
         COMPREPLY=( $(compgen -f -- "$cur") ); return ;;
     --role)
         COMPREPLY=( $(compgen -W "$roles" -- "$cur") ); return ;;
@@ -93,10 +93,16 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "backup verify clean stats copy indexes reindex" -- "$cur") ) ;;
     "og bonus")
         COMPREPLY=( $(compgen -W "--date $common" -- "$cur") ) ;;
+    "notice send")
+        COMPREPLY=( $(compgen -W "--all --user --users --role --country --language --og --registered-before --kind --title --text --title-ne --text-ne --data --happened-at --mail --sms --push --no-push --at --key $common" -- "$cur") ) ;;
+    "notice list")
+        COMPREPLY=( $(compgen -W "--limit --after $common" -- "$cur") ) ;;
+    "notice show"|"notice cancel")
+        COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
     "notice test")
         COMPREPLY=( $(compgen -W "sms push team $common" -- "$cur") ) ;;
     "notice "*)
-        COMPREPLY=( $(compgen -W "test" -- "$cur") ) ;;
+        COMPREPLY=( $(compgen -W "send list show cancel test" -- "$cur") ) ;;
     "providers check")
         COMPREPLY=( $(compgen -W "stripe esewa khalti sandbox $common" -- "$cur") ) ;;
     "providers "*)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from hb_client import assert_problem
-from hb_finance import bank_with, boss_of, ctl
+from hb_finance import bank_with, boss_of, ctl, key
 from hb_sink import Sink
 from hb_users import Users
 
@@ -192,6 +192,79 @@ def test_maintenance_is_told_to_all(house, sink, anna):
     assert_problem(again, 409, "maintenance.state")
     assert_problem(house.boss.post(PLANS + "/%s/cancel" % NOBODY), 404, "maintenance.unknown")
     assert house.boss.get(PLANS).json()["items"][0]["state"] == "cancelled"
+
+
+ADMIN = "/api/v1/admin/announcements"
+LEAK = "/api/v1/security/data-leak-notification"
+
+
+def told(house, made, n=1):
+    """Until everybody an announcement is for has it."""
+    until = time.monotonic() + 10
+    while True:
+        one = house.boss.get(ADMIN + "/%s" % made["id"]).json()
+        if one["state"] == "done":
+            assert one["told"] == n, one
+            return one
+        assert time.monotonic() < until, one
+        time.sleep(0.05)
+
+
+def test_administrators_announce(house, sink, anna):
+    said = {"title": "New rooms", "text": "Look around."}
+    assert_problem(anna.post(ADMIN, said, headers=key()), 403, "role.required")
+    assert_problem(house.boss.post(ADMIN, said), 400, "idempotency.missing")
+    assert_problem(house.boss.post(ADMIN, {"title": "New rooms"}, headers=key()), 422,
+                   "input.invalid")
+    before, once = unread(anna), key()
+    made = house.boss.post(ADMIN, said, headers=once)
+    assert made.status_code == 201 and made.json()["toAll"], made.text
+    again = house.boss.post(ADMIN, said, headers=once)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.json()["id"] == made.json()["id"]
+    assert_problem(house.boss.post(ADMIN, {**said, "title": "x"}, headers=once), 422,
+                   "idempotency.mismatch")
+    done = told(house, made.json(), made.json()["accounts"])
+    assert done["seen"] == done["accounts"] >= 2
+    one = anna.get(NOTICES).json()["items"][0]
+    assert (one["kind"], one["title"], one["toAll"]) == ("announcement", "New rooms", True)
+    assert unread(anna) == before + 1
+    push = json.loads(sink.wait("/push", anna.id)[0][2])
+    assert (push["kind"], push["text"]) == ("announcement", "Look around.")
+    listed = house.boss.get(ADMIN).json()["items"][0]
+    assert listed == done
+    assert_problem(house.boss.post(ADMIN + "/%s/cancel" % done["id"]), 409, "announcement.state")
+    assert_problem(house.boss.get(ADMIN + "/" + NOBODY), 404, "announcement.unknown")
+
+
+def test_some_are_told_of_a_leak(house, anna):
+    other = Users(house).make()
+    assert_problem(anna.post(LEAK, {}, headers=key()), 403, "role.required")
+    made = house.boss.post(LEAK, {"userIds": [anna.id], "data": "phone number"}, headers=key())
+    assert made.status_code == 201, made.text
+    assert made.json()["ways"] == ["list", "mail", "push"] and not made.json()["toAll"]
+    told(house, made.json())
+    one = anna.get(NOTICES).json()["items"][0]
+    assert one["kind"] == "security.leak" and "(phone number)" in one["text"]
+    assert all(n["kind"] != "security.leak" for n in other.get(NOTICES).json()["items"])
+
+
+def test_the_operator_announces(house, anna):
+    text = ctl(house, "notice", "send", "--user", anna.username, "--title", "Hi", "--text", "You.",
+               "--no-push", "--key", "op-1", "--json")
+    made = json.loads(text)
+    assert made["users"] == 1 and made["ways"] == ["list"]
+    assert json.loads(ctl(house, "notice", "send", "--user", anna.username, "--title", "Hi",
+                          "--text", "You.", "--no-push", "--key", "op-1", "--json")) == made
+    told(house, made)
+    assert anna.get(NOTICES).json()["items"][0]["title"] == "Hi"
+    assert "done" in ctl(house, "notice", "show", made["id"])
+    later = at(datetime.now(timezone.utc) + timedelta(hours=1))
+    made = json.loads(ctl(house, "notice", "send", "--role", "staff", "--title", "Hi", "--text",
+                          "All.", "--at", later, "--json"))
+    assert made["id"] in ctl(house, "notice", "list")
+    assert "cancelled" in ctl(house, "notice", "cancel", made["id"])
+    assert house.boss.post(ADMIN + "/%s/cancel" % made["id"]).status_code == 409
 
 
 def test_the_operator_tries_the_ways(house, sink):
