@@ -2,15 +2,17 @@
 /**
  * @file hb_payout.h
  * Earned coins paid out in money (PYO-01, U-07). A host asks; the coins are held in the
- * ledger from then on. After HaloBuzzPayoutHold finance reviews it, another member of
- * finance approves (hb_approval.h), approved ones go into a batch whose CSV file the bank
- * gets, and each is then told as paid, or rejected: held coins leave the ledger, or go
- * back. States and events are one table in hb_payout.c. Money is reckoned when it is asked
- * for: minor units for 10 000 coins by HaloBuzzPayoutRateNPR and ...USD, rounded down.
+ * ledger from then on. After HaloBuzzPayoutHold finance reviews it: whoever reads it asks the
+ * clock, a job only tells the team. Another member of finance approves (hb_approval.h), approved
+ * ones go into a batch whose CSV file the bank gets, and each is then told as paid, or rejected:
+ * held coins leave the ledger, or go back. States and events are one table in hb_payout.c. Money
+ * is reckoned when it is asked for: minor units for 10 000 coins by HaloBuzzPayoutRateNPR and
+ * ...USD, rounded down.
  */
 #ifndef HB_PAYOUT_H
 #define HB_PAYOUT_H
 
+#include "hb_job.h"
 #include "hb_json.h"
 #include "hb_op.h"
 
@@ -76,6 +78,12 @@ apr_status_t hb_payout_paid(hb_json_t **view, hb_op_t *op, const char *id,
  * since the review. Inside hb_store_transact.
  */
 apr_status_t hb_payout_decided(hb_op_t *op, const hb_json_t *approval, int is_approved);
+
+/**
+ * The job payout-release: tell the team of those whose hold is over by op->now, each once, some
+ * in a transaction. They may be reviewed whether or not it ran.
+ */
+apr_status_t hb_payout_release_all(hb_op_t *op, const hb_job_run_t *run);
 
 /* --- files for the bank (hb_payout_batch.c) --- */
 

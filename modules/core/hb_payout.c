@@ -142,6 +142,7 @@ static apr_status_t load_own(hb_json_t **payout, hb_op_t *op, const char *id)
 static void set_state(hb_op_t *op, hb_json_t *payout, hb_payout_state_e state)
 {
     hb_json_set_string(payout, "state", state_names[state]);
+    hb_json_remove(payout, "heldUntil");
     if (state >= HB_PAYOUT_PAID) {
         hb_json_set_int(payout, "endedAt", hb_time_to_msec(op->now));
         hb_json_remove(payout, "openUserId");
@@ -241,6 +242,7 @@ static hb_json_t *payout_make(hb_op_t *op, const request_t *request)
     hb_json_set_int(doc, "createdAt", hb_time_to_msec(op->now));
     hb_json_set_int(doc, "reviewAt",
                     hb_time_to_msec(op->now + op->site->settings->payout_hold));
+    hb_json_set_int(doc, "heldUntil", hb_json_int(doc, "reviewAt", 0));
     return doc;
 }
 

@@ -344,12 +344,78 @@ START_TEST(the_same_request_twice)
 }
 END_TEST
 
+/* --- the job --- */
+
+static void release(void)
+{
+    const hb_job_t *job = hb_job_named("payout-release");
+    hb_job_run_t run = { .name = job->name, .occurrence = "payout-release:1",
+                         .date = "2026-07-02" };
+    hb_op_t *op = hb_test_site_op(ts);
+
+    op->actor.is_system = 1;
+    ck_assert_int_eq(job->run(op, &run), APR_SUCCESS);
+}
+
+/* "1:10000 " for each line to the team: payouts and coins. */
+static const char *lines(void)
+{
+    const hb_query_t all = { .in = HB_C_NOTICE_OUTBOX, .limit = 20, .sort = { { "_id", 0 } } };
+    const char *text = "";
+    hb_page_t page;
+    int i;
+
+    ck_assert_int_eq(hb_store_find(&page, hb_test_site_op(ts), &all), APR_SUCCESS);
+    for (i = 0; i < page.n_items; i++) {
+        const hb_json_t *values = hb_json_get(page.items[i], "values");
+
+        ck_assert_str_eq(hb_json_string(page.items[i], "kind"), "payout.due");
+        text = apr_psprintf(hb_test_pool, "%s%d:%d ", text,
+                            (int)hb_json_int(values, "number", 0),
+                            (int)hb_json_int(values, "coins", 0));
+    }
+    return text;
+}
+
+START_TEST(the_team_hears_once_that_a_hold_is_over)
+{
+    hb_json_t *view;
+    const char *id;
+
+    open_site();
+    ts->site->team_hook = "http://127.0.0.1:1/hook";
+    id = request(10000);
+    ts->now += ts->site->settings->payout_hold - apr_time_from_msec(1);
+    release();
+    ck_assert_str_eq(lines(), "");
+    ts->now += apr_time_from_msec(1);
+    release();
+    release();
+    ck_assert_str_eq(lines(), "1:10000 ");
+    ck_assert_str_eq(state_of(id), "requested");
+    ck_assert_int_eq(hb_payout_cancel(&view, as(host), id), APR_SUCCESS);
+    /* What somebody went on with before the job came needs no telling. */
+    id = request(20000);
+    ts->now += ts->site->settings->payout_hold;
+    ck_assert_int_eq(review(finn, id), APR_SUCCESS);
+    release();
+    ck_assert_int_eq(hb_payout_reject(&view, as(finn), id, "another account"), APR_SUCCESS);
+    id = request(20000);
+    ck_assert_int_eq(hb_payout_cancel(&view, as(host), id), APR_SUCCESS);
+    ts->now += ts->site->settings->payout_hold;
+    release();
+    ck_assert_str_eq(lines(), "1:10000 ");
+    holds(50000, 0, 0);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const cases[] = {
         every_state_and_event, amounts_round_down_and_do_not_overflow,
         from_the_request_to_the_bank, who_takes_it_back, a_refusal_leads_back_to_the_first_eyes,
-        what_cannot_be_asked_for, a_debt_comes_first, the_same_request_twice, NULL
+        what_cannot_be_asked_for, a_debt_comes_first, the_same_request_twice,
+        the_team_hears_once_that_a_hold_is_over, NULL
     };
 
     return hb_test_main("hb_payout", cases);
