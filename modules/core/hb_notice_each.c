@@ -16,7 +16,7 @@
 #include "hb_time.h"
 #include "hb_user.h"
 
-#define LOOK_MAX 500            /* users of a step */
+#define LOOK_MAX 200            /* users of a step, while other writers wait */
 #define WRITE_MAX 100           /* messages of a step, and of a second */
 #define PAUSE_USEC apr_time_from_sec(1)
 
