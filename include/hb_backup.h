@@ -101,6 +101,12 @@ apr_status_t hb_backup_test(hb_backup_proof_t *proof, hb_op_t *op, const hb_back
                             const hb_backup_way_t *way);
 
 /**
+ * Remove the scratch directory of a proof that was killed, which is as large as the records; that
+ * of one under way is left alone. For the start of the program that runs jobs.
+ */
+void hb_backup_sweep(hb_op_t *op);
+
+/**
  * Put a backup in the place of the records of HaloBuzzStore, after it was proved. What was
  * there is kept beside it, in a directory that *aside names (NULL when there was nothing).
  * Keys of the state directory that are missing come back too; those that are there stay as

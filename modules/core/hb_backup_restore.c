@@ -227,11 +227,16 @@ static apr_status_t note_proved(hb_op_t *op, const hb_backup_t *backup)
     return rv;
 }
 
+/* Not BACKUP_NEW: that is swept away when the next backup is taken, which may be meanwhile. */
+static const char *proof_dir(const hb_op_t *op)
+{
+    return apr_pstrcat(op->pool, op->site->settings->backup_dir, "/proof", NULL);
+}
+
 apr_status_t hb_backup_test(hb_backup_proof_t *proof, hb_op_t *op, const hb_backup_t *backup,
                             const hb_backup_way_t *way)
 {
-    /* Not BACKUP_NEW: that is swept away when the next backup is taken, which may be meanwhile. */
-    const char *dir = apr_pstrcat(op->pool, op->site->settings->backup_dir, "/proof", NULL);
+    const char *dir = proof_dir(op);
     int lock;
     apr_status_t rv = backup_lock(&lock, op, BACKUP_PROOF_LOCK);
 
@@ -253,6 +258,22 @@ apr_status_t hb_backup_test(hb_backup_proof_t *proof, hb_op_t *op, const hb_back
                proof->records, proof->ledger.entries);
     }
     return rv;
+}
+
+void hb_backup_sweep(hb_op_t *op)
+{
+    const char *dir = proof_dir(op);
+    int lock;
+
+    if (access(dir, F_OK) == 0 && backup_lock(&lock, op, BACKUP_PROOF_LOCK) == APR_SUCCESS) {
+        apr_status_t rv = backup_dir_remove(dir, op->pool);
+
+        close(lock);
+        hb_log(op, rv == APR_SUCCESS ? HB_LOG_NOTICE : HB_LOG_WARNING, rv, HBLOGNO(00527) "%s is of a "
+               "proof that was killed%s", dir, rv == APR_SUCCESS ? "; it is removed"
+               : " and cannot be removed");
+    }
+    hb_op_recover(op);
 }
 
 /* --- in earnest --- */

@@ -17,6 +17,7 @@
 #include <apr_strings.h>
 
 #include "cron_child.h"
+#include "hb_backup.h"
 #include "hb_clock.h"
 
 #define CHILDREN_MAX 64         /* HaloBuzzJobsAtOnce is no more */
@@ -279,6 +280,7 @@ void cron_loop(cron_site_t *cron, hb_program_t *program, apr_pool_t *pool)
     read_schedules(loop);
     hb_log_to(&cron->site->log, HB_LOG_NOTICE, 0, HBLOGNO(07007) "running %d jobs, at most %d at once",
               loop->n_jobs, (int)cron->site->settings->jobs_at_once);
+    hb_backup_sweep(cron_op(cron, loop->round));    /* perhaps of a job of ours that died with us */
     while (got != SIGTERM && got != SIGINT) {
         apr_interval_time_t wait;
         struct timespec left;

@@ -545,6 +545,32 @@ START_TEST(a_proof_and_the_next_backup_meet)
 }
 END_TEST
 
+START_TEST(a_killed_proof_is_swept_away)
+{
+    const char *dir, *file;
+    int fd, held;
+
+    open_site();
+    hb_backup_sweep(hb_test_site_op(ts));       /* no directory of backups yet, and none is made */
+    dir = ts->site->settings->backup_dir;
+    ck_assert_int_eq(access(dir, F_OK), -1);
+    take(&full_way);
+    file = apr_pstrcat(hb_test_pool, dir, "/proof/store.db", NULL);
+    ck_assert_int_eq(mkdir(apr_pstrcat(hb_test_pool, dir, "/proof", NULL), 0750), 0);
+    fd = open(file, O_WRONLY | O_CREAT, 0600);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    held = open(apr_pstrcat(hb_test_pool, dir, "/proof.lock", NULL), O_RDWR | O_CREAT, 0600);
+    ck_assert_int_eq(flock(held, LOCK_EX), 0);
+    hb_backup_sweep(hb_test_site_op(ts));       /* it is under way */
+    ck_assert_int_eq(access(file, F_OK), 0);
+    close(held);
+    hb_backup_sweep(hb_test_site_op(ts));
+    ck_assert_int_eq(access(apr_pstrcat(hb_test_pool, dir, "/proof", NULL), F_OK), -1);
+    newest(1);
+}
+END_TEST
+
 /* A proof that fails for no fault of the backup: tries again do not fill the disk with more. */
 START_TEST(a_night_takes_no_more_than_two)
 {
@@ -624,7 +650,8 @@ int main(void)
         old_ones_go_but_never_what_is_needed, a_restore_brings_the_records_back,
         a_restore_onto_nothing, a_restore_that_was_killed_is_taken_up,
         stopped_at_any_step_nothing_is_there, killed_in_the_middle_it_is_swept_away,
-        one_at_a_time, a_proof_and_the_next_backup_meet, a_night_takes_no_more_than_two,
+        one_at_a_time, a_proof_and_the_next_backup_meet, a_killed_proof_is_swept_away,
+        a_night_takes_no_more_than_two,
         others_may_not_look, files_go_along, NULL
     };
 
