@@ -71,8 +71,8 @@ apr_status_t hb_account_resend(hb_op_t *op, const char *email);
 
 /**
  * Prove an address. @param reply  "verified". HB_E_CODE_INVALID.
- * The address of HaloBuzzAdminEmail makes a superadmin, but only when the code comes from that
- * account's own session (or in hb_account_reset): a code alone would let somebody who
+ * While there is no superadmin who may act, an address of HaloBuzzAdminEmail makes one, but only
+ * when the code comes from that account's own session (or in hb_account_reset): a code alone would let somebody who
  * registered a foreign address wait for its owner to click.
  */
 apr_status_t hb_account_verify(hb_json_t **reply, hb_op_t *op, const char *code);

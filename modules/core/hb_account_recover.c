@@ -38,6 +38,8 @@ static const hb_limit_rule_t mail_rule = { "mail.code", 5, apr_time_from_sec(360
 #define CODE_CHARS 12
 #define CODE_GROUP 4
 
+#define STAFF_PAGE 100
+
 static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /* As it was made, whatever case, blanks, dashes and look-alikes it was typed with. */
@@ -386,10 +388,44 @@ static apr_status_t proof_run(hb_op_t *op, proof_t *proof)
     return rv;
 }
 
-static int gets_admin(const hb_op_t *op, const proof_t *proof)
+/* Is there a superadmin who may act? */
+static apr_status_t has_superadmin(int *is_there, hb_op_t *op)
 {
-    return is_admin_address(op, hb_json_string(proof->user, "email"))
-        && (hb_user_roles(proof->user) & HB_ROLE_SUPERADMIN) == 0;
+    const hb_cond_t where[] = { { "isStaff", HB_IS, HB_BOOL(1) } };
+    hb_query_t query = { HB_C_USERS, where, 1 };
+    hb_page_t page;
+    apr_status_t rv;
+    int i;
+
+    *is_there = 0;
+    query.sort[0].field = "createdAt";
+    query.sort[0].descending = 1;
+    query.limit = STAFF_PAGE;
+    do {
+        rv = hb_store_find(&page, op, &query);
+        for (i = 0; rv == APR_SUCCESS && i < page.n_items && !*is_there; i++) {
+            *is_there = hb_user_is_active(page.items[i])
+                && (hb_user_roles(page.items[i]) & HB_ROLE_SUPERADMIN) != 0;
+        }
+        query.after = page.next;
+    } while (rv == APR_SUCCESS && !*is_there && page.next != NULL);
+    return rv;
+}
+
+/*
+ * The first superadmin comes from the configuration, all others from one who is: from whom they took
+ * the role, a new password must not give it back (X-14).
+ */
+static apr_status_t find_admin(proof_t *proof, hb_op_t *op)
+{
+    int is_there = 1;
+    apr_status_t rv = APR_SUCCESS;
+
+    if (is_admin_address(op, hb_json_string(proof->user, "email"))) {
+        rv = has_superadmin(&is_there, op);
+    }
+    proof->makes_admin = rv == APR_SUCCESS && !is_there;
+    return rv;
 }
 
 apr_status_t hb_account_reset(hb_op_t *op, const char *code, const char *password)
@@ -407,7 +443,9 @@ apr_status_t hb_account_reset(hb_op_t *op, const char *code, const char *passwor
         rv = hb_password_hash(&proof.new_hash, op, password);
     }
     if (rv == APR_SUCCESS) {
-        proof.makes_admin = gets_admin(op, &proof);
+        rv = find_admin(&proof, op);
+    }
+    if (rv == APR_SUCCESS) {
         rv = proof_run(op, &proof);
     }
     if (rv == APR_SUCCESS) {
@@ -423,9 +461,10 @@ apr_status_t hb_account_verify(hb_json_t **reply, hb_op_t *op, const char *code)
     apr_status_t rv;
 
     rv = proof_load(&proof, op, HB_CODE_VERIFY, code);
+    if (rv == APR_SUCCESS && me != NULL && strcmp(me, hb_user_id(proof.user)) == 0) {
+        rv = find_admin(&proof, op);
+    }
     if (rv == APR_SUCCESS) {
-        proof.makes_admin = me != NULL && strcmp(me, hb_user_id(proof.user)) == 0
-            && gets_admin(op, &proof);
         rv = proof_run(op, &proof);
     }
     if (rv == APR_SUCCESS) {

@@ -374,9 +374,18 @@ static hb_roles_t roles_of(const hb_test_person_t *person)
     return hb_user_roles(user);
 }
 
+/* A new password by the code of a mail. */
+static void reset(hb_test_person_t *person)
+{
+    ts->now += apr_time_from_sec(3600);
+    ck_assert_int_eq(hb_account_forgot(hb_test_site_op(ts), person->email), APR_SUCCESS);
+    ck_assert_int_eq(hb_account_reset(hb_test_site_op(ts), hb_test_mailed_code(ts, person->email),
+                                      NEW_PASSWORD), APR_SUCCESS);
+}
+
 START_TEST(the_first_superadmin_proves_address_and_account)
 {
-    hb_test_person_t *boss;
+    hb_test_person_t *boss, *other;
     hb_json_t *reply;
 
     ts = hb_test_site_make_with("HaloBuzzAdminEmail x@example.com,boss@example.com\n",
@@ -388,14 +397,21 @@ START_TEST(the_first_superadmin_proves_address_and_account)
     ck_assert_int_eq(hb_account_verify(&reply, hb_test_site_op(ts),
                                        hb_test_mailed_code(ts, boss->email)), APR_SUCCESS);
     ck_assert_uint_eq(roles_of(boss) & HB_ROLE_SUPERADMIN, 0);
-    ck_assert_int_eq(hb_account_forgot(hb_test_site_op(ts), boss->email), APR_SUCCESS);
-    ck_assert_int_eq(hb_account_reset(hb_test_site_op(ts), hb_test_mailed_code(ts, boss->email),
-                                      NEW_PASSWORD), APR_SUCCESS);
+    reset(boss);
     ck_assert_uint_ne(roles_of(boss) & HB_ROLE_SUPERADMIN, 0);
     ck_assert(hb_test_site_logged(ts, "HB00406"));
-    boss = hb_test_person(ts, "x");
-    ck_assert_int_eq(hb_account_verify(&reply, hb_test_op_of(ts, boss),
-                                       hb_test_mailed_code(ts, boss->email)), APR_SUCCESS);
+    /* All others get the role from the first, and lose it for good. */
+    other = hb_test_person(ts, "x");
+    ck_assert_int_eq(hb_account_verify(&reply, hb_test_op_of(ts, other),
+                                       hb_test_mailed_code(ts, other->email)), APR_SUCCESS);
+    ck_assert_uint_eq(roles_of(other) & HB_ROLES_STAFF, 0);
+    ck_assert_int_eq(hb_user_roles_set(hb_test_site_op(ts), other->id, HB_ROLE_SUPERADMIN), 0);
+    ck_assert_int_eq(hb_user_roles_set(hb_test_site_op(ts), boss->id, HB_ROLE_FINANCE), 0);
+    reset(boss);
+    ck_assert_uint_eq(roles_of(boss) & HB_ROLES_STAFF, HB_ROLE_FINANCE);
+    /* When nobody is left who could give it, the configuration does. */
+    ck_assert_int_eq(hb_user_disable(hb_test_site_op(ts), other->id, 1), 0);
+    reset(boss);
     ck_assert_uint_ne(roles_of(boss) & HB_ROLE_SUPERADMIN, 0);
 }
 END_TEST
