@@ -128,10 +128,6 @@ typedef struct rt_app_t {
     /* Something came from an accepted socket. Required. */
     void (*event)(void *app, rt_socket_t *socket, const rt_event_t *event);
 
-    /* The answer to rt_ask(); args is a JSON array. Not required. */
-    void (*answer)(void *app, rt_socket_t *socket, apr_uint64_t ack_id, rt_bytes_t args,
-                   const rt_bytes_t *attachments, int n_attachments);
-
     /* The socket is over: nothing can be emitted to it any more. Required. */
     void (*gone)(void *app, rt_socket_t *socket, rt_reason_e reason);
 } rt_app_t;
@@ -216,9 +212,6 @@ void rt_ack(rt_socket_t *socket, apr_uint64_t ack_id, const char *args, apr_size
 /** The same with attachments, which are copied. */
 void rt_ack_binary(rt_socket_t *socket, apr_uint64_t ack_id, const char *args, apr_size_t len,
                    const rt_bytes_t *attachments, int n_attachments);
-
-/** Emit an event that wants an answer; answer() gets the id that is returned. */
-apr_uint64_t rt_ask(rt_socket_t *socket, const char *name, const char *args, apr_size_t len);
 
 /** Take a socket out of its namespace ("io server disconnect"); gone() is called before this
  *  returns. Plain and stream sessions end. */

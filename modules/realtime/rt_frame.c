@@ -168,9 +168,9 @@ rt_frame_t *rt_frame_packet(rt_packet_e type, const char *nsp, const apr_uint64_
 }
 
 /* ["name",args] */
-static rt_frame_t *event_make(const char *nsp, const apr_uint64_t *id, const char *name,
-                              const char *args, apr_size_t len,
-                              const rt_bytes_t *attachments, int n_attachments)
+static rt_frame_t *event_make(const char *nsp, const char *name, const char *args,
+                              apr_size_t len, const rt_bytes_t *attachments,
+                              int n_attachments)
 {
     char *quoted = rt_need(strlen(name) * 6 + 2);
     rt_bytes_t pieces[5] = { { "[", 1 }, { quoted, 0 }, { ",", 0 }, { args, len },
@@ -179,7 +179,7 @@ static rt_frame_t *event_make(const char *nsp, const apr_uint64_t *id, const cha
 
     pieces[1].len = rt_json_quote(quoted, name);
     pieces[2].len = len > 0 ? 1 : 0;
-    frame = packet_make(RT_PACKET_EVENT, nsp, id, pieces, 5, attachments, n_attachments);
+    frame = packet_make(RT_PACKET_EVENT, nsp, NULL, pieces, 5, attachments, n_attachments);
     free(quoted);
     return frame;
 }
@@ -187,19 +187,13 @@ static rt_frame_t *event_make(const char *nsp, const apr_uint64_t *id, const cha
 rt_frame_t *rt_frame_event(const char *nsp, const char *name, const char *args,
                            apr_size_t len)
 {
-    return event_make(nsp, NULL, name, args, len, NULL, 0);
+    return event_make(nsp, name, args, len, NULL, 0);
 }
 
 rt_frame_t *rt_frame_binary(const char *nsp, const char *name, const char *args, apr_size_t len,
                             const rt_bytes_t *attachments, int n_attachments)
 {
-    return event_make(nsp, NULL, name, args, len, attachments, n_attachments);
-}
-
-rt_frame_t *rt_frame_question(const char *nsp, apr_uint64_t id, const char *name,
-                              const char *args, apr_size_t len)
-{
-    return event_make(nsp, &id, name, args, len, NULL, 0);
+    return event_make(nsp, name, args, len, attachments, n_attachments);
 }
 
 rt_frame_t *rt_frame_answer(const char *nsp, apr_uint64_t id, const char *args, apr_size_t len,

@@ -50,9 +50,7 @@ rt_frame_t *rt_frame_packet(rt_packet_e type, const char *nsp, const apr_uint64_
                             const char *json, apr_size_t len, const rt_bytes_t *attachments,
                             int n_attachments);
 
-/** An event that wants an answer, and an answer. args as in rt_app.h. */
-rt_frame_t *rt_frame_question(const char *nsp, apr_uint64_t id, const char *name,
-                              const char *args, apr_size_t len);
+/** What answers an event. args as in rt_app.h. */
 rt_frame_t *rt_frame_answer(const char *nsp, apr_uint64_t id, const char *args, apr_size_t len,
                             const rt_bytes_t *attachments, int n_attachments);
 

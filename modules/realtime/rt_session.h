@@ -72,7 +72,6 @@ struct rt_socket_t {
     rt_socket_t *next;
     void *data;
     uint64_t id;
-    uint64_t next_question;
     unsigned char standing;             /* rt_standing_e */
     char sid[25];
     char nsp[];                         /* with a 0 behind */

@@ -208,18 +208,14 @@ static void give_event(rt_socket_t *socket, const rt_event_t *event)
 static void give_packet(rt_socket_t *socket, const rt_packet_t *packet,
                         const rt_bytes_t *attachments, int n)
 {
-    rt_engine_t *engine = socket->session->loop->engine;
     rt_event_t event;
 
+    /* Nothing is asked of clients: what answers a question is none of ours, and goes. */
     if (packet->type == RT_PACKET_EVENT || packet->type == RT_PACKET_BINARY_EVENT) {
         rt_packet_event(&event, packet);
         event.attachments = attachments;
         event.n_attachments = n;
         give_event(socket, &event);
-    }
-    else if (packet->has_id && engine->app->answer != NULL
-             && packet->id < socket->next_question) {
-        engine->app->answer(engine->app_data, socket, packet->id, packet->json, attachments, n);
     }
 }
 
@@ -541,14 +537,6 @@ void rt_ack_binary(rt_socket_t *socket, apr_uint64_t ack_id, const char *args, a
 void rt_ack(rt_socket_t *socket, apr_uint64_t ack_id, const char *args, apr_size_t len)
 {
     rt_ack_binary(socket, ack_id, args, len, NULL, 0);
-}
-
-apr_uint64_t rt_ask(rt_socket_t *socket, const char *name, const char *args, apr_size_t len)
-{
-    apr_uint64_t id = socket->next_question++;
-
-    emit_own(socket, rt_frame_question(socket->nsp, id, name, args, len));
-    return id;
 }
 
 void rt_kick(rt_socket_t *socket, rt_reason_e reason)

@@ -32,7 +32,6 @@ START_TEST(events_are_written)
                      "42/chat,[\"a\\\"b\\\\c\\u000a\"]");
     ck_assert_str_eq(packets(rt_frame_binary("/c", "img", "1", 1, two, 2)),
                      "452-/c,[\"img\",1]|binary:abc|binary:");
-    ck_assert_str_eq(packets(rt_frame_question("/", 0, "q", "1", 1)), "420[\"q\",1]");
     ck_assert_str_eq(packets(rt_frame_answer("/", 12, "", 0, NULL, 0)), "4312[]");
     ck_assert_str_eq(packets(rt_frame_answer("/c", 12, "\"ok\"", 4, NULL, 0)), "43/c,12[\"ok\"]");
     ck_assert_str_eq(packets(rt_frame_answer("/c", 7, "1", 1, two, 1)), "461-/c,7[1]|binary:abc");
