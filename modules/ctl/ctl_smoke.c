@@ -35,7 +35,8 @@ typedef const char *step_fn(smoke_t *smoke);
 typedef struct step_t {
     const char *label;
     step_fn *run;
-    int is_tidying;             /* runs also after a failure; does nothing when there is nothing */
+    /* Of those that tidy up, which run also after a failure: is there something to take away? */
+    int (*has)(const smoke_t *smoke);
 } step_t;
 
 /* --- asking and expecting --- */
@@ -67,7 +68,7 @@ static const char *ask(smoke_t *smoke, int status, const char *method, const cha
         return NULL;
     }
     if (reply->status == 0) {
-        return text(smoke, "no answer: %s", reply->why);
+        return text(smoke, "%s does not answer: %s", smoke->base, reply->why);
     }
     detail = hb_json_string(reply->json, "detail");
     return text(smoke, "status %d instead of %d%s%s%s%s", reply->status, status,
@@ -317,21 +318,27 @@ static const char *log_out(smoke_t *smoke)
 
 /* --- taking away what was made --- */
 
-static const char *tidy_stream(smoke_t *smoke)
+static int has_stream(const smoke_t *smoke)
 {
-    return smoke->is_live ? end(smoke) : NULL;
+    return smoke->is_live;
+}
+
+static int has_host(const smoke_t *smoke)
+{
+    return smoke->host.id != NULL;
+}
+
+static int has_viewer(const smoke_t *smoke)
+{
+    return smoke->viewer.id != NULL;
 }
 
 static const char *delete_one(smoke_t *smoke, person_t *who)
 {
-    const char *wrong;
+    const char *wrong = ask(smoke, 200, "POST", API "/auth/login", NULL,
+                            text(smoke, "{\"email\":\"%s\",\"password\":\"%s\"}", who->email,
+                                 who->password));
 
-    if (who->id == NULL) {
-        return NULL;
-    }
-    wrong = ask(smoke, 200, "POST", API "/auth/login", NULL,
-                text(smoke, "{\"email\":\"%s\",\"password\":\"%s\"}", who->email,
-                     who->password));
     wrong = wrong != NULL ? wrong : take_tokens(smoke, who);
     return wrong != NULL ? wrong
         : ask(smoke, 204, "DELETE", API "/users/me", who,
@@ -349,30 +356,30 @@ static const char *delete_viewer(smoke_t *smoke)
 }
 
 static const step_t steps[] = {
-    { "GET /health says healthy",                          health, 0 },
-    { "register an account",                               register_host, 0 },
-    { "sign in",                                           log_in, 0 },
-    { "GET /users/me with the access token",               who_am_i, 0 },
-    { "a wrong password is refused",                       wrong_password, 0 },
-    { "a call without a token is refused",                 stranger, 0 },
-    { "wrong types are refused, field by field",           wrong_type, 0 },
-    { "a broken body is refused",                          broken_body, 0 },
-    { "an unknown address is refused in the same shape",   nowhere, 0 },
-    { "exchange the refresh token",                        refresh, 0 },
-    { "plan a stream",                                     plan, 0 },
-    { "go live",                                           go_live, 0 },
-    { "going live twice is refused",                       go_live_again, 0 },
-    { "the stream is listed",                              listed, 0 },
-    { "register a viewer",                                 register_viewer, 0 },
-    { "the viewer joins and is counted",                   join, 0 },
-    { "joining again counts once",                         join, 0 },
-    { "the viewer leaves and is not counted",              leave, 0 },
-    { "end the stream, with analytics",                    end, 0 },
-    { "joining what ended is refused",                     join_ended, 0 },
-    { "sign out; the token is dead at once",               log_out, 0 },
-    { "a stream that is still live ends",                  tidy_stream, 1 },
-    { "the host's account is deleted",                     delete_host, 1 },
-    { "the viewer's account is deleted",                   delete_viewer, 1 },
+    { "GET /health says healthy",                          health, NULL },
+    { "register an account",                               register_host, NULL },
+    { "sign in",                                           log_in, NULL },
+    { "GET /users/me with the access token",               who_am_i, NULL },
+    { "a wrong password is refused",                       wrong_password, NULL },
+    { "a call without a token is refused",                 stranger, NULL },
+    { "wrong types are refused, field by field",           wrong_type, NULL },
+    { "a broken body is refused",                          broken_body, NULL },
+    { "an unknown address is refused in the same shape",   nowhere, NULL },
+    { "exchange the refresh token",                        refresh, NULL },
+    { "plan a stream",                                     plan, NULL },
+    { "go live",                                           go_live, NULL },
+    { "going live twice is refused",                       go_live_again, NULL },
+    { "the stream is listed",                              listed, NULL },
+    { "register a viewer",                                 register_viewer, NULL },
+    { "the viewer joins and is counted",                   join, NULL },
+    { "joining again counts once",                         join, NULL },
+    { "the viewer leaves and is not counted",              leave, NULL },
+    { "end the stream, with analytics",                    end, NULL },
+    { "joining what ended is refused",                     join_ended, NULL },
+    { "sign out; the token is dead at once",               log_out, NULL },
+    { "the stream, which is still live, ends",             end, has_stream },
+    { "the host's account is deleted",                     delete_host, has_host },
+    { "the viewer's account is deleted",                   delete_viewer, has_viewer },
 };
 
 static void person_make(person_t *who, smoke_t *smoke, const char *name)
@@ -407,7 +414,7 @@ int ctl_smoke(ctl_t *ctl, int argc, const char *const *argv)
         hb_json_t *row;
         const char *wrong;
 
-        if (n_failed > 0 && !steps[i].is_tidying) {
+        if (steps[i].has == NULL ? n_failed > 0 : !steps[i].has(&smoke)) {
             continue;
         }
         wrong = steps[i].run(&smoke);
@@ -427,6 +434,9 @@ int ctl_smoke(ctl_t *ctl, int argc, const char *const *argv)
     }
     if (ctl->wants_json) {
         ctl_json(ctl, list);
+    }
+    else if (is_away && args[0] == NULL) {
+        ctl_say(ctl, "     -> that is HaloBuzzPublicURL; another one: halobuzzctl smoke URL");
     }
     return n_failed == 0 ? CTL_OK : is_away ? CTL_UNREACHABLE : CTL_FAILED;
 }

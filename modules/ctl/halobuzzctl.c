@@ -114,6 +114,20 @@ static const ctl_command_t *find(int *n_words, int argc, const char *const *argv
     return NULL;
 }
 
+/* Is it the first of the two words of a command? */
+static int begins_one(const char *word)
+{
+    apr_size_t len = strlen(word);
+    int i;
+
+    for (i = 0; i < N_COMMANDS; i++) {
+        if (strncmp(commands[i].name, word, len) == 0 && commands[i].name[len] == ' ') {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* The arguments of the command at the start of argv, or of all that begin with its first word.
  * Gives how many that were. */
 static int usage_of(FILE *out, int argc, const char *const *argv)
@@ -165,7 +179,9 @@ static int misunderstood(int argc, const char *const *argv)
         usage(stderr);
         return CTL_USAGE;
     }
-    fprintf(stderr, "halobuzzctl: there is no command \"%s%s%s\"\n\n", argv[0],
+    fprintf(stderr, argc == 1 && begins_one(argv[0])
+            ? "halobuzzctl: \"%s%s%s\" takes another word:\n\n"
+            : "halobuzzctl: there is no command \"%s%s%s\"\n\n", argv[0],
             argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
     if (usage_of(stderr, 1, argv) == 0) {
         usage(stderr);

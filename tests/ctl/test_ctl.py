@@ -43,6 +43,8 @@ def test_usage(ctl):
         assert re.findall(r"^halobuzzctl ([a-z]+(?: [a-z]+)?)", done.out, re.M) == told
     done = ctl("bus", "fly")
     assert done.code == USAGE and "bus tail" in done.err and "store" not in done.err
+    done = ctl("bus")
+    assert done.code == USAGE and 'takes another word' in done.err and "bus tail" in done.err
     assert "comes before --json" in ctl("--json", "status").err
     assert ctl("version").out.startswith("halobuzzctl ")
     assert ctl("version", "--json").json["version"]
@@ -405,6 +407,7 @@ def test_nobody_there(ctl, command):
     done = ctl(command, "http://127.0.0.1:%d" % closed_port())
     assert done.code == UNREACHABLE
     assert done.out + done.err
+    assert "deleted" not in done.out            # there was nothing to tidy up
 
 
 @pytest.mark.parametrize("command", ["health", "status", "routes", "smoke"])
