@@ -6,6 +6,7 @@
  *
  *   store_mongodb.c         the driver: get, find, insert, change, remove, walk
  *   store_mongodb_tx.c      transactions: sessions, retries, parts that are undone alone
+ *   store_mongodb_orphans.c transactions that nobody ended
  *   store_mongodb_bson.c    documents and queries become BSON and back
  *   store_mongodb_groups.c  single fields and sums of many records
  *   store_mongodb_open.c    the server: URL, pool, what it has to have
@@ -58,6 +59,7 @@ typedef struct mongo_t {
     int looked;                 /* a mongo_look_t */
     bson_error_t look_error;
     apr_int64_t n_commands, n_failed, n_retries, usec;
+    struct mongo_orphans_t *orphans;    /* has a lock of its own */
 } mongo_t;
 
 /** The driver's transaction; op->tx points at its head. */
@@ -207,5 +209,24 @@ apr_status_t mongo_tx_unique(const char **index, const mongo_call_t *call, hb_co
                              const hb_json_t *doc, int is_new);
 /** Inside a nested transaction, before a record is written: keep it for undoing. */
 apr_status_t mongo_tx_keep(const mongo_call_t *call, hb_collection_e in, const char *id);
+
+/* --- store_mongodb_orphans.c --- */
+
+typedef struct mongo_orphans_t mongo_orphans_t;
+
+void mongo_orphans_open(mongo_t *self, apr_pool_t *pool);
+void mongo_orphans_close(mongo_t *self);
+/** Note a session before its transaction begins. @return its number for mongo_orphans_done(); -1: there is no room */
+int mongo_orphans_note(mongo_t *self, const mongoc_client_session_t *session);
+/** @param is_over  the server knows of the end, too; else it is told later */
+void mongo_orphans_done(mongo_t *self, int number, int is_over);
+/**
+ * Before a transaction: have the server end those that dead processes of this host, and this one, left
+ * open; looks for them once a second. Waits for the server when there are any.
+ * @param is_waiting  somebody holds what this one wants to write: look more often
+ */
+void mongo_orphans_end(mongo_t *self, hb_op_t *op, int is_waiting);
+/** For the driver's callbacks: did the abort of this thread's transaction arrive? */
+void mongo_tx_aborted(const char *command, int has_arrived);
 
 #endif /* STORE_MONGODB_H */

@@ -59,6 +59,7 @@ static const struct {
     { 13, HB_E_STORE_DOWN }, { 18, HB_E_STORE_DOWN },                             /* not allowed */
     { 239, HB_E_UNAVAILABLE }, { 246, HB_E_UNAVAILABLE },                         /* moment is gone */
     { 112, HB_E_STORE_CONFLICT }, { 24, HB_E_STORE_CONFLICT }, { 251, HB_E_STORE_CONFLICT },
+    { 11601, HB_E_STORE_CONFLICT },                                               /* interrupted */
     { 14031, HB_E_STORE_READONLY },                                               /* disk full */
     { 10334, HB_E_INPUT_INVALID }, { 17280, HB_E_INPUT_INVALID },                 /* too large */
 };

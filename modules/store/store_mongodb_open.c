@@ -25,6 +25,7 @@ static void on_success(const mongoc_apm_command_succeeded_t *event)
 {
     mongo_t *self = mongoc_apm_command_succeeded_get_context(event);
 
+    mongo_tx_aborted(mongoc_apm_command_succeeded_get_command_name(event), 1);
     __atomic_add_fetch(&self->n_commands, 1, __ATOMIC_RELAXED);
     __atomic_add_fetch(&self->usec, mongoc_apm_command_succeeded_get_duration(event),
                        __ATOMIC_RELAXED);
@@ -36,7 +37,10 @@ static void on_success(const mongoc_apm_command_succeeded_t *event)
 static void on_failure(const mongoc_apm_command_failed_t *event)
 {
     mongo_t *self = mongoc_apm_command_failed_get_context(event);
+    bson_error_t error;
 
+    mongoc_apm_command_failed_get_error(event, &error);
+    mongo_tx_aborted(mongoc_apm_command_failed_get_command_name(event), mongo_has_answered(&error));
     __atomic_add_fetch(&self->n_commands, 1, __ATOMIC_RELAXED);
     __atomic_add_fetch(&self->n_failed, 1, __ATOMIC_RELAXED);
     hb_metric_add(self->site->metrics, HB_M_MONGODB_FAILED, 1);
@@ -148,6 +152,7 @@ static apr_status_t close_all(void *data)
     if (self->pid == getpid()) {
         mongoc_log_set_handler(NULL, NULL);     /* that it cannot say good-bye is no news */
         mongo_gate_close(self);
+        mongo_orphans_close(self);
         if (self->pool != NULL) {
             mongoc_client_pool_destroy(self->pool);
         }
@@ -259,6 +264,7 @@ apr_status_t store_mongodb_open(void **out, hb_site_t *site, const char *url, in
     if (rv != APR_SUCCESS) {
         return rv;
     }
+    mongo_orphans_open(self, pool);
     hb_log_to(&site->log, HB_LOG_INFO, 0, HBLOGNO(01155) "records are in MongoDB at %s (driver %s, "
               "majority writes, at most %ld connections)", self->where, mongoc_get_version(),
               (long)mongoc_uri_get_option_as_int32(self->uri, MONGOC_URI_MAXPOOLSIZE, 0));

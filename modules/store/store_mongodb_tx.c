@@ -36,6 +36,16 @@ typedef struct mongo_undo_t {
 /* The transaction this thread is in, whichever op's it is. */
 static __thread const mongo_tx_t *here;
 
+/* Its abort: the driver says nothing when that does not arrive. */
+static __thread int is_abort_lost;
+
+void mongo_tx_aborted(const char *command, int has_arrived)
+{
+    if (strcmp(command, "abortTransaction") == 0) {
+        is_abort_lost = !has_arrived;
+    }
+}
+
 apr_status_t mongo_check_thread(hb_op_t *op)
 {
     if (here != NULL && op->tx == NULL) {
@@ -344,6 +354,7 @@ static apr_status_t run_once(int *again, int *is_down, mongo_t *self, hb_op_t *o
     mongoc_write_concern_t *writes;
     mongoc_read_concern_t *reads;
     bson_error_t error;
+    int number;
     apr_status_t rv = mongo_take(&call, self, op);
 
     *again = *is_down = 0;
@@ -360,6 +371,8 @@ static apr_status_t run_once(int *again, int *is_down, mongo_t *self, hb_op_t *o
         mongo_give(&call, mongo_has_answered(&error));
         return rv;
     }
+    number = mongo_orphans_note(self, tx.session);
+    is_abort_lost = 0;
     options = mongoc_transaction_opts_new();
     writes = mongoc_write_concern_new();
     reads = mongoc_read_concern_new();
@@ -386,8 +399,11 @@ static apr_status_t run_once(int *again, int *is_down, mongo_t *self, hb_op_t *o
         }
         if (rv == APR_SUCCESS) {
             rv = commit(again, self, op, &tx, deadline);
+            is_abort_lost = rv != APR_SUCCESS && !*again;
         }
         else {
+            is_abort_lost = mongoc_client_session_get_transaction_state(tx.session)
+                == MONGOC_TRANSACTION_IN_PROGRESS;      /* until it is answered */
             mongoc_client_session_abort_transaction(tx.session, NULL);
         }
     }
@@ -396,6 +412,7 @@ static apr_status_t run_once(int *again, int *is_down, mongo_t *self, hb_op_t *o
     mongoc_write_concern_destroy(writes);
     mongoc_read_concern_destroy(reads);
     mongoc_client_session_destroy(tx.session);
+    mongo_orphans_done(self, number, !tx.is_down && !is_abort_lost);
     *is_down = tx.is_down;
     mongo_give(&call, rv != HB_E_STORE_DOWN && !tx.is_down);
     return rv;
@@ -421,7 +438,7 @@ apr_status_t store_mongodb_transact(void *baton, hb_op_t *op, hb_store_tx_fn *fn
     mongo_t *self = baton;
     apr_int64_t deadline = hb_clock() + self->site->settings->store_wait;
     const hb_problem_t problem = op->problem;
-    int n_runs, again = 1, is_down;
+    int n_runs, again = 1, is_down, in_turn;
     apr_status_t rv;
 
     if (op->tx != NULL) {
@@ -429,9 +446,10 @@ apr_status_t store_mongodb_transact(void *baton, hb_op_t *op, hb_store_tx_fn *fn
     }
     rv = mongo_check_thread(op);
     for (n_runs = 0; rv == APR_SUCCESS && again; n_runs++) {
+        mongo_orphans_end(self, op, n_runs > 0);
         /* Entries of the ledger all write its head: running side by side they would only
          * undo each other, so threads take turns while such collisions are seen. */
-        int in_turn = is_crowded(self, 0) && hb_clock_lock(&self->turn, deadline) == 0;
+        in_turn = is_crowded(self, 0) && hb_clock_lock(&self->turn, deadline) == 0;
 
         rv = run_once(&again, &is_down, self, op, fn, fn_baton, deadline);
         if (in_turn) {

@@ -2,32 +2,30 @@
 /*
  * What only a MongoDB can answer: that a transaction did not get through, that it is not
  * known whether it did. The server is told to (failCommand, for the connections of this
- * store alone); one that takes no such orders is left out. And the views that runbooks look
+ * store alone); one that takes no such orders is left out. And transactions that nobody ends, and the views that runbooks look
  * into.
  */
 #include "contract.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <apr_strings.h>
 #include <mongoc/mongoc.h>
 
+#include "hb_clock.h"
 #include "hb_test.h"
 
 #define APP "contract_fails"
 
-/* An answer in the place of the real one, the next few times. 0: the server does not do that. */
-static int answer_next(const contract_t *c, const char *url, const char *command, int times,
-                       int code, const char *label)
+/* What the server shall do wrong. 0: it does not do that. */
+static int fail_next(const char *url, const char *text)
 {
     mongoc_client_t *client = mongoc_client_new(url);
-    char *text = apr_psprintf(c->pool, "{\"configureFailPoint\":\"failCommand\",\"mode\":"
-                              "{\"times\":%d},\"data\":{\"failCommands\":[\"%s\"],"
-                              "\"errorCode\":%d,\"errorLabels\":[\"%s\"],\"appName\":\"" APP
-                              "%ld\"}}", times, command, code, label, (long)getpid());
     bson_t *bson = bson_new_from_json((const uint8_t *)text, -1, NULL);
     bson_error_t error;
     bool good;
@@ -41,6 +39,16 @@ static int answer_next(const contract_t *c, const char *url, const char *command
         printf("left out: %s\n", error.message);
     }
     return good;
+}
+
+/* An answer in the place of the real one, the next few times. */
+static int answer_next(const contract_t *c, const char *url, const char *command, int times,
+                       int code, const char *label)
+{
+    return fail_next(url, apr_psprintf(
+        c->pool, "{\"configureFailPoint\":\"failCommand\",\"mode\":{\"times\":%d},\"data\":"
+        "{\"failCommands\":[\"%s\"],\"errorCode\":%d,\"errorLabels\":[\"%s\"],"
+        "\"appName\":\"" APP "%ld\"}}", times, command, code, label, (long)getpid()));
 }
 
 /* Reads in all ways, then writes. */
@@ -176,6 +184,101 @@ START_TEST(some_threads_never_wait_for_it)
 }
 END_TEST
 
+/* --- what nobody ended --- */
+
+#define SOON_USEC 30000000      /* the server's own limit is a minute */
+
+static apr_status_t give_one(hb_op_t *op, void *baton)
+{
+    hb_edit_t edit = { "coins.balance", HB_INC, HB_INT(1) };
+
+    (void)baton;
+    return hb_store_change(NULL, NULL, op, HB_C_USERS, "x", NULL, 0, &edit, 1);
+}
+
+static apr_status_t give_and_hang(hb_op_t *op, void *baton)
+{
+    const int *pipe = baton;
+    apr_status_t rv = give_one(op, NULL);
+
+    if (rv != APR_SUCCESS || write(pipe[1], "x", 1) != 1) {
+        return APR_EGENERAL;
+    }
+    for (;;) {
+        pause();
+    }
+}
+
+static int hang_inside(contract_t *c, int number, void *baton)
+{
+    (void)number;
+    contract_insert(c->op, HB_C_USERS, "{'_id':'x','email':'x@example.com','coins':{'balance':0}}");
+    return hb_store_transact(c->op, give_and_hang, baton) != APR_SUCCESS;
+}
+
+static void check_given(contract_t *c, int wanted)
+{
+    apr_int64_t began = hb_clock();
+    hb_json_t *doc;
+
+    ASSERT_OK(hb_store_transact(c->op, give_one, NULL));
+    ck_assert_int_lt(hb_clock() - began, SOON_USEC);
+    ASSERT_OK(hb_store_get(&doc, c->op, HB_C_USERS, "x"));
+    ck_assert_int_eq(hb_json_int(hb_json_get(doc, "coins"), "balance", -1), wanted);
+}
+
+START_TEST(who_is_killed_inside_a_transaction_holds_nobody_up)
+{
+    contract_t *c = contract_make(_i, "");
+    int fds[2], status;
+    char said;
+    pid_t pid;
+
+    if (strcmp(c->backend, "mongodb") != 0) {
+        return;
+    }
+    ck_assert_int_eq(pipe(fds), 0);
+    contract_fork(&pid, c, 1, hang_inside, fds);
+    close(fds[1]);
+    ck_assert_int_eq(read(fds[0], &said, 1), 1);
+    ck_assert_int_eq(kill(pid, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    contract_start(c);
+    check_given(c, 1);
+    close(fds[0]);
+}
+END_TEST
+
+static apr_status_t give_and_fail(hb_op_t *op, void *baton)
+{
+    apr_status_t rv = give_one(op, baton);
+
+    return rv == APR_SUCCESS ? HB_E_FORBIDDEN : rv;
+}
+
+/* The driver asks twice, and says nothing when neither came through. */
+START_TEST(an_abort_that_is_lost_is_made_good)
+{
+    contract_t *c = contract_make(_i, "");
+    const char *plain = c->url;
+
+    if (strcmp(c->backend, "mongodb") != 0) {
+        return;
+    }
+    c->url = apr_psprintf(hb_test_pool, "%s%cappName=" APP "%ld", plain,
+                          strchr(plain, '?') != NULL ? '&' : '?', (long)getpid());
+    contract_start(c);
+    contract_insert(c->op, HB_C_USERS, "{'_id':'x','email':'x@example.com','coins':{'balance':0}}");
+    if (!fail_next(plain, apr_psprintf(c->pool, "{\"configureFailPoint\":\"failCommand\",\"mode\":"
+                   "{\"times\":2},\"data\":{\"failCommands\":[\"abortTransaction\"],"
+                   "\"closeConnection\":true,\"appName\":\"" APP "%ld\"}}", (long)getpid()))) {
+        return;
+    }
+    ck_assert_int_eq(hb_store_transact(c->op, give_and_fail, NULL), HB_E_FORBIDDEN);
+    check_given(c, 1);
+}
+END_TEST
+
 /* How many a runbook of the platform before this one finds in a collection of its name. */
 static apr_int64_t ask(const char *url, const char *collection, const char *filter)
 {
@@ -225,6 +328,8 @@ END_TEST
 int main(void)
 {
     const TTest *const cases[] = { a_transaction_goes_on_as_the_labels_say, some_threads_never_wait_for_it,
+                                   who_is_killed_inside_a_transaction_holds_nobody_up,
+                                   an_abort_that_is_lost_is_made_good,
                                    runbooks_find_records_under_their_names, NULL };
 
     return contract_main("store_mongodb", cases);
