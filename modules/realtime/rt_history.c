@@ -17,6 +17,9 @@
 /* A client is in a few rooms; more are never asked for at once. */
 #define ROOMS_MAX 32
 
+/* Clocks of hosts may differ by so much. */
+#define SKEW_USEC 2000000
+
 typedef struct past_t past_t;
 
 typedef struct chain_t {
@@ -244,12 +247,12 @@ static past_t *next_of(past_t **at, const rt_since_t *rooms, int n)
     return next;
 }
 
-static int is_told(const chain_t *chain, const char *said_id)
+static int is_told(const chain_t *chain, const char *said_id, apr_time_t since)
 {
     const past_t *past = chain != NULL ? chain->newest : NULL;
     const char *id;
 
-    for (; past != NULL; past = past->older) {
+    for (; past != NULL && rt_news_at(past->news) >= since; past = past->older) {
         id = rt_news_said_id(past->news);
         if (id != NULL && strcmp(id, said_id) == 0) {
             return 1;
@@ -269,9 +272,20 @@ int rt_history_lacks(rt_history_t *history, const char *room, const char *said_i
     chain = chain_of(history, room);
     since = chain != NULL ? chain->known_since : history->floor_at;
     /* It was told after it was said, so if all that was told since then is here, so is that. */
-    lacks = history->floor_at != 0 && since < said_at && !is_told(chain, said_id);
+    lacks = history->floor_at != 0 && since < said_at && !is_told(chain, said_id, 0);
     pthread_mutex_unlock(&history->lock);
     return lacks;
+}
+
+int rt_history_has(rt_history_t *history, const char *room, const char *said_id,
+                   apr_time_t said_at)
+{
+    int has;
+
+    pthread_mutex_lock(&history->lock);
+    has = is_told(chain_of(history, room), said_id, said_at - SKEW_USEC);
+    pthread_mutex_unlock(&history->lock);
+    return has;
 }
 
 void rt_history_missed(rt_missed_t *missed, rt_history_t *history, const rt_since_t *rooms,

@@ -43,6 +43,10 @@ void rt_history_keep(rt_history_t *history, rt_news_t *news);
 int rt_history_lacks(rt_history_t *history, const char *room, const char *said_id,
                      apr_time_t said_at);
 
+/** Was the room surely told of it? Looks through what it was told since it was said. */
+int rt_history_has(rt_history_t *history, const char *room, const char *said_id,
+                   apr_time_t said_at);
+
 /**
  * A room, and after which number everything is asked for, up to another: what the caller's loop
  * has not told yet comes by itself to who is in the room.

@@ -163,7 +163,8 @@ static int is_kept(hb_lane_e lane)
 }
 
 /*
- * Somebody said it again: now it is new to the room, if the room was not told before. Whoever reads
+ * Somebody said it again: now it is new to the room, if the room was not told before. Then whoever
+ * kept it first and was held up may tell of it after all, and that is not new any more. Whoever reads
  * the same log comes to the same, also after a restart.
  */
 static hb_event_e event_of(rt_hub_t *hub, const hb_event_t *event, const char *room,
@@ -171,10 +172,16 @@ static hb_event_e event_of(rt_hub_t *hub, const hb_event_t *event, const char *r
 {
     apr_time_t said_at;
 
-    if (event->event == HB_EV_CHAT_AGAIN && words->id != NULL && words->said_at != NULL
-        && hb_time_read(&said_at, words->said_at)
+    if (words->id == NULL || words->said_at == NULL || !hb_time_read(&said_at, words->said_at)) {
+        return event->event;
+    }
+    if (event->event == HB_EV_CHAT_AGAIN
         && rt_history_lacks(hub->house->history, room, words->id, said_at)) {
         return HB_EV_CHAT_NEW;
+    }
+    if (event->event == HB_EV_CHAT_NEW
+        && rt_history_has(hub->house->history, room, words->id, said_at)) {
+        return HB_EV_CHAT_AGAIN;
     }
     return event->event;
 }

@@ -3,6 +3,7 @@
 
 import concurrent.futures
 import os
+import subprocess
 import time
 
 import pytest
@@ -65,6 +66,37 @@ def test_chat_and_gifts_cross(hosts):
     assert again.json() == reply.json()
     assert again.headers["Idempotency-Replayed"] == "true"
     for one in here, there:
+        one.leave()
+
+
+# The event of a message once more, as who kept it and was held up appends it behind everybody's back.
+TELL_LATE = """
+local all = redis.call('XREVRANGE', KEYS[1], '+', '-')
+local epoch, number = string.match(all[1][1], '^(%d+)-(%d+)$')
+for _, entry in ipairs(all) do
+    for _, value in ipairs(entry[2]) do
+        if string.find(value, ARGV[1], 1, true) then
+            return redis.call('XADD', KEYS[1], epoch .. '-' .. tostring(number + 1), unpack(entry[2]))
+        end
+    end
+end
+"""
+
+
+def test_a_message_that_is_told_late_is_no_second_one(hosts):
+    a, b = hosts
+    live = Live(a)
+    here, there = Socket(a, live.host.token, join=live.id), Socket(b, Users(b).make().token, join=live.id)
+    here.say(live.id, "held up")
+    there.wait_text("held up")
+    prefix = hosts.settings["HaloBuzzCache"].split("prefix=")[1]
+    done = subprocess.run(["redis-cli", "-u", CACHE, "EVAL", TELL_LATE, "1", prefix + "bus", "held up"],
+                          capture_output=True, text=True, check=True)
+    assert "-" in done.stdout, done.stdout + done.stderr
+    here.say(live.id, "and on")
+    for one in here, there:
+        one.wait_text("and on")
+        assert one.texts() == ["held up", "and on"]
         one.leave()
 
 

@@ -164,6 +164,34 @@ static int lacks(const char *room, int seq)
     return rt_history_lacks(history, room, id, apr_time_from_sec(seq) - 500000);
 }
 
+static int has(const char *room, int seq)
+{
+    char id[8];
+
+    snprintf(id, sizeof(id), "m%d", seq);
+    return rt_history_has(history, room, id, apr_time_from_sec(seq) - 500000);
+}
+
+START_TEST(a_room_knows_what_it_was_told)
+{
+    begin(3, 100000);
+    ck_assert(!has("stream:a", 1));
+    say("stream:a", 1);
+    say("stream:b", 2);
+    say("stream:a", 3);
+    ck_assert(has("stream:a", 1));
+    ck_assert(!has("stream:a", 2));
+    ck_assert(has("stream:b", 2));
+    ck_assert(has("stream:a", 3));
+    say("stream:a", 4);
+    say("stream:a", 5);
+    ck_assert(!has("stream:a", 1));             /* given up */
+    rt_history_forget(history, 5);
+    ck_assert(!has("stream:a", 5));
+    rt_history_free(history);
+}
+END_TEST
+
 START_TEST(a_room_knows_what_it_was_not_told)
 {
     begin(3, 100000);
@@ -234,7 +262,8 @@ int main(void)
     const TTest *const cases[] = {
         history_is_what_came_after, a_chain_is_bounded_and_says_so,
         all_rooms_share_the_bound_of_bytes, too_much_to_tell_again_is_not_complete,
-        what_is_lost_is_lost_for_all, a_room_knows_what_it_was_not_told,
+        what_is_lost_is_lost_for_all, a_room_knows_what_it_was_told,
+        a_room_knows_what_it_was_not_told,
         loops_look_while_events_come, NULL
     };
 
