@@ -83,6 +83,8 @@ apr_status_t hb_user_update(hb_json_t **view, hb_op_t *op, const hb_json_t *inpu
 
 /** The checks of a profile that a table cannot make: a date of birth lies in the past. */
 apr_status_t hb_user_check_birth(hb_op_t *op, const hb_json_t *input);
+/** And the name that is shown is one line of text that shows something, in the order of its letters. */
+apr_status_t hb_user_check_name(hb_op_t *op, const hb_json_t *input);
 
 /**
  * Delete the actor's account: sessions end, follows and blocks go, personal fields are erased,

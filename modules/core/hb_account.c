@@ -86,6 +86,9 @@ static apr_status_t check_new(hb_op_t *op, const hb_json_t *input, int may_be_re
 
     rv = hb_user_check_birth(op, input);
     if (rv == APR_SUCCESS) {
+        rv = hb_user_check_name(op, input);
+    }
+    if (rv == APR_SUCCESS) {
         rv = hb_password_check(op, "password", hb_json_string(input, "password"), username,
                                hb_json_string(input, "email"));
     }

@@ -12,6 +12,7 @@
 #include <apr_strings.h>
 
 #include "hb_audit.h"
+#include "hb_ink.h"
 #include "hb_metrics.h"
 #include "hb_role.h"
 #include "hb_store.h"
@@ -135,19 +136,7 @@ void hb_stream_changed(hb_op_t *op, const hb_json_t *stream)
 /* The form has checked the length; a title of blanks or with line breaks would still pass. */
 static apr_status_t check_title(hb_op_t *op, const char *title)
 {
-    const unsigned char *c;
-    int has_ink = 0;
-
-    for (c = (const unsigned char *)title; *c != '\0'; c++) {
-        if (*c < 0x20 || *c == 0x7f) {
-            return hb_fail_field(op, "title", "format", "a title is one line of text");
-        }
-        has_ink |= *c != ' ';
-    }
-    if (!has_ink) {
-        return hb_fail_field(op, "title", "format", "a title needs more than blanks");
-    }
-    return APR_SUCCESS;
+    return hb_ink_check(op, "title", title, "a title", 0);
 }
 
 /* --- create --- */

@@ -13,6 +13,7 @@
 #include "hb_audit.h"
 #include "hb_chat.h"
 #include "hb_direct.h"
+#include "hb_ink.h"
 #include "hb_notice.h"
 #include "hb_metrics.h"
 #include "hb_role.h"
@@ -63,6 +64,13 @@ apr_status_t hb_user_check_birth(hb_op_t *op, const hb_json_t *input)
                              BIRTH_FIRST);
     }
     return APR_SUCCESS;
+}
+
+apr_status_t hb_user_check_name(hb_op_t *op, const hb_json_t *input)
+{
+    const char *name = hb_json_string(input, "displayName");
+
+    return name != NULL ? hb_ink_check(op, "displayName", name, "a name", 0) : APR_SUCCESS;
 }
 
 static apr_status_t add_username(edits_t *edits, hb_op_t *op, const hb_json_t *input)
@@ -136,6 +144,9 @@ apr_status_t hb_user_update(hb_json_t **view, hb_op_t *op, const hb_json_t *inpu
     }
     if (rv == APR_SUCCESS) {
         rv = add_username(&edits, op, input);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = hb_user_check_name(op, input);
     }
     if (rv != APR_SUCCESS) {
         return rv;

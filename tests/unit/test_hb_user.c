@@ -113,6 +113,29 @@ START_TEST(the_own_view_shows_every_change_at_once)
 }
 END_TEST
 
+START_TEST(a_shown_name_shows_something)
+{
+    static const char *const refused[] = {
+        " ", "\xe2\x80\x8b\xe2\x80\x8d", "Ma\nya", "Ma\xe2\x80\xa8ya", "Ma\xe2\x80\xaeya", NULL
+    };
+    hb_json_t *view;
+    int i;
+
+    open_site();
+    for (i = 0; refused[i] != NULL; i++) {
+        hb_op_t *op = as(maya);
+
+        ck_assert_int_eq(hb_user_update(&view, op, hb_test_input("displayName", refused[i], NULL)),
+                         HB_E_INPUT_INVALID);
+        ck_assert_str_eq(op->problem.fields[0].field, "displayName");
+    }
+    /* Joiners belong to Nepali and to emoji. */
+    ck_assert_int_eq(hb_user_update(&view, as(maya), hb_test_input("displayName",
+        "\xe0\xa4\xae\xe0\xa4\xbe\xe0\xa4\xaf\xe0\xa4\xbe \xe2\x80\x8d", NULL)),
+        APR_SUCCESS);
+}
+END_TEST
+
 START_TEST(a_new_name_keeps_the_rules)
 {
     hb_json_t *view;
@@ -401,7 +424,8 @@ END_TEST
 int main(void)
 {
     const TTest *cases[] = {
-        the_own_view_shows_every_change_at_once, a_new_name_keeps_the_rules,
+        the_own_view_shows_every_change_at_once, a_shown_name_shows_something,
+        a_new_name_keeps_the_rules,
         a_date_of_birth_is_declared_once, what_others_see,
         search_goes_by_the_start_of_the_name, following_counts_once, whom_one_cannot_follow,
         a_block_works_both_ways, a_deleted_account_is_gone, disabled_accounts_do_not_show,
