@@ -325,7 +325,8 @@ static apr_status_t check_ways(hb_op_t *op, const hb_pay_provider_t *provider, i
         return hb_fail(op, HB_E_AUTH_REQUIRED, "sign in to buy");
     }
     if (why == NULL && how == HB_PAY_AS_INTENT && (provider->can & HB_PAY_CAN_INTENT) == 0) {
-        why = "it has no intents";
+        return hb_fail(op, HB_E_PAY_UNSET, "%s is not paid inside an app: make an order at "
+                       "/api/v1/payments/%s/orders", provider->name, provider->name);
     }
     if (why != NULL) {
         hb_log(op, HB_LOG_INFO, 0, HBLOGNO(00461) "no order by %s: %s", provider->name, why);

@@ -136,8 +136,9 @@ def test_refusals(shop, people, payer, claims):
                               headers=fresh()), 404, "pay.unknown")
     assert_problem(payer.post("/api/v1/payments/stripe/orders", {"product": "usd-5000"},
                               headers=fresh()), 503, "pay.unconfigured")
-    assert_problem(payer.post("/api/v1/payments/sandbox/intents", {"product": "usd-5000"},
-                              headers=fresh()), 503, "pay.unconfigured")
+    refused = assert_problem(payer.post("/api/v1/payments/sandbox/intents", {"product": "usd-5000"},
+                                        headers=fresh()), 503, "pay.unconfigured")
+    assert "/api/v1/payments/sandbox/orders" in refused["detail"]
     assert_problem(buy(payer, successUrl="https://evil.example/"), 422, "input.invalid")
     assert buy(payer, successUrl="https://app.example/pay/done").status_code == 201
     other = people.make()
