@@ -314,7 +314,12 @@ function connecting() {
       '< {"ack":1,"ok":true,...}\n' +
       '< {"event":"chat:new","data":{...},"offset":"123"}'),
     el('p', {}, 'To listen to one room, as text/event-stream: ', el('code', {}, location.origin + '/api/v1/streams/{id}/events'),
-      ' with the same header, or the cookie of /auth/cookie; Last-Event-ID goes on behind an event.'),
+      ' with the header Authorization, or the cookie of /auth/cookie. The first event is ready, with streamId, epoch, offset and ' +
+      'recovered; Last-Event-ID, or lastEventId= in the address, goes on behind an event. Who listens counts as a viewer:'),
+    example('curl -N -H "Authorization: Bearer $TOKEN" ' + location.origin + '/api/v1/streams/$ID/events\n' +
+      '< id: 5d81fab152983263-77\n< event: ready\n< data: {"streamId":"...","epoch":"...","offset":"77","recovered":false}'),
+    el('p', {}, 'Each event that can be recovered has an offset: the last argument of a Socket.IO event, offset of a plain one, ' +
+      'and behind the epoch in the id of a stream. Counts and reactions have none: the next one replaces them.'),
     el('p', {}, 'A WebSocket that we end has a code: 1012 the server restarts, 4001 signed out, 4003 banned, 4008 read too ' +
       'slowly, 4009 sent too much, 4010 the room has ended, 4011 another connection took over. Do not come back by ' +
       'yourself after 4001, 4003 and 4010.'));
@@ -324,9 +329,11 @@ function drawEvents(main, nav) {
   main.append(el('h2', { id: 'connecting' }, 'Connecting'), connecting());
   nav.append(...navPart('Realtime', [{ href: '#connecting', text: 'Connecting' }]));
   const parts = [['sent', 'Events to clients', 'Who is connected to /socket.io/ is sent these. In each lane the order is ' +
-    'kept; a reader that is slow loses metrics first, then reactions, never money or moderation.'],
+    'kept; a reader that is slow loses metrics first, then reactions, never money or moderation. Nobody is sent what ' +
+    'people say or give with whom there is a block, whoever made it: such a throne has no user, such viewers no name.'],
   ['taken', 'Events from clients', 'The ack is {"ok":true, ...} or {"ok":false,"error":{"code","status","detail",' +
-    '"requestId"}} with a code of the table below.']];
+    '"requestId"}} with a code of the table below; errors has an entry for each field that is not acceptable, as in ' +
+    'problem documents, and retryAfter the seconds to wait, where there are any.']];
   for (const [way, title, sentence] of parts) {
     const events = api['x-events'][way];
     main.append(el('h2', { id: 'events-' + way }, title), el('p', {}, sentence),

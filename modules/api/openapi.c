@@ -519,8 +519,12 @@ hb_json_t *hb_openapi_make(const hb_route_t *const *rows, int n_rows, apr_pool_t
         "{\"openapi\":\"3.1.0\","
         "\"jsonSchemaDialect\":\"https://json-schema.org/draft/2020-12/schema\","
         "\"info\":{\"title\":\"HaloBuzz API\",\"version\":\"" HB_VERSION "\","
-        "\"description\":\"Accounts and live rooms. Every refusal is a problem document"
-        " (RFC 9457) with a stable code.\","
+        "\"description\":\"The whole of a live-streaming platform: accounts, live rooms, chat, gifts,"
+        " payments. Every refusal is a problem document (RFC 9457) with a stable code. Answers carry"
+        " X-Request-Id, which support asks for, and where callers are counted RateLimit-Limit,"
+        " RateLimit-Remaining and RateLimit-Reset (seconds until the window is over); 429, and 503"
+        " where a time is known, carry Retry-After. The first answer given again for its"
+        " Idempotency-Key is marked Idempotency-Replayed: true.\","
         "\"license\":{\"name\":\"Apache-2.0\",\"identifier\":\"Apache-2.0\"}},"
         "\"servers\":[{\"url\":\"/\",\"description\":\"this server\"}]}";
     hb_json_t *all = hb_json_parse_own(frame, sizeof(frame) - 1, pool);

@@ -187,8 +187,9 @@ static const hb_route_t rows[] = {
     { .method = M_HB_POST, .path = "/auth/refresh", .rate = "api", .action = refresh,
       .needs = HB_NEED_BODY | HB_ANY_TOKEN | HB_IN_MAINTENANCE,
       .aliases = "/auth/refresh-token",
-      .sentence = "exchange a refresh token for the next pair of tokens; using an old one again "
-                  "ends the session",
+      .sentence = "exchange a refresh token for the next pair of tokens; the one just used gives the "
+                  "same refresh token again for ten seconds, for answers that were lost; after that, "
+                  "using an old one ends the session",
       .input = HB_F_REFRESH, .output = "grant", .tag = "accounts",
       .errors = "token.invalid token.expired token.revoked token.reused account.disabled" },
     { .method = M_HB_POST, .path = "/auth/cookie", .rate = "api", .action = cookie,
