@@ -320,9 +320,10 @@ function connecting() {
       '< id: 5d81fab152983263-77\n< event: ready\n< data: {"streamId":"...","epoch":"...","offset":"77","recovered":false}'),
     el('p', {}, 'Each event that can be recovered has an offset: the last argument of a Socket.IO event, offset of a plain one, ' +
       'and behind the epoch in the id of a stream. Counts and reactions have none: the next one replaces them.'),
-    el('p', {}, 'A WebSocket that we end has a code: 1012 the server restarts, 4001 signed out, 4003 banned, 4008 read too ' +
-      'slowly, 4009 sent too much, 4010 the room has ended, 4011 another connection took over. Do not come back by ' +
-      'yourself after 4001, 4003 and 4010.'));
+    el('p', {}, 'What cannot be read is answered with ok false and no ack, and the connection ends. A WebSocket that we end has ' +
+      'a code: 1002, 1007 or 1009 for what is no WebSocket, no UTF-8 or too large, 1012 the server restarts, 4001 signed out, ' +
+      '4003 banned, 4008 read too slowly, 4009 sent too much, 4010 the room has ended, 4011 another connection took over. ' +
+      'Do not come back by yourself after 4001, 4003 and 4010.'));
 }
 
 function drawEvents(main, nav) {
