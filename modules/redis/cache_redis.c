@@ -21,6 +21,7 @@
 #include "hb_ahead.h"
 #include "hb_cache.h"
 #include "limit_redis.h"
+#include "redis_together.h"
 
 #define GRAVE_MSEC "600000"
 #define BOARD_MOST "100000"     /* members of a ranking */
@@ -31,6 +32,7 @@
 
 typedef struct cache_redis_t {
     redis_t *redis;
+    together_t *together;
     mend_t *mend;
     apr_uint64_t hits, misses, sets, refused;   /* of this process; atomic */
 } cache_redis_t;
@@ -101,6 +103,7 @@ static apr_status_t open_cache(void **out, hb_site_t *site, const char *url, voi
                                apr_size_t bytes, apr_pool_t *pool)
 {
     cache_redis_t *self = apr_pcalloc(pool, sizeof(*self));
+    apr_status_t rv;
     unsigned int i;
 
     (void)memory;
@@ -113,7 +116,11 @@ static apr_status_t open_cache(void **out, hb_site_t *site, const char *url, voi
         return APR_ENOMEM;
     }
     *out = self;
-    return redis_open(&self->redis, site, url, "cache", pool);
+    rv = redis_open(&self->redis, site, url, "cache", pool);
+    if (rv == APR_SUCCESS) {
+        self->together = together_make(self->redis, pool);
+    }
+    return rv;
 }
 
 /* --- values --- */
@@ -246,7 +253,7 @@ static apr_status_t ask(void *baton, hb_op_t *op, hb_ahead_t *ahead)
         words[i] = get_words(self, op, ahead->values[i].key);
     }
     has_turn = turn->rule != NULL && limit_turn_words(&words[n], self->redis, op, turn);
-    rv = redis_commands(replies, self->redis, n + has_turn, words);
+    rv = together_commands(replies, self->together, n + has_turn, words);
     if (rv != APR_SUCCESS) {
         if (has_turn) {
             limit_turn_lost(turn, self->redis);

@@ -246,7 +246,7 @@ apr_status_t redis_commands(redisReply **replies, redis_t *redis, int n,
 {
     char why[160] = "no connection";
     redisContext *context = take(redis, why, sizeof(why));
-    int i, good;
+    int i, good, n_refused = 0;
 
     memset(replies, 0, (size_t)n * sizeof(*replies));
     if (context == NULL) {
@@ -259,9 +259,10 @@ apr_status_t redis_commands(redisReply **replies, redis_t *redis, int n,
     for (i = 0; i < n && good; i++) {
         if (replies[i]->type == REDIS_REPLY_ERROR && is_out_of_order(replies[i])) {
             apr_cpystrn(why, replies[i]->str, sizeof(why));
-            good = 0;
+            n_refused++;
         }
     }
+    good = good && n_refused < n;   /* one that only refuses to write can still be read */
     if (good) {
         give(redis, context);
         return APR_SUCCESS;

@@ -59,7 +59,8 @@ typedef struct redis_words_t {
 
 /**
  * n commands in one round trip: sent together, answered in their order. All replies or none; as
- * redis_command() otherwise.
+ * redis_command() otherwise. Of a server that is full, loading or a replica some may be refused by an
+ * error, but not all.
  */
 apr_status_t redis_commands(redisReply **replies, redis_t *redis, int n,
                             const redis_words_t *commands);

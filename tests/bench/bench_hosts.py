@@ -33,7 +33,7 @@ def redis():
                 socket.create_connection(("127.0.0.1", port), 1).close()
                 break
             time.sleep(0.05)
-        yield port
+        yield port, process.pid
     finally:
         process.terminate()
         process.wait()
@@ -46,11 +46,18 @@ def commands(port):
     return sum(int(n) for n in re.findall(r"^cmdstat_eval(?:sha)?:calls=(\d+)", text, re.M))
 
 
+def reads(port):
+    """How often Redis read from a socket: once a round trip, however many commands come in it."""
+    text = subprocess.run(["redis-cli", "-p", str(port), "info", "stats"],
+                          capture_output=True, text=True).stdout
+    return int(re.search(r"^total_reads_processed:(\d+)", text, re.M).group(1))
+
+
 def case_limits(f, o):
     folder = tempfile.mkdtemp(prefix="hbb")
     env = dict(os.environ, LD_LIBRARY_PATH=os.path.join(o.build, ".libs"))
     try:
-        with redis() as port:
+        with redis() as (port, _):
             rates, each = {}, []
             for _ in range(o.rounds):
                 before = commands(port)
@@ -87,7 +94,7 @@ def case_remote(f, o):
     if not uri:
         b.say("remote: HALOBUZZ_TEST_MONGODB_URI names no server (tests/servers/with-mongodb); not measured")
         return
-    with redis() as port:
+    with redis() as (port, redis_pid):
         store = 'HaloBuzzStore "%s/bench_%s"\n' % (uri.rstrip("/"), os.urandom(4).hex())
         shared = b.OPEN + store + "HaloBuzzRedisTimeout 5s\n"
         warm = shared + 'HaloBuzzCache "redis://127.0.0.1:%d"\n' % port
@@ -104,6 +111,12 @@ def case_remote(f, o):
                     "(cache warm)")
             f.ratio("users/me, no cache : embedded", None, me["cold"], me["embedded"], o.rounds,
                     "(MongoDB each time)")
+            marks = usage(remote.children()), usage([redis_pid]), reads(port)
+            n = me["remote"]() * o.seconds
+            httpd, server = usage(remote.children()) - marks[0], usage([redis_pid]) - marks[1]
+            f.value("round trips to Redis a request", (reads(port) - marks[2]) / n, "",
+                    note="(httpd %.0f us of CPU a request, Redis %.0f)" % (httpd / n * 1e6,
+                                                                         server / n * 1e6))
             before = usage(none.children())
             rate = me["cold"]()
             spent = usage(none.children()) - before

@@ -4,6 +4,7 @@
  * server, and while that server does not answer. Each process here stands for a host: it
  * has a table of its own.
  */
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -219,6 +220,73 @@ START_TEST(a_turn_without_its_proof_is_not_counted_ahead)
 }
 END_TEST
 
+/* Threads whose questions may go together: each gets its own answers, and all turns count once. */
+typedef struct crowd_t {
+    hb_test_site_t *ts;
+    int i, passed, wrong;
+} crowd_t;
+
+#define CROWD 24
+
+static void *ask_and_take(void *baton)
+{
+    crowd_t *one = baton;
+    const char *value;
+    apr_pool_t *pool;
+    apr_size_t len;
+    int i;
+
+    apr_pool_create_unmanaged(&pool);
+    for (i = 0; i < 40; i++) {
+        hb_op_t *op = hb_op_make(one->ts->site, pool);
+        const char *key = apr_psprintf(pool, "t:crowd%d", one->i);
+
+        hb_ahead_begin(op);
+        hb_ahead_proof(op, "t:proof", "L");
+        hb_ahead_value(op, key);
+        hb_ahead_turn(op, &rule, "crowd", 5);
+        hb_ahead_ask(op);
+        one->passed += ahead_take(op, "crowd") >= 0;
+        one->wrong += hb_cache_get(&value, &len, NULL, op, "t:proof") != APR_SUCCESS
+            || strcmp(value, "L1") != 0;
+        one->wrong += hb_cache_get(&value, &len, NULL, op, key) != APR_SUCCESS
+            || strcmp(value, key) != 0;
+        apr_pool_clear(pool);
+    }
+    apr_pool_destroy(pool);
+    return NULL;
+}
+
+START_TEST(threads_that_ask_together_get_their_own)
+{
+    hb_test_site_t *ts = open_host(_i);
+    crowd_t crowd[CROWD] = { { NULL, 0, 0, 0 } };
+    pthread_t threads[CROWD];
+    hb_op_t *op = hb_test_site_op(ts);
+    int i, passed = 0;
+
+    hb_limit_forget(ts->site->limit, &rule, "crowd", 5);
+    ck_assert_int_eq(hb_cache_set(op, "t:proof", "L1", 2, 0), APR_SUCCESS);
+    for (i = 0; i < CROWD; i++) {
+        const char *key = apr_psprintf(op->pool, "t:crowd%d", i);
+
+        ck_assert_int_eq(hb_cache_set(op, key, key, strlen(key), 0), APR_SUCCESS);
+        crowd[i].ts = ts;
+        crowd[i].i = i;
+    }
+    for (i = 0; i < CROWD; i++) {
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, ask_and_take, &crowd[i]), 0);
+    }
+    for (i = 0; i < CROWD; i++) {
+        pthread_join(threads[i], NULL);
+        ck_assert_int_eq(crowd[i].wrong, 0);
+        passed += crowd[i].passed;
+    }
+    ck_assert_int_eq(passed, 100);
+    ck_assert_int_eq(hb_metric_value(ts->site->metrics, HB_M_LIMIT_FALLBACK), 0);
+}
+END_TEST
+
 /* As after its restart: nothing was counted by the call that failed, and the next one brings it. */
 START_TEST(a_server_that_forgot_the_script)
 {
@@ -273,7 +341,7 @@ int main(void)
         all_hosts_together_are_allowed_exactly_the_most, a_verdict_says_what_is_left,
         a_window_ends, without_the_server_each_host_counts_alone, a_turn_asked_ahead_counts_once,
         a_turn_without_its_proof_is_not_counted_ahead, a_server_that_forgot_the_script,
-        a_turn_that_was_lost_is_counted_here, NULL
+        a_turn_that_was_lost_is_counted_here, threads_that_ask_together_get_their_own, NULL
     };
     Suite *suite = suite_create("limit_hosts");
     SRunner *runner;
