@@ -81,11 +81,18 @@ static apr_size_t record_bytes(apr_size_t key_len, apr_size_t value_len)
     return (sizeof(record_t) + key_len + value_len + 7) & ~(apr_size_t)7;
 }
 
+/* With the lock held; statistics are read without it. */
+static void count(apr_uint64_t *counter, apr_int64_t n)
+{
+    __atomic_store_n(counter, *counter + (apr_uint64_t)n, __ATOMIC_RELAXED);
+}
+
 static void empty(cache_shard_t *shard)
 {
     memset(shard->buckets, 0, shard->n_buckets * sizeof(shard->buckets[0]));
     shard->head = shard->tail = shard->limit = 0;
-    shard->entries = shard->live_bytes = 0;
+    count(&shard->entries, -(apr_int64_t)shard->entries);
+    count(&shard->live_bytes, -(apr_int64_t)shard->live_bytes);
     shard->lock.built = __atomic_load_n(&shard->lock.generation, __ATOMIC_ACQUIRE);
 }
 
@@ -124,8 +131,8 @@ static void forget(cache_shard_t *shard, record_t *record)
 
     *link_to(shard, record->hash, offset) = record->next;
     record->flags &= (apr_uint16_t)~IS_LIVE;
-    shard->entries--;
-    shard->live_bytes -= record->size;
+    count(&shard->entries, -1);
+    count(&shard->live_bytes, -(apr_int64_t)record->size);
 }
 
 static int is_expired(const record_t *record, apr_time_t now)
@@ -171,7 +178,7 @@ static void make_way(cache_shard_t *shard, apr_time_t now, int *rescues)
         }
         else {
             if (!is_expired(record, now)) {
-                shard->evictions++;
+                count(&shard->evictions, 1);
             }
             forget(shard, record);
         }
@@ -223,10 +230,10 @@ static apr_status_t put(cache_shard_t *shard, const cache_key_t *key,
     apr_uint32_t *bucket;
 
     if (size > cache_shard_value_max(shard)) {
-        shard->refused++;
+        count(&shard->refused, 1);
         return HB_E_CACHE_FULL;
     }
-    shard->sets++;
+    count(&shard->sets, 1);
     record = find(shard, key, now);
     if (record != NULL) {
         if (record->value_len == value->len) {
@@ -246,8 +253,8 @@ static apr_status_t put(cache_shard_t *shard, const cache_key_t *key,
     bucket = bucket_of(shard, key->hash);
     record->next = *bucket;
     *bucket = (apr_uint32_t)((char *)record - arena_of(shard)) + 1;
-    shard->entries++;
-    shard->live_bytes += size;
+    count(&shard->entries, 1);
+    count(&shard->live_bytes, (apr_int64_t)size);
     return APR_SUCCESS;
 }
 
@@ -297,11 +304,11 @@ apr_status_t cache_shard_get(const char **value, apr_size_t *len, hb_cache_lease
     lease->mark = mark_of(shard, key);
     record = find(shard, key, now);
     if (record == NULL) {
-        shard->misses++;
+        count(&shard->misses, 1);
         drop(shard);
         return HB_E_CACHE_MISS;
     }
-    shard->hits++;
+    count(&shard->hits, 1);
     if ((record->flags & WAS_READ) == 0) {
         record->flags |= WAS_READ;
     }

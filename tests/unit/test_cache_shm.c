@@ -6,6 +6,7 @@
  */
 #include "hb_test.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -300,6 +301,54 @@ START_TEST(a_private_cache_needs_no_memory)
 }
 END_TEST
 
+#define ROUNDS 500
+
+static void *use_cache(void *baton)
+{
+    apr_pool_t *pool;
+    hb_op_t *op;
+    int i;
+
+    (void)baton;
+    if (apr_pool_create_unmanaged(&pool) != APR_SUCCESS) {
+        return NULL;
+    }
+    op = hb_test_op_make(desk, pool);
+    for (i = 0; i < ROUNDS; i++) {
+        hb_cache_set(op, "t:k", "v", 1, 0);
+        get(op, "t:k");
+        hb_cache_remove(op, "t:k");
+    }
+    apr_pool_destroy(pool);
+    return NULL;
+}
+
+/* Where ThreadSanitizer looks on, it says whether they are read as they are written. */
+START_TEST(statistics_are_read_beside_those_who_use_it)
+{
+    hb_op_t *op = start();
+    hb_cache_stats_t stats;
+    pthread_t threads[2];
+    int i;
+
+    for (i = 0; i < 2; i++) {
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, use_cache, NULL), 0);
+    }
+    for (i = 0; i < ROUNDS; i++) {
+        ck_assert_int_eq(hb_cache_stats(&stats, op), APR_SUCCESS);
+        ck_assert_uint_le(stats.entries, 1);
+        ck_assert_uint_le(stats.sets, 2 * ROUNDS);
+    }
+    for (i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    ck_assert_int_eq(hb_cache_stats(&stats, op), APR_SUCCESS);
+    /* Fewer where one waited for the lock in vain. */
+    ck_assert_uint_le(stats.hits + stats.misses, 2 * ROUNDS);
+    ck_assert_uint_le(stats.sets, 2 * ROUNDS);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const cases[] = {
@@ -307,7 +356,7 @@ int main(void)
         a_removal_reaches_past_a_lock, a_dead_owner_of_the_rankings_empties_them,
         ranks_are_bounded_and_the_lowest_go, a_maker_that_died_is_replaced,
         foreign_memory_leaves_the_cache_down, urls_are_explained,
-        a_private_cache_needs_no_memory, NULL
+        a_private_cache_needs_no_memory, statistics_are_read_beside_those_who_use_it, NULL
     };
     return hb_test_main("cache_shm", cases);
 }
