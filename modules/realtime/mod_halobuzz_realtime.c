@@ -394,6 +394,7 @@ static void child_init(apr_pool_t *pchild, server_rec *s)
 {
     site = site_of(s);
     rt_count_child_init(site, site->settings);
+    rt_is_stopping();           /* sees which generation this is, before there are threads */
     has_pollers = is_async && rt_pollers_start(pchild, s, site->settings) == APR_SUCCESS;
 }
 

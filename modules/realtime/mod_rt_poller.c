@@ -724,7 +724,6 @@ apr_status_t rt_pollers_start(apr_pool_t *pchild, server_rec *s, const hb_settin
 
     grace = settings->realtime_grace;
     stopping = RUN;
-    rt_is_stopping();           /* sees which generation this is */
     n = cores > CORES_A_POLLER ? (int)(cores / CORES_A_POLLER) : 1;
     n = n < POLLERS_MAX ? n : POLLERS_MAX;
     /* The MPM's signals are for its own thread. */
