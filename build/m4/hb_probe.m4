@@ -40,6 +40,18 @@ AC_DEFUN([HB_PROBE_HTTPD], [
     CPPFLAGS=$hb_save_CPPFLAGS
 ])
 
+dnl HB_PROBE_OPTIONAL(option, VARIABLE, pkg-config module, what for, Debian package): looked for
+dnl unless --without-option; --with-option insists. A packager gets the same from the same words.
+AC_DEFUN([HB_PROBE_OPTIONAL], [
+    AC_ARG_WITH([$1], [AS_HELP_STRING([--with-$1], [$4 @<:@if $5 is there@:>@])],
+        [], [with_$1=check])
+    AS_IF([test "x$with_$1" = xno], [hb_have_$1=no],
+        [PKG_CHECK_MODULES([$2], [$3], [hb_have_$1=yes], [hb_have_$1=no])])
+    AS_IF([test "x$with_$1" = xyes && test "x$hb_have_$1" = xno],
+        [AC_MSG_ERROR([$3 not found, and --with-$1 was given: install $5])])
+    AM_CONDITIONAL([HAVE_$2], [test "x$hb_have_$1" = xyes])
+])
+
 AC_DEFUN([HB_PROBE_LIBRARIES], [
     PKG_CHECK_MODULES([JSONC], [json-c >= 0.15], [], [AC_MSG_ERROR([json-c not found: install libjson-c-dev])])
     PKG_CHECK_MODULES([SQLITE], [sqlite3 >= 3.38], [], [AC_MSG_ERROR([SQLite 3.38 not found: install libsqlite3-dev])])
@@ -49,10 +61,8 @@ AC_DEFUN([HB_PROBE_LIBRARIES], [
     PKG_CHECK_MODULES([ZLIB], [zlib], [], [AC_MSG_ERROR([zlib not found: install zlib1g-dev])])
     PKG_CHECK_MODULES([ICU], [icu-uc >= 63], [], [AC_MSG_ERROR([ICU not found: install libicu-dev])])
     PKG_CHECK_MODULES([UV], [libuv >= 1.44], [], [AC_MSG_ERROR([libuv not found: install libuv1-dev])])
-    PKG_CHECK_MODULES([MONGOC], [libmongoc-1.0 >= 1.23], [hb_have_mongoc=yes], [hb_have_mongoc=no])
-    PKG_CHECK_MODULES([HIREDIS], [hiredis >= 0.14], [hb_have_hiredis=yes], [hb_have_hiredis=no])
-    AM_CONDITIONAL([HAVE_HIREDIS], [test "x$hb_have_hiredis" = xyes])
-    AM_CONDITIONAL([HAVE_MONGOC], [test "x$hb_have_mongoc" = xyes])
+    HB_PROBE_OPTIONAL([mongodb], [MONGOC], [libmongoc-1.0 >= 1.23], [records in MongoDB], [libmongoc-dev])
+    HB_PROBE_OPTIONAL([redis], [HIREDIS], [hiredis >= 0.14], [shared state in Redis], [libhiredis-dev])
 ])
 
 AC_DEFUN([HB_PROBE_CHECK], [
@@ -71,12 +81,12 @@ AC_DEFUN([HB_PROBE_SUMMARY], [
     AC_MSG_NOTICE([  modules go to      $apachelibexecdir])
     AC_MSG_NOTICE([  .load and .conf    $apacheconfdir])
     AC_MSG_NOTICE([  records            SQLite $hb_sqlite_version])
-    AS_IF([test "x$hb_have_mongoc" = xyes],
+    AS_IF([test "x$hb_have_mongodb" = xyes],
         [AC_MSG_NOTICE([                     and MongoDB, driver $hb_mongoc_version])],
-        [AC_MSG_NOTICE([                     without MongoDB: install libmongoc-dev for it])])
+        [AC_MSG_NOTICE([                     without MongoDB: --with-mongodb takes libmongoc-dev])])
     AC_MSG_NOTICE([  shared state       shared memory])
-    AS_IF([test "x$hb_have_hiredis" = xyes], [AC_MSG_NOTICE([                     and Redis])],
-        [AC_MSG_NOTICE([                     without Redis: install libhiredis-dev for it])])
+    AS_IF([test "x$hb_have_redis" = xyes], [AC_MSG_NOTICE([                     and Redis])],
+        [AC_MSG_NOTICE([                     without Redis: --with-redis takes libhiredis-dev])])
     AS_IF([test "x$hb_have_check" = xyes],
         [AC_MSG_NOTICE([  unit tests         yes, Check $hb_check_version])],
         [AC_MSG_NOTICE([  unit tests         no: make check proves nothing in C; install check])])
