@@ -38,7 +38,8 @@ const hb_key_t *hb_keyring_newest(const hb_keyring_t *ring);
 const hb_key_t *hb_keyring_oldest(const hb_keyring_t *ring);
 /** Exact look-up of untrusted text; NULL when unknown. */
 const hb_key_t *hb_keyring_find(const hb_keyring_t *ring, const char *kid);
-/** SHA-256 over all kids and keys: differs as soon as the ring does. 32 bytes. */
+#define HB_KEYRING_MARK_BYTES 32
+/** SHA-256 over all kids and keys: differs as soon as the ring does. */
 const unsigned char *hb_keyring_mark(const hb_keyring_t *ring);
 int hb_keyring_count(const hb_keyring_t *ring);
 const hb_key_t *hb_keyring_item(const hb_keyring_t *ring, int index);

@@ -81,6 +81,15 @@ apr_status_t hb_site_make(hb_site_t **site, const char **why,
                           apr_pool_t *pool);
 
 /**
+ * Take the settings of a new configuration into a site that is open, and the keys of tokens and
+ * the Agora certificate with them, while threads use it; what is open stays as it is. Keys that
+ * are as they were cost no memory. What was in force before stays in its pool, because threads may
+ * still read it. HB_E_CONFIG with *why: all stays as it was.
+ */
+apr_status_t hb_site_renew(hb_site_t *site, const char **why, const hb_settings_t *settings,
+                           apr_pool_t *pool);
+
+/**
  * Open store and cache in this process; call after fork, as the run user. A store
  * that cannot be reached is logged and retried by later calls: the site comes up
  * degraded, and hb_store_* return HB_E_STORE_DOWN meanwhile.

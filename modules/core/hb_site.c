@@ -236,6 +236,54 @@ apr_status_t hb_site_make(hb_site_t **made, const char **why, const hb_settings_
     return rv;
 }
 
+static int is_same_text(const char *a, const char *b)
+{
+    return a != NULL && b != NULL ? strcmp(a, b) == 0 : a == b;
+}
+
+static int has_same_keys(const hb_site_t *a, const hb_site_t *b)
+{
+    return memcmp(hb_keyring_mark(a->access_keys), hb_keyring_mark(b->access_keys),
+                  HB_KEYRING_MARK_BYTES) == 0
+        && memcmp(hb_keyring_mark(a->pepper_keys), hb_keyring_mark(b->pepper_keys),
+                  HB_KEYRING_MARK_BYTES) == 0
+        && is_same_text(a->agora_certificate, b->agora_certificate);
+}
+
+apr_status_t hb_site_renew(hb_site_t *site, const char **why, const hb_settings_t *settings,
+                           apr_pool_t *pool)
+{
+    hb_site_t fresh = { .settings = settings };
+    apr_pool_t *keys;
+    apr_status_t rv;
+
+    *why = hb_settings_resolve(&settings, settings, pool);
+    if (*why != NULL) {
+        return HB_E_CONFIG;
+    }
+    apr_pool_create(&keys, pool);
+    rv = read_keys(&fresh, why, keys);
+    if (rv == APR_SUCCESS) {
+        rv = read_secret(&fresh.agora_certificate, why, "HaloBuzzAgoraCertificate",
+                         settings->agora_certificate, keys);
+    }
+    if (rv != APR_SUCCESS) {
+        *why = apr_pstrdup(pool, *why != NULL ? *why : "the keys cannot be read");
+        apr_pool_destroy(keys);
+        return rv;
+    }
+    if (has_same_keys(site, &fresh)) {
+        apr_pool_destroy(keys);
+    }
+    else {
+        __atomic_store_n(&site->access_keys, fresh.access_keys, __ATOMIC_RELEASE);
+        __atomic_store_n(&site->pepper_keys, fresh.pepper_keys, __ATOMIC_RELEASE);
+        __atomic_store_n(&site->agora_certificate, fresh.agora_certificate, __ATOMIC_RELEASE);
+    }
+    __atomic_store_n(&site->settings, settings, __ATOMIC_RELEASE);
+    return APR_SUCCESS;
+}
+
 int hb_site_threads(const hb_site_t *site)
 {
     if (site->n_threads > 0) {

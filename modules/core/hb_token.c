@@ -100,19 +100,18 @@ static const char *claims_read(hb_claims_t *claims, const hb_json_t *body)
 }
 
 /* The verdict depends on the token, the keys and the issuer: so does the memo's key. */
-static apr_status_t memo_key(unsigned char key[HB_TOKEN_MEMO_KEY_BYTES], const hb_op_t *op,
-                             const char *token, apr_size_t len)
+static apr_status_t memo_key(unsigned char key[HB_TOKEN_MEMO_KEY_BYTES],
+                             const hb_jwt_rules_t *rules, const char *token, apr_size_t len)
 {
-    unsigned char rest[32 + ISSUER_MAX_BYTES];
-    const char *issuer = op->site->settings->auth_issuer;
-    apr_size_t issuer_len = strlen(issuer);
+    unsigned char rest[HB_KEYRING_MARK_BYTES + ISSUER_MAX_BYTES];
+    apr_size_t issuer_len = strlen(rules->issuer);
 
     if (issuer_len > ISSUER_MAX_BYTES) {
         return APR_ENOSPC;
     }
-    memcpy(rest, hb_keyring_mark(op->site->access_keys), 32);
-    memcpy(rest + 32, issuer, issuer_len);
-    return hb_sha256(key, token, len, rest, 32 + issuer_len);
+    memcpy(rest, hb_keyring_mark(rules->ring), HB_KEYRING_MARK_BYTES);
+    memcpy(rest + HB_KEYRING_MARK_BYTES, rules->issuer, issuer_len);
+    return hb_sha256(key, token, len, rest, HB_KEYRING_MARK_BYTES + issuer_len);
 }
 
 static apr_status_t refuse(hb_op_t *op, apr_status_t status, const char *why)
@@ -137,7 +136,7 @@ apr_status_t hb_token_verify(hb_claims_t *claims, hb_op_t *op, const char *token
     if (len > HB_TOKEN_MAX_BYTES) {
         return refuse(op, HB_E_TOKEN_INVALID, "it is too long");
     }
-    have_key = memo_key(key, op, token, len) == APR_SUCCESS;
+    have_key = memo_key(key, &rules, token, len) == APR_SUCCESS;
     if (have_key && hb_token_memo_find(claims, key, op->pool)) {
         return op->now < claims->expires_at ? APR_SUCCESS
             : refuse(op, HB_E_TOKEN_EXPIRED, "it has expired");

@@ -158,8 +158,9 @@ typedef struct serving_t {
     apr_pool_t *pool;
 } serving_t;
 
-/* Settings that concern the engine and the core are read anew; the files and threads that are
- * open stay as they are. What threads still read is never freed. */
+/* Settings that concern the engine and the core are read anew, and keys: a token that httpd no longer
+ * takes opens no socket. The files and threads that are open stay as they are. What threads still
+ * read is never freed. */
 static const rt_config_t *reload(void *baton)
 {
     serving_t *serving = baton;
@@ -170,12 +171,14 @@ static const rt_config_t *reload(void *baton)
     hb_program_reload(serving->program);
     serving->site->log.level = hb_program_level(serving->program);
     why = hb_settings_load(&settings, serving->options->config, serving->pool);
+    if (why == NULL) {
+        hb_site_renew(serving->site, &why, settings, serving->pool);
+    }
     if (why != NULL) {
         hb_log_to(&serving->site->log, HB_LOG_ERR, 0, HBLOGNO(06205) "the settings stay as "
                   "they were: %s", why);
         return NULL;
     }
-    __atomic_store_n(&serving->site->settings, settings, __ATOMIC_RELEASE);
     rt_house_configure(serving->house);
     rt_config_read(config, settings);
     return config;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rooms over sockets: who may come in, what is said, who watches."""
 
+import os
 import time
 
 import pytest
@@ -314,6 +315,25 @@ def test_too_many_connections_of_one_account(make_server, make_users, claims):
     other = users.make()
     assert all([Socket(server, other.token).sid for _ in range(4)])
     assert refused(server, token=other.token).data["code"] == "connections.too_many"
+
+
+def test_keys_that_are_new_at_a_reload_are_new_for_sockets(make_server, make_users):
+    server = make_server(settings={"HaloBuzzRealtimeGrace": "0"})
+    user = make_users(server).make()
+    assert Socket(server, user.token)
+    with open(os.path.join(server.state, "keys", "access.keys"), "w") as f:
+        f.write("newer 1767225600 %s\n" % ("A" * 43))
+    server.graceful()
+    wait_for(lambda: "HB06103" in server.log_text())
+    assert refused(server, token=user.token).data["code"] == "token.invalid"
+
+    def comes_in():
+        user.login()        # a child that ends may still answer, with the key it has
+        try:
+            return Socket(server, user.token)
+        except Refused:
+            return None
+    wait_for(comes_in)
 
 
 def test_too_many_calls(server, live, users):

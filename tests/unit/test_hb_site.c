@@ -70,6 +70,41 @@ START_TEST(secrets_have_to_be_long_and_to_differ)
 }
 END_TEST
 
+START_TEST(an_open_site_takes_new_keys)
+{
+    hb_test_site_t *ts = hb_test_site_make(hb_test_pool);
+    hb_settings_t settings = *ts->site->settings, other;
+    hb_keyring_t *access, *pepper = ts->site->pepper_keys;
+    const char *why;
+
+    setenv("TEST_ACCESS", SECRET_A, 1);
+    settings.auth_secret = "env:TEST_ACCESS";
+    ck_assert_int_eq(hb_site_renew(ts->site, &why, &settings, hb_test_pool), 0);
+    ck_assert_ptr_eq(ts->site->settings, &settings);
+    access = ts->site->access_keys;
+    ck_assert_int_eq(hb_keyring_newest(access)->len, 64);
+    /* As they were: the same ones stay, whatever else is new. */
+    other = settings;
+    ck_assert_int_eq(hb_site_renew(ts->site, &why, &other, hb_test_pool), 0);
+    ck_assert_ptr_eq(ts->site->settings, &other);
+    ck_assert_ptr_eq(ts->site->access_keys, access);
+    setenv("TEST_ACCESS", SECRET_B, 1);
+    settings.agora_certificate = "env:TEST_ACCESS";
+    ck_assert_int_eq(hb_site_renew(ts->site, &why, &settings, hb_test_pool), 0);
+    ck_assert_ptr_ne(ts->site->access_keys, access);
+    ck_assert_str_eq(ts->site->agora_certificate, SECRET_B);
+    /* What is wrong changes nothing. */
+    access = ts->site->access_keys;
+    other.auth_secret = "env:TEST_UNSET";
+    ck_assert_int_eq(hb_site_renew(ts->site, &why, &other, hb_test_pool), HB_E_CONFIG);
+    ck_assert_ptr_nonnull(strstr(why, "TEST_UNSET"));
+    ck_assert_ptr_eq(ts->site->settings, &settings);
+    ck_assert_ptr_eq(ts->site->access_keys, access);
+    ck_assert_int_eq(memcmp(hb_keyring_mark(ts->site->pepper_keys), hb_keyring_mark(pepper),
+                            HB_KEYRING_MARK_BYTES), 0);
+}
+END_TEST
+
 START_TEST(a_secret_that_is_not_there_is_named)
 {
     hb_test_site_t *ts = hb_test_site_make(hb_test_pool);
@@ -193,6 +228,7 @@ int main(void)
 {
     const TTest *const cases[] = {
         keys_are_made_once_and_kept_private, secrets_have_to_be_long_and_to_differ,
+        an_open_site_takes_new_keys,
         a_secret_that_is_not_there_is_named, a_real_site_has_clock_and_randomness,
         pools_follow_the_threads, a_test_site_repeats, an_open_site_keeps_records,
         memory_that_does_not_fit_is_told, NULL
