@@ -80,13 +80,10 @@ static int is_listed(const char *list, const char *member)
     return 0;
 }
 
-static const char *copy_secret(const char **reference, const hb_ap_program_t *row,
-                               const char *member, apr_pool_t *pool)
+static const char *copy_secret(const char **reference, const char *path, apr_pool_t *pool)
 {
-    const char *path, *value, *why = NULL;
+    const char *value, *why = NULL;
 
-    path = ap_runtime_dir_relative(pool, apr_pstrcat(pool, "halobuzz-", row->role, ".", member,
-                                                     NULL));
     if (hb_secret_read(&value, &why, *reference, pool) == APR_SUCCESS) {
         why = write_secret(path, value, pool);
     }
@@ -105,13 +102,20 @@ const char *hb_ap_program_settings(const hb_ap_program_t *row, const char *path,
 
     for (setting = hb_setting_rows(); setting->directive != NULL && why == NULL; setting++) {
         const char **value = (const char **)((char *)settings + setting->offset);
+        const char *copy = ap_runtime_dir_relative(pool, apr_pstrcat(pool, "halobuzz-", row->role,
+                                                                     ".", setting->member, NULL));
 
+        if (setting->kind != HB_SETTING_SECRET && setting->kind != HB_SETTING_URL) {
+            continue;
+        }
         if (setting->kind == HB_SETTING_SECRET && !is_listed(row->secrets, setting->member)) {
             *value = "";
         }
-        else if ((setting->kind == HB_SETTING_SECRET && **value != '\0')
-                 || (setting->kind == HB_SETTING_URL && hb_setting_is_reference(*value))) {
-            why = copy_secret(value, row, setting->member, pool);
+        if (hb_setting_is_reference(*value)) {
+            why = copy_secret(value, copy, pool);
+        }
+        else {
+            unlink(copy);       /* of an earlier configuration */
         }
     }
     if (why != NULL) {

@@ -172,6 +172,13 @@ def test_it_gets_its_secrets_and_no_others(make_realtime):
     shown += server.command("-t", "-D", "DUMP_HB_SETTINGS").stdout
     assert "HaloBuzzStore file:%s/url" % server.root in shown
     assert url not in shown
+    # What is taken out of the configuration does not stay in its copies.
+    server.settings["HaloBuzzStore"] = url
+    del server.settings["HaloBuzzAuthSecret"]
+    server.write_conf()
+    server.graceful()
+    assert not [n for n in os.listdir(os.path.join(server.root, "run"))
+                if n.startswith("halobuzz-realtime.") and n != "halobuzz-realtime.conf"]
 
 
 def test_unprivileged(make_realtime):
