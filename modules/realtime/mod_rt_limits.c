@@ -43,14 +43,9 @@ static int threads(void)
 /* A quarter is left to requests that are on their way or kept alive. */
 static int by_factor(void)
 {
-    static int links;
+    double links = factor_in(ap_conftree, FACTOR_DEFAULT) * threads() * 3 / 4;
 
-    if (links == 0) {
-        double n = factor_in(ap_conftree, FACTOR_DEFAULT) * threads() * 3 / 4;
-
-        links = n < 1 ? 1 : n > 1e9 ? 1000000000 : (int)n;
-    }
-    return links;
+    return links < 1 ? 1 : links > 1e9 ? 1000000000 : (int)links;
 }
 
 static int by_files(void)

@@ -455,3 +455,15 @@ def test_polls_over_http2_are_answered(make_realtime):
                            server.url + "/api/v1/streams/0123456789abcdef01234567/events?2"],
                           capture_output=True, text=True, timeout=20)
     assert done.stdout.count("data: event") == 2
+
+
+def test_room_follows_a_reload(make_realtime):
+    """Modules stay mapped over reloads, and so does what they remember."""
+    few = ("StartServers 1\nThreadsPerChild 10\nMaxRequestWorkers 10\nServerLimit 3\n"
+           "MinSpareThreads 1\nMaxSpareThreads 10\n")
+    server = make_realtime(mpm="event", mpm_settings=few)
+    assert metrics(Client(server))["halobuzz_realtime_room"] == 15
+    server.mpm_settings = few + "AsyncRequestWorkerFactor 4\n"
+    server.write_conf()
+    server.graceful()
+    wait_for(lambda: metrics(Client(server))["halobuzz_realtime_room"] == 30)
