@@ -539,6 +539,11 @@ void hb_ap_programs_post_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec
     if (why != NULL) {
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, HBLOGNO(02059) "%s", why);
     }
+    if (n > 0 && s->error_log == NULL) {
+        /* Programs write to what the parent has as standard error, and that is nowhere then. */
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, HBLOGNO(02064) "ErrorLog is no file: what programs "
+                     "beside httpd say is lost; write ErrorLog \"|/usr/bin/logger -t apache\"");
+    }
     for (i = 0; i < n; i++) {
         take_row(rows[i], pconf, ptemp, s);
     }
