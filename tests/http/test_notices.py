@@ -199,8 +199,8 @@ LEAK = "/api/v1/security/data-leak-notification"
 
 
 def told(house, made, n=1):
-    """Until everybody an announcement is for has it."""
-    until = time.monotonic() + 10
+    """Until everybody an announcement is for has it: some rounds of the outbox, of a second each."""
+    until = time.monotonic() + 60
     while True:
         one = house.boss.get(ADMIN + "/%s" % made["id"]).json()
         if one["state"] == "done":
