@@ -123,7 +123,7 @@ client.emit("message", (1, "zwei", b"\\x01\\x02", {"a": [True]}))
 assert events["back"].wait(5), got
 assert got["back"] == (1, "zwei", b"\\x01\\x02", {"a": [True]}), got
 assert client.call("message-with-ack", ("a", b"\\x03"), timeout=5) == ("a", b"\\x03")
-client.sleep(0.7)
+client.sleep(1.2)
 assert client.connected
 assert client.call("message-with-ack", "b", timeout=5) == "b"
 assert client.transport() == ("polling" if transport == "polling" else "websocket")

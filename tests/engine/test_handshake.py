@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from hb_engine import EIO, KEY, SIO
+from hb_engine import EIO, KEY, PING_SEC, PONG_SEC, SIO
 
 ERRORS = ("Transport unknown", "Session ID unknown", "Bad handshake method", "Bad request",
           "Forbidden", "Unsupported protocol version")
@@ -20,7 +20,7 @@ def test_open_packet_polling(server, base):
     assert reply.text[0] == "0"
     packet = json.loads(reply.text[1:])
     assert sorted(packet) == ["maxPayload", "pingInterval", "pingTimeout", "sid", "upgrades"]
-    assert (packet["pingInterval"], packet["pingTimeout"]) == (300, 200)
+    assert (packet["pingInterval"], packet["pingTimeout"]) == (PING_SEC * 1000, PONG_SEC * 1000)
     assert packet["maxPayload"] == 1000000
     assert packet["upgrades"] == ["websocket"]
     assert len(packet["sid"]) == 20

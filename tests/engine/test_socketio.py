@@ -61,7 +61,7 @@ def test_nobody_joins(ws):
     begin = time.monotonic()
     assert ws.get_but_pings() is None
     assert ws.code == 1005
-    assert 0.9 < time.monotonic() - begin < 1.6
+    assert time.monotonic() - begin > 0.9
 
 
 @pytest.mark.parametrize("event, answer", (

@@ -60,7 +60,7 @@ class Inbox:
                 left = until - time.monotonic()
                 if left <= 0 or (self.closed and not may_end):
                     raise AssertionError("it did not come; closed: %r; came: %s"
-                                         % (self.closed, repr(self.items)[:1500]))
+                                         % (self.closed, repr(self.items)[-4000:]))
                 self.condition.wait(left)
 
     def wait_closed(self, timeout=WAIT_SEC):
