@@ -305,21 +305,14 @@ END_TEST
 
 static void *use_cache(void *baton)
 {
-    apr_pool_t *pool;
-    hb_op_t *op;
+    hb_op_t *op = baton;
     int i;
 
-    (void)baton;
-    if (apr_pool_create_unmanaged(&pool) != APR_SUCCESS) {
-        return NULL;
-    }
-    op = hb_test_op_make(desk, pool);
     for (i = 0; i < ROUNDS; i++) {
         hb_cache_set(op, "t:k", "v", 1, 0);
         get(op, "t:k");
         hb_cache_remove(op, "t:k");
     }
-    apr_pool_destroy(pool);
     return NULL;
 }
 
@@ -329,10 +322,16 @@ START_TEST(statistics_are_read_beside_those_who_use_it)
     hb_op_t *op = start();
     hb_cache_stats_t stats;
     pthread_t threads[2];
+    apr_pool_t *pools[2];
+    hb_op_t *ops[2];
     int i;
 
+    for (i = 0; i < 2; i++) {   /* the desk's chance is for one thread */
+        ck_assert_int_eq(apr_pool_create_unmanaged(&pools[i]), APR_SUCCESS);
+        ops[i] = hb_test_op_make(desk, pools[i]);
+    }
     for (i = 0; i < 2; i++) {
-        ck_assert_int_eq(pthread_create(&threads[i], NULL, use_cache, NULL), 0);
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, use_cache, ops[i]), 0);
     }
     for (i = 0; i < ROUNDS; i++) {
         ck_assert_int_eq(hb_cache_stats(&stats, op), APR_SUCCESS);
@@ -341,6 +340,7 @@ START_TEST(statistics_are_read_beside_those_who_use_it)
     }
     for (i = 0; i < 2; i++) {
         pthread_join(threads[i], NULL);
+        apr_pool_destroy(pools[i]);
     }
     ck_assert_int_eq(hb_cache_stats(&stats, op), APR_SUCCESS);
     /* Fewer where one waited for the lock in vain. */
