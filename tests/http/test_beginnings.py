@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not (STORE and CACHE), reason="needs a MongoDB a
 needs_secantus = pytest.mark.skipif(not Mongo.PROGRAM, reason="needs a SecantusDB of its own")
 
 LINES = ("HB01143", "HB01148", "HB01150", "HB01151", "HB01153", "HB01154", "HB02002", "HB09501", "HB08503")
-HEAL_SEC = 8
+HEAL_SEC = 20
 
 
 @pytest.fixture
