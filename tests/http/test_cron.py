@@ -126,7 +126,7 @@ def test_it_lives_beside_httpd(make_cron, claims):
     session = server.process.pid
     server.process.kill()
     server.process.wait()
-    wait_for(lambda: second not in processes_of(session), 5, "the program outlived httpd")
+    wait_for(lambda: second not in processes_of(session), why="the program outlived httpd")
     server.kill_session(session)
 
 
@@ -201,8 +201,9 @@ def test_the_team_hears_of_it_where_all_that_leaves_the_house_is_set_up(make_cro
 
 def test_another_host_takes_over_and_both_do_each_once(make_cron, claims):
     claims("HB02055")
-    one = make_cron()
-    two = make_cron(start=False)
+    lease = {"HaloBuzzJobLease": "3s"}      # a busy machine may stand still for half of it
+    one = make_cron(lease)
+    two = make_cron(lease, start=False)
     two.settings["HaloBuzzStore"] = one.settings.get("HaloBuzzStore") \
         or "sqlite:%s/halobuzz.db" % one.state
     with open(one.settings["HaloBuzzCronProgram"]) as f, \
@@ -215,7 +216,7 @@ def test_another_host_takes_over_and_both_do_each_once(make_cron, claims):
     ctl(one, "run", "steps", "--no-wait")
     at = int(wait_for(lambda: [n for n in notes(one, "at") if n[1] == "2"])[0][-1])
     # Longer than a lease: whoever has it keeps it.
-    time.sleep(2.5)
+    time.sleep(3.5)
     assert len(notes(one, "at")) == 2
     busy = one if at in processes_of(one.process.pid) else two
     os.kill(crond(busy)[0], signal.SIGKILL)
@@ -232,9 +233,10 @@ def test_another_host_takes_over_and_both_do_each_once(make_cron, claims):
     busy, other = (one, two) if at in processes_of(one.process.pid) else (two, one)
     busy.stop()
     hold(one, 0)
-    begun = time.monotonic()
-    wait_for(lambda: newest(other, "steps")["state"] == "done", 10)
-    assert time.monotonic() - begun < 3 and len(notes(one)) == 6
+    taken = other.log_text().count("is taken over from")
+    wait_for(lambda: newest(other, "steps")["state"] == "done")
+    assert len(notes(one)) == 6
+    assert other.log_text().count("is taken over from") == taken    # no lease had to end
 
 
 def test_wrong_schedules_are_found_by_configtest(make_cron):
