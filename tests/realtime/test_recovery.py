@@ -45,7 +45,7 @@ def test_exactly_what_was_missed(server, live, users):
 def test_kept_and_not_told_it_is_told_when_it_is_said_again(make_server, make_live_on,
                                                             make_users, claims):
     """A process was killed between the two; then the sidecar was, and knows it all the same."""
-    claims("~realtime")
+    claims("~realtime", "HB02002")      # 503 for who comes as it dies
     server = make_server()
     live, users = make_live_on(server), make_users(server)
     listener, speaker = users.make(), users.make()
@@ -222,7 +222,7 @@ def test_join_with_an_offset(server, live, users):
 # --- the end of the program
 
 def test_kill_of_the_sidecar(server, live, users, claims):
-    claims("~realtime")
+    claims("~realtime", "HB02002")      # 503 for who comes as it dies
     people = [users.make() for _ in range(5)]
     old = [Socket(server, p.token, join=live.id) for p in people]
     say_over_http(live, "seen by all")

@@ -68,7 +68,7 @@ def test_signed_out_clients_do_not_come_back(stock, live, users):
 
 
 def test_kill_of_the_sidecar(stock, server, live, users, claims):
-    claims("~realtime")
+    claims("~realtime", "HB02002")      # 503 for who comes as it dies
     stock.connect("a", users.make().token)
     assert stock.call("a", "stream:join", {"streamId": live.id})["ok"]
     live.host.post("/api/v1/streams/%s/messages" % live.id, json={"text": "one"})
