@@ -160,6 +160,10 @@ static void handshake(rt_conn_t *conn, const rt_head_t *head, rt_door_e door, in
             refuse(conn, head, BAD_REQUEST);
             return;
         }
+        if (conn->mode == RT_CONN_CLOSED) {     /* it was gone when we answered */
+            rt_session_end(session, RT_GONE_TRANSPORT_CLOSE, 0);
+            return;
+        }
         if (conn->is_packed) {
             rt_queue_pack(&session->queue);
         }
@@ -182,6 +186,9 @@ static void upgrade(rt_conn_t *conn, const rt_head_t *head, rt_session_t *sessio
 {
     if (!rt_websocket_open(conn, head, 0)) {
         refuse(conn, head, BAD_REQUEST);
+        return;
+    }
+    if (conn->mode == RT_CONN_CLOSED) {         /* it was gone when we answered */
         return;
     }
     if (session->transport != RT_POLLING || session->probe != NULL

@@ -144,7 +144,11 @@ const char *rt_cors_headers(rt_loop_t *loop, const rt_head_t *head, apr_pool_t *
 
 /* rt_websocket.c */
 
-/** Make conn a WebSocket; its 101 goes out at once, or is held for the application's yes. */
+/**
+ * Make conn a WebSocket; its 101 goes out at once, or is held for the application's yes. A peer that has
+ * left makes the write fail: conn is closed then, and nobody may hold on to it.
+ * @return 0 for no handshake; nothing is written then
+ */
 int rt_websocket_open(rt_conn_t *conn, const rt_head_t *head, int is_held);
 /** Close frame, then drain. */
 void rt_websocket_close(rt_conn_t *conn, int code, const char *text);

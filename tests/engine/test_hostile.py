@@ -3,6 +3,7 @@
 
 import os
 import random
+import signal
 import socket
 import struct
 import threading
@@ -10,7 +11,7 @@ import time
 
 import pytest
 
-from hb_engine import EIO, SIO, Line, Ws, frame
+from hb_engine import EIO, SIO, Line, Ws, frame, sid_of
 
 EIO_WS = EIO + "&transport=websocket"
 SIO_WS = SIO + "&transport=websocket"
@@ -312,6 +313,39 @@ def test_unix_socket(make_server, tmp_path):
     assert "another process serves" in second.text()
     assert server.stop() == 0
     assert not os.path.exists(path)
+
+
+def test_gone_before_the_handshake_is_answered(make_server, tmp_path):
+    """What is written to who has left fails at once; nobody may hold on to that connection then."""
+    path = str(tmp_path / "s.sock")
+    server = make_server("--listen", "unix:" + path)
+
+    def come_and_go(target):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(path)
+            s.sendall(("GET %s HTTP/1.1\r\nX-HaloBuzz-Address: 192.0.2.1\r\nUpgrade: websocket\r\n"
+                       "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                       "Sec-WebSocket-Version: 13\r\n\r\n" % target).encode())
+
+    sid = sid_of(server.open_polling())
+    doors = (EIO_WS, SIO_WS, "/ws-echo", EIO_WS + "&sid=" + sid)
+    pid = server.pid()
+    os.kill(pid, signal.SIGSTOP)        # so that all have left before it looks
+    try:
+        for i in range(40):
+            come_and_go(doors[i % len(doors)])
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    # The session that polls may still change to a WebSocket.
+    ws = server.ws(EIO_WS + "&sid=" + sid)
+    ws.put("2probe")
+    assert ws.get() == "3probe"
+    ws.put("5")
+    ws.put("4here")
+    assert ws.get_but_pings() == "4here"
+    server.close_lines()
+    assert not server.settle()
+    assert server.stop() == 0 and "ERROR:" not in server.text(), server.text()[-6000:]
 
 
 @pytest.mark.slow
