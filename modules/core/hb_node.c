@@ -85,6 +85,7 @@ static apr_status_t begin(hb_op_t *op)
 {
     hb_json_t *node = hb_json_object_make(op->pool);
     char name[256] = "";
+    apr_status_t rv;
 
     apr_gethostname(name, sizeof(name), op->pool);
     hb_json_set_string(node, "_id", op->site->node);
@@ -92,7 +93,9 @@ static apr_status_t begin(hb_op_t *op)
     hb_json_set_int(node, "beat", 1);
     hb_json_set_int(node, "startedAt", apr_time_as_msec(op->now));
     hb_json_set_int(node, "seenAt", apr_time_as_msec(op->now));
-    return hb_store_insert(NULL, op, HB_C_NODES, node);
+    rv = hb_store_insert(NULL, op, HB_C_NODES, node);
+    /* Another thread of this node beat just now. */
+    return rv == HB_E_STORE_DUPLICATE ? APR_SUCCESS : rv;
 }
 
 apr_status_t hb_node_beat(int *was_away, hb_op_t *op)

@@ -76,7 +76,7 @@ static apr_status_t join_run(hb_json_t **reply, rt_call_t *call, const hb_json_t
         return hb_fail(op, HB_E_ROOMS_TOO_MANY, "leave a room first; %d at once", RT_WATCH_MAX);
     }
     rv = call->is_again ? hb_viewer_join(&stream, op, call->stream_id)
-        : rt_viewers_join(&stream, call->peer->hub->house->viewers, op, call->stream_id);
+        : rt_node_join(&stream, call->peer->hub->house->node, op, call->stream_id);
     if (rv != APR_SUCCESS) {
         return rv;
     }

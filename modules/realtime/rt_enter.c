@@ -66,8 +66,8 @@ static void enter_streams(enter_t *task)
     task->may_all = 1;
     for (i = 0; i < task->kept.n_rooms; i++) {
         hb_json_t *stream;
-        apr_status_t rv = rt_viewers_join(&stream, task->peer->hub->house->viewers, op,
-                                          task->kept.rooms[i].stream_id);
+        apr_status_t rv = rt_node_join(&stream, task->peer->hub->house->node, op,
+                                       task->kept.rooms[i].stream_id);
 
         task->is_in[i] = rv == APR_SUCCESS;
         if (rv != APR_SUCCESS) {
@@ -99,8 +99,7 @@ static void enter_run(rt_task_t *base)
         base->rv = rt_blocks_read(&task->blocks, op);
     }
     if (base->rv == APR_SUCCESS && task->stream_id != NULL) {
-        base->rv = rt_viewers_join(&stream, task->peer->hub->house->viewers, op,
-                                   task->stream_id);
+        base->rv = rt_node_join(&stream, task->peer->hub->house->node, op, task->stream_id);
     }
     if (base->rv == APR_SUCCESS && task->pid != NULL) {
         task->found = rt_recover_take(&task->kept, &task->place,

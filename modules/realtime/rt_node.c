@@ -2,7 +2,8 @@
 /*
  * One task at a time in a thread: first what an earlier life of this program left in the records is
  * put right, then it beats three times in the time after which others would give it up. Is it
- * told that they did, everybody who is here by a socket is brought in again.
+ * told that they did, everybody who is here by a socket is brought in again. Who comes before the
+ * first beat beats for it: nobody else counts out the viewers of a node without a record.
  */
 #include "rt_node.h"
 
@@ -19,6 +20,7 @@ struct rt_node_t {
     apr_int64_t next_at;        /* hb_limit_now() */
     int is_busy;
     int is_settled;             /* records of an earlier life were looked at */
+    int is_known;               /* others know of it; atomic, like the next one */
     int is_away;                /* viewers have to be brought in again */
 };
 
@@ -41,6 +43,32 @@ rt_node_t *rt_node_make(hb_site_t *site, rt_viewers_t *viewers, apr_pool_t *pool
         site->node = NULL;
     }
     return node;
+}
+
+static apr_status_t beat_once(rt_node_t *node, hb_op_t *op)
+{
+    int was_away;
+    apr_status_t rv = hb_node_beat(&was_away, op);
+
+    if (rv == APR_SUCCESS) {
+        if (was_away) {
+            __atomic_store_n(&node->is_away, 1, __ATOMIC_RELAXED);
+        }
+        __atomic_store_n(&node->is_known, 1, __ATOMIC_RELEASE);
+    }
+    return rv;
+}
+
+apr_status_t rt_node_join(hb_json_t **stream, rt_node_t *node, hb_op_t *op, const char *stream_id)
+{
+    if (node->site->node != NULL && !__atomic_load_n(&node->is_known, __ATOMIC_ACQUIRE)) {
+        apr_status_t rv = beat_once(node, op);
+
+        if (rv != APR_SUCCESS) {
+            return rv;
+        }
+    }
+    return rt_viewers_join(stream, node->viewers, op, stream_id);
 }
 
 static apr_status_t settle_one(void *baton, hb_op_t *op, const char *stream_id, const char *user_id)
@@ -78,14 +106,12 @@ static void beat_run(rt_task_t *task)
     rt_node_t *node = ((beat_t *)task)->node;
     hb_op_t *op = task->op;
     apr_int64_t n_out;
-    int was_away;
 
-    task->rv = hb_node_beat(&was_away, op);
-    if (task->rv == APR_SUCCESS && was_away) {
-        node->is_away = 1;
-    }
-    if (task->rv == APR_SUCCESS && node->is_away && bring_in_all(node, op)) {
-        node->is_away = 0;
+    task->rv = beat_once(node, op);
+    /* Cleared first: what is told meanwhile is not lost. */
+    if (task->rv == APR_SUCCESS && __atomic_exchange_n(&node->is_away, 0, __ATOMIC_RELAXED)
+        && !bring_in_all(node, op)) {
+        __atomic_store_n(&node->is_away, 1, __ATOMIC_RELAXED);
     }
     if (task->rv == APR_SUCCESS && !node->is_settled) {
         task->rv = hb_node_each_viewer(op, op->site->node, settle_one, node);

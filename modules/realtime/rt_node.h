@@ -19,6 +19,12 @@ typedef struct rt_node_t rt_node_t;
  */
 rt_node_t *rt_node_make(hb_site_t *site, rt_viewers_t *viewers, apr_pool_t *pool);
 
+/**
+ * As rt_viewers_join(), once other hosts know of this node: they count out viewers of those alone. Any
+ * thread. Waits.
+ */
+apr_status_t rt_node_join(hb_json_t **stream, rt_node_t *node, hb_op_t *op, const char *stream_id);
+
 /** Once a second or so, in one loop: begins a task when it is time. */
 void rt_node_tick(rt_node_t *node, rt_works_t *works);
 
