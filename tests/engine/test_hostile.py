@@ -315,6 +315,11 @@ def test_unix_socket(make_server, tmp_path):
     assert not os.path.exists(path)
 
 
+HANDSHAKE = ("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")
+AS_HTTPD = " HTTP/1.1\r\nHost: x\r\nX-HaloBuzz-Address: 192.0.2.1\r\n"
+
+
 def test_gone_before_the_handshake_is_answered(make_server, tmp_path):
     """What is written to who has left fails at once; nobody may hold on to that connection then."""
     path = str(tmp_path / "s.sock")
@@ -323,9 +328,7 @@ def test_gone_before_the_handshake_is_answered(make_server, tmp_path):
     def come_and_go(target):
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(path)
-            s.sendall(("GET %s HTTP/1.1\r\nX-HaloBuzz-Address: 192.0.2.1\r\nUpgrade: websocket\r\n"
-                       "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                       "Sec-WebSocket-Version: 13\r\n\r\n" % target).encode())
+            s.sendall(("GET " + target + AS_HTTPD + HANDSHAKE + "\r\n").encode())
 
     sid = sid_of(server.open_polling())
     doors = (EIO_WS, SIO_WS, "/ws-echo", EIO_WS + "&sid=" + sid)
@@ -345,6 +348,101 @@ def test_gone_before_the_handshake_is_answered(make_server, tmp_path):
     assert ws.get_but_pings() == "4here"
     server.close_lines()
     assert not server.settle()
+    assert server.stop() == 0 and "ERROR:" not in server.text(), server.text()[-6000:]
+
+
+class Rude:
+    """Clients that say something and are gone, at any moment; all by one seed."""
+
+    TEXTS = ("2probe", "5", "4x", "3", "1", "2", "40", "40/custom,", '42["message",1]',
+             '451-["message",{"_placeholder":true,"num":0}]', '42["message","%s"]' % ("y" * 30000))
+
+    def __init__(self, server, path, seed):
+        self.server, self.path, self.random = server, path, random.Random(seed)
+        self.polling, self.held = [], []
+
+    def connect(self):
+        if self.random.random() < 0.5:
+            one = socket.socket(socket.AF_UNIX)
+            one.connect(self.path)
+        else:
+            one = socket.create_connection(("127.0.0.1", self.server.port))
+        one.settimeout(0.03)
+        return one
+
+    def request(self):
+        base = self.random.choice((EIO, SIO))
+        known = self.random.choice(self.polling)
+        text = self.random.choice(self.TEXTS)
+        return self.random.choice((
+            "GET " + base + "&transport=websocket" + AS_HTTPD + HANDSHAKE + "\r\n",
+            "GET " + known.replace("=polling", "=websocket") + AS_HTTPD + HANDSHAKE + "\r\n",
+            "GET /ws-echo" + AS_HTTPD + HANDSHAKE + "\r\n",
+            "GET " + base + "&transport=polling" + AS_HTTPD + "\r\n",
+            "GET " + known + AS_HTTPD + "\r\n",
+            "POST " + known + AS_HTTPD + "Content-Length: %d\r\n\r\n" % len(text) + text,
+            "POST " + known + AS_HTTPD + "Transfer-Encoding: chunked\r\n\r\n3\r\n4hi\r\n",
+        )).encode()
+
+    def talk(self, one):
+        data = self.request()
+        for _ in range(self.random.randrange(6) if b"Upgrade" in data else 0):
+            data += frame(self.random.choice(self.TEXTS),
+                          opcode=self.random.choice((1, 1, 1, 1, 2, 8, 9, 10)))
+        if self.random.random() < 0.15:
+            data = data[:self.random.randrange(len(data))]
+        try:
+            one.sendall(data)
+            if self.random.random() < 0.2:
+                one.recv(self.random.choice((1, 100, 65536)))
+        except OSError:
+            pass
+
+    def leave(self, one):
+        if one.family != socket.AF_UNIX and self.random.random() < 0.7:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        one.close()
+
+    def turn(self):
+        while len(self.polling) < 6:
+            path = self.random.choice((EIO, SIO)) + "&transport=polling"
+            self.polling.append(path + "&sid=" + self.server.get(path).text.split('"')[3])
+        if self.random.random() < 0.3:
+            self.polling.pop(self.random.randrange(6))
+        is_stopped = self.random.random() < 0.4         # so that it meets those who have left
+        if is_stopped:
+            os.kill(self.server.pid(), signal.SIGSTOP)
+        try:
+            for _ in range(self.random.randrange(1, 25)):
+                one = self.connect()
+                self.talk(one)
+                if self.random.random() < 0.7:
+                    self.leave(one)
+                else:
+                    self.held.append(one)
+        finally:
+            if is_stopped:
+                os.kill(self.server.pid(), signal.SIGCONT)
+        while len(self.held) > 40:
+            self.leave(self.held.pop(self.random.randrange(len(self.held))))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loops", ("1", "3"))
+def test_rude_clients(make_server, tmp_path, loops):
+    """Some ten thousand; with --enable-sanitizers it finds whoever holds on to what is gone."""
+    seed = int(os.environ.get("HB_RUDE_SEED", time.time()))
+    print("HB_RUDE_SEED=%d" % seed)
+    path = str(tmp_path / "s.sock")
+    server = make_server("--listen", "unix:" + path, "--loops", loops)
+    rude = Rude(server, path, seed)
+    until = time.monotonic() + 15
+    while time.monotonic() < until and server.process.poll() is None:
+        rude.turn()
+    while rude.held:
+        rude.leave(rude.held.pop())
+    # Who polled nonsense is waited for half a minute, to be told.
+    assert server.process.poll() is None and not server.settle(60), server.text()[-6000:]
     assert server.stop() == 0 and "ERROR:" not in server.text(), server.text()[-6000:]
 
 
