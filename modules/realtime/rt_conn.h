@@ -35,6 +35,7 @@ struct rt_conn_t {
     unsigned char events;       /* UV_READABLE, UV_WRITABLE: what the loop watches for */
     unsigned is_blocked:1;      /* the kernel takes no more for now */
     unsigned is_held:1;         /* out waits for the application's yes */
+    unsigned is_released:1;     /* it has it: at the end of the turn out goes, and in is read */
     unsigned is_ended:1;        /* the peer has sent its last byte */
     unsigned is_local:1;        /* from the unix socket */
     unsigned keep_alive:1;

@@ -209,10 +209,10 @@ static void on_turn(uv_prepare_t *turn)
     send_queued(loop);
     if (loop->ended != NULL) {
         rt_session_reap(loop);
-        /* Those that were cut have a close frame to send. */
-        if (loop->dirty != NULL && !uv_is_active((uv_handle_t *)&loop->batch)) {
-            uv_timer_start(&loop->batch, on_batch, 0, 0);
-        }
+    }
+    /* Those that were cut have a close frame to send, those that were let in may have been answered. */
+    if (loop->dirty != NULL && !uv_is_active((uv_handle_t *)&loop->batch)) {
+        uv_timer_start(&loop->batch, on_batch, 0, 0);
     }
     rt_socket_reap(loop);
     set_clock(loop);

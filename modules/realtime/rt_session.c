@@ -210,7 +210,13 @@ void rt_session_flush(rt_session_t *session)
         }
     }
     else if (session->main != NULL) {
-        rt_conn_flush(session->main);
+        rt_conn_t *main = session->main;
+
+        rt_conn_flush(main);
+        if (main->is_released) {
+            main->is_released = 0;
+            rt_conn_resume(main);
+        }
     }
 }
 

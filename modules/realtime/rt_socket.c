@@ -368,10 +368,10 @@ static void release_door(rt_session_t *session)
 
     if (conn != NULL && conn->is_held) {
         conn->is_held = 0;
+        conn->is_released = 1;
         conn->mode = session->door == RT_DOOR_PLAIN ? RT_CONN_WS : RT_CONN_STREAM;
         rt_alarm_clear(&conn->alarm);
-        rt_conn_flush(conn);
-        rt_conn_resume(conn);
+        rt_session_mark(session);
     }
 }
 

@@ -2,6 +2,10 @@
 """The same rooms without Socket.IO: plain WebSocket and text/event-stream."""
 
 import json
+import os
+import random
+import signal
+import socket
 import subprocess
 import time
 
@@ -219,6 +223,32 @@ def test_stream_ends_with_the_session(server, live, users, listen):
 
 
 # --- as a page does it
+
+def test_who_leaves_as_they_are_let_in(make_server, make_live_on, make_users):
+    """The program stands still while they leave, so it hears of both at once; it bears that."""
+    server = make_server(settings={"HaloBuzzRealtimeViewerGrace": "1s"})
+    live, user, pid = make_live_on(server), make_users(server).make(), server.sidecar()
+    doors = ["GET /api/v1/streams/%s/events HTTP/1.1\r\n" % live.id,
+             "GET /api/v1/realtime HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"]
+    who = "Host: x\r\nX-HaloBuzz-Address: 192.0.2.1\r\nAuthorization: Bearer %s\r\n\r\n" % user.token
+    before = server.status()["sessions"]
+    for i in range(200):
+        ones = [socket.socket(socket.AF_UNIX) for _ in range(8)]
+        for one in ones:
+            one.connect(os.path.join(server.root, "run", "halobuzz", "realtime.sock"))
+            one.sendall((doors[i % 2] + who).encode())
+        time.sleep(random.random() * 0.004)
+        os.kill(pid, signal.SIGSTOP)
+        for one in ones:
+            one.close()
+        os.kill(pid, signal.SIGCONT)
+    until = time.monotonic() + 30
+    while server.sidecar() == pid and (server.status()["sessions"] > before or live.viewers()):
+        assert time.monotonic() < until, server.status()
+        time.sleep(0.05)
+    assert server.sidecar() == pid
+
 
 def test_a_page_signs_in_by_cookie(server, live, users, listen):
     anna = users.make()
