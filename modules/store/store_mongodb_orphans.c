@@ -176,7 +176,8 @@ void mongo_orphans_done(mongo_t *self, int i, int is_over)
 static int end_one(mongo_call_t *call, const noted_t *one)
 {
     bson_t *command = BCON_NEW("killSessions", "[", "{", "id",
-                               BCON_BIN(BSON_SUBTYPE_UUID, one->session, sizeof(*one)), "}", "]");
+                               BCON_BIN(BSON_SUBTYPE_UUID, one->session,
+                                        (uint32_t)sizeof(one->session)), "}", "]");
     bson_error_t error;
     int good = mongoc_client_command_simple(call->client, "admin", command, NULL, NULL, &error);
 
