@@ -118,6 +118,9 @@ const char *ctl_settings(ctl_t *ctl);
  * @return CTL_OK, or an exit status after saying why
  */
 int ctl_site(hb_op_t **op, ctl_t *ctl);
+/** ctl_options(), then ctl_site(): how most commands begin. */
+int ctl_begin(hb_op_t **op, ctl_t *ctl, int argc, const char *const *argv,
+              const ctl_option_t *options, const char **args, int min, int max);
 
 /** The same without opening the store, for when it is away or damaged. */
 int ctl_site_closed(hb_op_t **op, ctl_t *ctl);

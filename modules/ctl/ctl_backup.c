@@ -45,11 +45,8 @@ int ctl_backup(ctl_t *ctl, int argc, const char *const *argv)
     const hb_backup_t *backup;
     hb_op_t *op;
     apr_status_t rv;
-    int rc = ctl_options(ctl, argc, argv, options, NULL, 0, 0);
+    int rc = ctl_begin(&op, ctl, argc, argv, options, NULL, 0, 0);
 
-    if (rc == CTL_OK) {
-        rc = ctl_site(&op, ctl);
-    }
     if (rc != CTL_OK) {
         return rc;
     }

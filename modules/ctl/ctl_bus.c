@@ -23,11 +23,8 @@ int ctl_bus_stats(ctl_t *ctl, int argc, const char *const *argv)
     hb_json_t *json;
     hb_op_t *op;
     apr_status_t rv;
-    int rc = ctl_options(ctl, argc, argv, NULL, NULL, 0, 0);
+    int rc = ctl_begin(&op, ctl, argc, argv, NULL, NULL, 0, 0);
 
-    if (rc == CTL_OK) {
-        rc = ctl_site(&op, ctl);
-    }
     if (rc != CTL_OK) {
         return rc;
     }
@@ -131,11 +128,8 @@ int ctl_bus_tail(ctl_t *ctl, int argc, const char *const *argv)
     };
     hb_bus_reader_t *reader;
     hb_op_t *op;
-    int rc = ctl_options(ctl, argc, argv, options, NULL, 0, 0);
+    int rc = ctl_begin(&op, ctl, argc, argv, options, NULL, 0, 0);
 
-    if (rc == CTL_OK) {
-        rc = ctl_site(&op, ctl);
-    }
     if (rc != CTL_OK) {
         return rc;
     }

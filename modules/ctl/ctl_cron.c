@@ -49,11 +49,8 @@ int ctl_cron_list(ctl_t *ctl, int argc, const char *const *argv)
     hb_json_t *list;
     hb_op_t *op;
     apr_status_t rv;
-    int rc = ctl_options(ctl, argc, argv, NULL, NULL, 0, 0);
+    int rc = ctl_begin(&op, ctl, argc, argv, NULL, NULL, 0, 0);
 
-    if (rc == CTL_OK) {
-        rc = ctl_site(&op, ctl);
-    }
     if (rc != CTL_OK) {
         return rc;
     }
@@ -213,11 +210,8 @@ static int pause_one(ctl_t *ctl, int argc, const char *const *argv, int is_pause
     const char *args[2];
     hb_op_t *op;
     apr_status_t rv;
-    int rc = ctl_options(ctl, argc, argv, NULL, args, 1, 1);
+    int rc = ctl_begin(&op, ctl, argc, argv, NULL, args, 1, 1);
 
-    if (rc == CTL_OK) {
-        rc = ctl_site(&op, ctl);
-    }
     if (rc != CTL_OK) {
         return rc;
     }

@@ -105,11 +105,8 @@ int ctl_events_show(ctl_t *ctl, int argc, const char *const *argv)
     hb_json_t *shown;
     hb_op_t *op;
     apr_status_t rv;
-    int rc = ctl_options(ctl, argc, argv, NULL, args, 1, 1);
+    int rc = ctl_begin(&op, ctl, argc, argv, NULL, args, 1, 1);
 
-    if (rc == CTL_OK) {
-        rc = ctl_site(&op, ctl);
-    }
     if (rc != CTL_OK) {
         return rc;
     }

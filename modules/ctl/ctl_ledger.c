@@ -53,11 +53,8 @@ int ctl_ledger_verify(ctl_t *ctl, int argc, const char *const *argv)
     hb_ledger_proof_t proof;
     hb_op_t *op;
     apr_status_t rv;
-    int rc = ctl_options(ctl, argc, argv, NULL, NULL, 0, 0);
+    int rc = ctl_begin(&op, ctl, argc, argv, NULL, NULL, 0, 0);
 
-    if (rc == CTL_OK) {
-        rc = ctl_site(&op, ctl);
-    }
     if (rc != CTL_OK) {
         return rc;
     }
@@ -210,11 +207,8 @@ int ctl_ledger_circulation(ctl_t *ctl, int argc, const char *const *argv)
     hb_json_t *all;
     hb_op_t *op;
     apr_status_t rv;
-    int i, rc = ctl_options(ctl, argc, argv, NULL, NULL, 0, 0);
+    int i, rc = ctl_begin(&op, ctl, argc, argv, NULL, NULL, 0, 0);
 
-    if (rc == CTL_OK) {
-        rc = ctl_site(&op, ctl);
-    }
     if (rc != CTL_OK) {
         return rc;
     }

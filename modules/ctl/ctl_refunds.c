@@ -9,11 +9,8 @@ int ctl_refunds_resume(ctl_t *ctl, int argc, const char *const *argv)
     apr_int64_t n;
     hb_op_t *op;
     apr_status_t rv;
-    int rc = ctl_options(ctl, argc, argv, NULL, NULL, 0, 0);
+    int rc = ctl_begin(&op, ctl, argc, argv, NULL, NULL, 0, 0);
 
-    if (rc == CTL_OK) {
-        rc = ctl_site(&op, ctl);
-    }
     if (rc != CTL_OK) {
         return rc;
     }

@@ -215,3 +215,11 @@ int ctl_read_secret(const char **secret, ctl_t *ctl, const char *path, const cha
     __asm__ volatile("" : : "r"(buf) : "memory");
     return CTL_OK;
 }
+
+int ctl_begin(hb_op_t **op, ctl_t *ctl, int argc, const char *const *argv,
+              const ctl_option_t *options, const char **args, int min, int max)
+{
+    int rc = ctl_options(ctl, argc, argv, options, args, min, max);
+
+    return rc == CTL_OK ? ctl_site(op, ctl) : rc;
+}

@@ -37,11 +37,8 @@ int ctl_store_backup(ctl_t *ctl, int argc, const char *const *argv)
     const char *args[2];
     hb_op_t *op;
     apr_status_t rv;
-    int rc = ctl_options(ctl, argc, argv, NULL, args, 1, 1);
+    int rc = ctl_begin(&op, ctl, argc, argv, NULL, args, 1, 1);
 
-    if (rc == CTL_OK) {
-        rc = ctl_site(&op, ctl);
-    }
     if (rc != CTL_OK) {
         return rc;
     }
@@ -61,11 +58,8 @@ int ctl_store_verify(ctl_t *ctl, int argc, const char *const *argv)
     apr_int64_t findings = 0;
     hb_op_t *op;
     apr_status_t rv;
-    int rc = ctl_options(ctl, argc, argv, NULL, NULL, 0, 0);
+    int rc = ctl_begin(&op, ctl, argc, argv, NULL, NULL, 0, 0);
 
-    if (rc == CTL_OK) {
-        rc = ctl_site(&op, ctl);
-    }
     if (rc != CTL_OK) {
         return rc;
     }
@@ -119,11 +113,8 @@ int ctl_store_stats(ctl_t *ctl, int argc, const char *const *argv)
     hb_json_t *stats;
     hb_op_t *op;
     apr_status_t rv;
-    int rc = ctl_options(ctl, argc, argv, NULL, NULL, 0, 0);
+    int rc = ctl_begin(&op, ctl, argc, argv, NULL, NULL, 0, 0);
 
-    if (rc == CTL_OK) {
-        rc = ctl_site(&op, ctl);
-    }
     if (rc != CTL_OK) {
         return rc;
     }
@@ -151,11 +142,8 @@ int ctl_store_clean(ctl_t *ctl, int argc, const char *const *argv)
     hb_json_t *result, *items;
     hb_op_t *op;
     apr_status_t rv;
-    int rc = ctl_options(ctl, argc, argv, options, NULL, 0, 0);
+    int rc = ctl_begin(&op, ctl, argc, argv, options, NULL, 0, 0);
 
-    if (rc == CTL_OK) {
-        rc = ctl_site(&op, ctl);
-    }
     if (rc != CTL_OK) {
         return rc;
     }

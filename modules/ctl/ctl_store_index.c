@@ -67,11 +67,8 @@ int ctl_store_reindex(ctl_t *ctl, int argc, const char *const *argv)
     const ctl_option_t options[] = { { "all", NULL, &all }, { NULL, NULL, NULL } };
     hb_op_t *op;
     apr_status_t rv;
-    int rc = ctl_options(ctl, argc, argv, options, NULL, 0, 0);
+    int rc = ctl_begin(&op, ctl, argc, argv, options, NULL, 0, 0);
 
-    if (rc == CTL_OK) {
-        rc = ctl_site(&op, ctl);
-    }
     if (rc != CTL_OK) {
         return rc;
     }
