@@ -182,7 +182,8 @@ rt_loop_t *rt_socket_id_loop(const rt_engine_t *engine, apr_uint64_t id);
 rt_socket_t *rt_socket_find(const rt_loop_t *loop, apr_uint64_t id);
 
 /**
- * Let a socket in.
+ * Let a socket in. Nothing is written before the turn is over, so the socket is still there when
+ * this returns, whatever became of its peer.
  * @param sid      public id, at most 24 bytes; NULL for a fresh one
  * @param members  further members of the CONNECT answer as JSON text without braces
  *                 ("pid":"..."), NULL for none; Socket.IO only

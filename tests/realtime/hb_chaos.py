@@ -161,10 +161,10 @@ class Town:
 
     def act(self, number):
         rng = random.Random("%d actor %d" % (self.seed, number))
-        todo = (self.give, self.give, self.buy, self.say, self.say, self.write, self.come_and_go)
+        acts = (self.give, self.give, self.buy, self.say, self.say, self.write, self.come_and_go)
         while not self.over.is_set():
             try:
-                rng.choice(todo)(rng)
+                rng.choice(acts)(rng)
             except Exception as problem:        # told at the end
                 self.blame("an actor:", repr(problem))
             time.sleep(rng.uniform(0, 0.05))

@@ -165,7 +165,7 @@ def end(hosts):
         judge(host, LINES)
 
 
-@pytest.mark.skipif(bool(STORE or CACHE), reason="about what is not in a server")
+@pytest.mark.skipif(bool(STORE or CACHE), reason="of records in a file; the next case is that of servers")
 def test_one_host(tmp_path):
     host = LiveServer(settings=settings(str(tmp_path)), **MORE)
     try:
