@@ -4,7 +4,7 @@
 int rt_veil_is_needed(hb_event_e event)
 {
     return event == HB_EV_GIFT_SENT || event == HB_EV_THRONE_CLAIMED
-        || event == HB_EV_PRESENCE_UPDATE;
+        || event == HB_EV_THRONE_EXPIRED || event == HB_EV_PRESENCE_UPDATE;
 }
 
 void rt_veil_make(rt_veil_t *veil, hb_event_e event, const char *payload, apr_size_t len,
@@ -102,6 +102,7 @@ const char *rt_veil_text(rt_veil_t *veil, const rt_blocks_t *blocks)
         }
         break;
     case HB_EV_THRONE_CLAIMED:
+    case HB_EV_THRONE_EXPIRED:
         changed = throne(veil, blocks);
         break;
     case HB_EV_PRESENCE_UPDATE:

@@ -45,6 +45,9 @@ START_TEST(what_is_left)
         { HB_EV_THRONE_CLAIMED,
           "{\"throne\":{\"user\":" ANNA ",\"price\":7},\"previous\":null}",
           "{\"throne\":{\"user\":" ANNA ",\"price\":7},\"previous\":null}" },
+        { HB_EV_THRONE_EXPIRED,
+          "{\"throne\":{\"user\":null,\"price\":7},\"previous\":" BIM "}",
+          "{\"throne\":{\"user\":null,\"price\":7},\"previous\":null}" },
         { HB_EV_PRESENCE_UPDATE,
           "{" ROOM ",\"viewers\":2,\"joined\":[" ANNA "," BIM "],\"left\":[" BIM "],"
           "\"moreJoined\":3,\"moreLeft\":0}",
@@ -56,6 +59,7 @@ START_TEST(what_is_left)
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const char *left = seen(rows[i].event, rows[i].payload, 1);
 
+        ck_assert(rt_veil_is_needed(rows[i].event));
         ck_assert_ptr_eq(seen(rows[i].event, rows[i].payload, 0), rows[i].payload);
         if (rows[i].left == NULL) {
             ck_assert_ptr_null(left);
