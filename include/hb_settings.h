@@ -103,8 +103,8 @@ const char *hb_settings_text(const hb_settings_t *settings, const hb_setting_row
 const char *hb_settings_load(const hb_settings_t **settings, const char *path,
                              apr_pool_t *pool);
 
-/** Write such a file (temporary name, then rename; mode 0640). */
-apr_status_t hb_settings_save(const hb_settings_t *settings, const char *path,
+/** Write such a file, as hb_file_replace() does. */
+apr_status_t hb_settings_save(const hb_settings_t *settings, const char *path, gid_t group,
                               apr_pool_t *pool);
 
 /**

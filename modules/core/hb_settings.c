@@ -13,6 +13,7 @@
 #include <apr_file_io.h>
 #include <apr_strings.h>
 
+#include "hb_file.h"
 #include "hb_settings_private.h"
 
 /* A settings file longer than this was not written by us. */
@@ -244,38 +245,18 @@ const char *hb_settings_load(const hb_settings_t **settings, const char *path,
     return problem;
 }
 
-apr_status_t hb_settings_save(const hb_settings_t *settings, const char *path,
+apr_status_t hb_settings_save(const hb_settings_t *settings, const char *path, gid_t group,
                               apr_pool_t *pool)
 {
+    apr_array_header_t *lines = apr_array_make(pool, ROW_COUNT, sizeof(const char *));
     const hb_setting_row_t *row;
-    const char *line;
-    char *temporary = apr_pstrcat(pool, path, ".XXXXXX", NULL);
-    apr_file_t *file;
-    apr_status_t rv, closed;
+    const char *text;
 
-    rv = apr_file_mktemp(&file, temporary,
-                         APR_FOPEN_CREATE | APR_FOPEN_WRITE | APR_FOPEN_EXCL, pool);
-    if (rv != APR_SUCCESS) {
-        return rv;
+    for (row = rows; row->directive != NULL; row++) {
+        APR_ARRAY_PUSH(lines, const char *) = apr_pstrcat(pool, row->directive, " ",
+                                                          hb_settings_text(settings, row, pool),
+                                                          "\n", NULL);
     }
-    rv = apr_file_perms_set(temporary, APR_FPROT_UREAD | APR_FPROT_UWRITE | APR_FPROT_GREAD);
-    for (row = rows; row->directive != NULL && rv == APR_SUCCESS; row++) {
-        line = apr_psprintf(pool, "%s %s\n", row->directive,
-                            hb_settings_text(settings, row, pool));
-        rv = apr_file_write_full(file, line, strlen(line), NULL);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = apr_file_sync(file);
-    }
-    closed = apr_file_close(file);
-    if (rv == APR_SUCCESS) {
-        rv = closed;
-    }
-    if (rv == APR_SUCCESS) {
-        rv = apr_file_rename(temporary, path, pool);
-    }
-    if (rv != APR_SUCCESS) {
-        apr_file_remove(temporary, pool);
-    }
-    return rv;
+    text = apr_array_pstrcat(pool, lines, 0);
+    return hb_file_replace(path, text, strlen(text), group, pool);
 }

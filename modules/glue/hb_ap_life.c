@@ -45,6 +45,11 @@ static int is_root(void)
     return geteuid() == 0;
 }
 
+gid_t hb_ap_run_group(void)
+{
+    return is_root() ? ap_unixd_config.group_id : (gid_t)-1;
+}
+
 /* The run user's own directory. It is never followed as a link: what root owns behind it
  * is nothing that user may get. */
 static const char *make_state_dir(const char *path, apr_pool_t *pool)
@@ -80,12 +85,8 @@ static void save_settings(server_rec *s, apr_pool_t *pool)
 {
     const char *path = ap_runtime_dir_relative(pool, SETTINGS_FILE);
     apr_status_t rv = path == NULL ? APR_ENOENT
-        : hb_settings_save(hb_ap_state.settings, path, pool);
+        : hb_settings_save(hb_ap_state.settings, path, hb_ap_run_group(), pool);
 
-    if (rv == APR_SUCCESS && is_root()
-        && lchown(path, (uid_t)-1, ap_unixd_config.group_id) != 0) {
-        rv = errno;
-    }
     if (rv != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s, HBLOGNO(02021) "%s cannot be written; "
                      "halobuzzctl will not find this server's settings",

@@ -16,6 +16,7 @@
 #include <apr_strings.h>
 #include <unixd.h>
 
+#include "hb_file.h"
 #include "hb_secret.h"
 
 static int is_root(void)
@@ -42,31 +43,6 @@ const char *hb_ap_program_directory(const char *path, apr_pool_t *pool)
     return NULL;
 }
 
-/* Whole or not at all, and never over a file that somebody else put there. */
-static const char *write_secret(const char *path, const char *value, apr_pool_t *pool)
-{
-    char *temporary = apr_pstrcat(pool, path, ".XXXXXX", NULL);
-    apr_size_t len = strlen(value);
-    int fd = mkstemp(temporary);
-    int is_good;
-
-    if (fd < 0) {
-        return apr_psprintf(pool, "%s cannot be written: %s", path, strerror(errno));
-    }
-    is_good = (!is_root() || fchown(fd, (uid_t)-1, ap_unixd_config.group_id) == 0)
-        && fchmod(fd, 0640) == 0 && write(fd, value, len) == (ssize_t)len;
-    if (close(fd) != 0) {
-        is_good = 0;
-    }
-    if (!is_good || rename(temporary, path) != 0) {
-        const char *why = apr_psprintf(pool, "%s cannot be written: %s", path, strerror(errno));
-
-        unlink(temporary);
-        return why;
-    }
-    return NULL;
-}
-
 static int is_listed(const char *list, const char *member)
 {
     apr_size_t len = strlen(member);
@@ -80,12 +56,20 @@ static int is_listed(const char *list, const char *member)
     return 0;
 }
 
+static const char *said(apr_status_t rv, const char *path, apr_pool_t *pool)
+{
+    char space[120];
+
+    return rv == APR_SUCCESS ? NULL : apr_psprintf(pool, "%s cannot be written: %s", path,
+                                                   apr_strerror(rv, space, sizeof(space)));
+}
+
 static const char *copy_secret(const char **reference, const char *path, apr_pool_t *pool)
 {
     const char *value, *why = NULL;
 
     if (hb_secret_read(&value, &why, *reference, pool) == APR_SUCCESS) {
-        why = write_secret(path, value, pool);
+        why = said(hb_file_replace(path, value, strlen(value), hb_ap_run_group(), pool), path, pool);
     }
     *reference = apr_pstrcat(pool, "file:", path, NULL);
     return why;
@@ -97,8 +81,6 @@ const char *hb_ap_program_settings(const hb_ap_program_t *row, const char *path,
     hb_settings_t *settings = apr_pmemdup(pool, hb_ap_state.settings, sizeof(*settings));
     const hb_setting_row_t *setting;
     const char *why = NULL;
-    apr_status_t rv;
-    char space[120];
 
     for (setting = hb_setting_rows(); setting->directive != NULL && why == NULL; setting++) {
         const char **value = (const char **)((char *)settings + setting->offset);
@@ -121,12 +103,5 @@ const char *hb_ap_program_settings(const hb_ap_program_t *row, const char *path,
     if (why != NULL) {
         return why;
     }
-    rv = hb_settings_save(settings, path, pool);
-    if (rv == APR_SUCCESS && is_root()
-        && lchown(path, (uid_t)-1, ap_unixd_config.group_id) != 0) {
-        rv = errno;
-    }
-    return rv == APR_SUCCESS ? NULL
-        : apr_psprintf(pool, "%s cannot be written: %s", path,
-                       apr_strerror(rv, space, sizeof(space)));
+    return said(hb_settings_save(settings, path, hb_ap_run_group(), pool), path, pool);
 }

@@ -107,6 +107,8 @@ int hb_ap_programs(const hb_ap_program_t *const **rows, apr_pool_t *pool);
 int hb_ap_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
 int hb_ap_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
 void hb_ap_child_init(apr_pool_t *pchild, server_rec *s);
+/** Whose group files are given that the run user has to read: (gid_t)-1 when only root could. */
+gid_t hb_ap_run_group(void);
 /** httpd -t -D DUMP_HB_SETTINGS */
 void hb_ap_dump_settings(apr_pool_t *pconf, server_rec *s);
 /** A setting as such text. */

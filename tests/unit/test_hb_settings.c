@@ -379,7 +379,7 @@ START_TEST(a_saved_file_gives_the_same_settings)
     ck_assert_ptr_null(set(draft, "HaloBuzzCacheSize", "3G"));
     ck_assert_ptr_null(set(draft, "HaloBuzzAdminEmail", "a@example.com b@example.com"));
     ck_assert_ptr_null(hb_settings_finish(draft, hb_test_pool));
-    ck_assert_int_eq(hb_settings_save(&draft->values, path, hb_test_pool), 0);
+    ck_assert_int_eq(hb_settings_save(&draft->values, path, (gid_t)-1, hb_test_pool), 0);
     ck_assert_int_eq(apr_stat(&info, path, APR_FINFO_PROT, hb_test_pool), 0);
     ck_assert_int_eq(info.protection, 0x640);
     unsetenv("JWT_SECRET");
@@ -418,7 +418,8 @@ START_TEST(a_directory_that_is_not_there_fails_the_save)
 
     forget_environment();
     ck_assert_ptr_null(hb_settings_finish(draft, hb_test_pool));
-    ck_assert_int_ne(hb_settings_save(&draft->values, "/nowhere/at/all", hb_test_pool), 0);
+    ck_assert_int_ne(hb_settings_save(&draft->values, "/nowhere/at/all", (gid_t)-1,
+                                      hb_test_pool), 0);
 }
 END_TEST
 
