@@ -49,6 +49,7 @@ ctl_run_fn ctl_user_create, ctl_user_role, ctl_user_list, ctl_user_show, ctl_use
 ctl_run_fn ctl_demo, ctl_og_bonus, ctl_refunds_resume;
 ctl_run_fn ctl_notice_send, ctl_notice_list, ctl_notice_show, ctl_notice_cancel, ctl_notice_test,
            ctl_providers_check;
+ctl_run_fn ctl_maintenance_plan, ctl_maintenance_list, ctl_maintenance_cancel;
 ctl_run_fn ctl_reconcile;
 ctl_run_fn ctl_cron_list, ctl_cron_history, ctl_cron_run, ctl_cron_pause, ctl_cron_resume;
 ctl_run_fn ctl_ledger_verify, ctl_ledger_balance, ctl_ledger_statement, ctl_ledger_circulation;
@@ -103,6 +104,9 @@ const char *ctl_text(const hb_json_t *json, const char *key, const char *otherwi
  */
 void ctl_list(const ctl_t *ctl, const hb_json_t *list,
               void (*print)(const ctl_t *ctl, const hb_json_t *item));
+/** One of them, by print or as JSON. */
+void ctl_one(const ctl_t *ctl, const hb_json_t *item,
+             void (*print)(const ctl_t *ctl, const hb_json_t *item));
 /** "12 of 40 checks" in place, on a terminal only; done == total ends the line. */
 void ctl_progress(const ctl_t *ctl, const char *what, apr_int64_t done, apr_int64_t total);
 
@@ -121,6 +125,16 @@ int ctl_site(hb_op_t **op, ctl_t *ctl);
 /** ctl_options(), then ctl_site(): how most commands begin. */
 int ctl_begin(hb_op_t **op, ctl_t *ctl, int argc, const char *const *argv,
               const ctl_option_t *options, const char **args, int min, int max);
+
+/** All of a command that shows a list ([--limit N] [--after CURSOR]; 20 at a time). */
+int ctl_list_command(ctl_t *ctl, int argc, const char *const *argv,
+                     apr_status_t (*list)(hb_json_t **list, hb_op_t *op, int limit,
+                                          const char *after),
+                     void (*print)(const ctl_t *ctl, const hb_json_t *item));
+/** All of a command whose argument is the id of one thing, and that shows what became of it. */
+int ctl_one_command(ctl_t *ctl, int argc, const char *const *argv,
+                    apr_status_t (*act)(hb_json_t **view, hb_op_t *op, const char *id),
+                    void (*print)(const ctl_t *ctl, const hb_json_t *item));
 
 /** The same without opening the store, for when it is away or damaged. */
 int ctl_site_closed(hb_op_t **op, ctl_t *ctl);

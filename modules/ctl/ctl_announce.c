@@ -129,16 +129,6 @@ static void print(const ctl_t *ctl, const hb_json_t *one)
              hb_json_bool(one, "toAll", 0) ? "all: " : "", hb_json_string(one, "title"));
 }
 
-static void tell(const ctl_t *ctl, const hb_json_t *one)
-{
-    if (ctl->wants_json) {
-        ctl_json(ctl, one);
-    }
-    else {
-        print(ctl, one);
-    }
-}
-
 static int announce(ctl_t *ctl, hb_op_t *op, const hb_json_t *raw, const char *key)
 {
     hb_json_t *input, *view;
@@ -151,7 +141,7 @@ static int announce(ctl_t *ctl, hb_op_t *op, const hb_json_t *raw, const char *k
     if (rv != APR_SUCCESS) {
         return ctl_fail_op(ctl, op, rv);
     }
-    tell(ctl, view);
+    ctl_one(ctl, view, print);
     return CTL_OK;
 }
 
@@ -237,60 +227,15 @@ int ctl_notice_send(ctl_t *ctl, int argc, const char *const *argv)
 
 int ctl_notice_list(ctl_t *ctl, int argc, const char *const *argv)
 {
-    const char *limit_text = "20", *after = NULL;
-    const ctl_option_t options[] = {
-        { "limit", &limit_text, NULL },
-        { "after", &after, NULL },
-        { NULL, NULL, NULL }
-    };
-    hb_json_t *list;
-    hb_op_t *op;
-    apr_status_t rv;
-    int limit, rc = ctl_options(ctl, argc, argv, options, NULL, 0, 0);
-
-    if (rc == CTL_OK) {
-        rc = ctl_limit(&limit, ctl, limit_text);
-    }
-    if (rc == CTL_OK) {
-        rc = ctl_site(&op, ctl);
-    }
-    if (rc != CTL_OK) {
-        return rc;
-    }
-    rv = hb_announce_list(&list, op, limit, after);
-    if (rv != APR_SUCCESS) {
-        return ctl_fail_op(ctl, op, rv);
-    }
-    ctl_list(ctl, list, print);
-    return CTL_OK;
-}
-
-static int on_one(ctl_t *ctl, int argc, const char *const *argv,
-                  apr_status_t (*act)(hb_json_t **view, hb_op_t *op, const char *id))
-{
-    const char *args[2];
-    hb_json_t *view;
-    hb_op_t *op;
-    apr_status_t rv;
-    int rc = ctl_begin(&op, ctl, argc, argv, NULL, args, 1, 1);
-
-    if (rc != CTL_OK) {
-        return rc;
-    }
-    rv = act(&view, op, args[0]);
-    if (rv != APR_SUCCESS) {
-        return ctl_fail_op(ctl, op, rv);
-    }
-    tell(ctl, view);
-    return CTL_OK;
+    return ctl_list_command(ctl, argc, argv, hb_announce_list, print);
 }
 
 int ctl_notice_show(ctl_t *ctl, int argc, const char *const *argv)
 {
-    return on_one(ctl, argc, argv, hb_announce_show);
+    return ctl_one_command(ctl, argc, argv, hb_announce_show, print);
 }
 
 int ctl_notice_cancel(ctl_t *ctl, int argc, const char *const *argv)
 {
-    return on_one(ctl, argc, argv, hb_announce_cancel);
+    return ctl_one_command(ctl, argc, argv, hb_announce_cancel, print);
 }

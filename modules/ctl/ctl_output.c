@@ -125,6 +125,17 @@ void ctl_list(const ctl_t *ctl, const hb_json_t *list,
     }
 }
 
+void ctl_one(const ctl_t *ctl, const hb_json_t *item,
+             void (*print)(const ctl_t *ctl, const hb_json_t *item))
+{
+    if (ctl->wants_json) {
+        ctl_json(ctl, item);
+    }
+    else {
+        print(ctl, item);
+    }
+}
+
 void ctl_progress(const ctl_t *ctl, const char *what, apr_int64_t done, apr_int64_t total)
 {
     if (!ctl->is_terminal || ctl->wants_json) {

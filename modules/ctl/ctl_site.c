@@ -223,3 +223,57 @@ int ctl_begin(hb_op_t **op, ctl_t *ctl, int argc, const char *const *argv,
 
     return rc == CTL_OK ? ctl_site(op, ctl) : rc;
 }
+
+int ctl_list_command(ctl_t *ctl, int argc, const char *const *argv,
+                     apr_status_t (*list)(hb_json_t **list, hb_op_t *op, int limit,
+                                          const char *after),
+                     void (*print)(const ctl_t *ctl, const hb_json_t *item))
+{
+    const char *limit_text = "20", *after = NULL;
+    const ctl_option_t options[] = {
+        { "limit", &limit_text, NULL },
+        { "after", &after, NULL },
+        { NULL, NULL, NULL }
+    };
+    hb_json_t *found;
+    hb_op_t *op;
+    apr_status_t rv;
+    int limit, rc = ctl_options(ctl, argc, argv, options, NULL, 0, 0);
+
+    if (rc == CTL_OK) {
+        rc = ctl_limit(&limit, ctl, limit_text);
+    }
+    if (rc == CTL_OK) {
+        rc = ctl_site(&op, ctl);
+    }
+    if (rc != CTL_OK) {
+        return rc;
+    }
+    rv = list(&found, op, limit, after);
+    if (rv != APR_SUCCESS) {
+        return ctl_fail_op(ctl, op, rv);
+    }
+    ctl_list(ctl, found, print);
+    return CTL_OK;
+}
+
+int ctl_one_command(ctl_t *ctl, int argc, const char *const *argv,
+                    apr_status_t (*act)(hb_json_t **view, hb_op_t *op, const char *id),
+                    void (*print)(const ctl_t *ctl, const hb_json_t *item))
+{
+    const char *args[2];
+    hb_json_t *view;
+    hb_op_t *op;
+    apr_status_t rv;
+    int rc = ctl_begin(&op, ctl, argc, argv, NULL, args, 1, 1);
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+    rv = act(&view, op, args[0]);
+    if (rv != APR_SUCCESS) {
+        return ctl_fail_op(ctl, op, rv);
+    }
+    ctl_one(ctl, view, print);
+    return CTL_OK;
+}

@@ -15,7 +15,7 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "$roles" -- "$cur") ); return ;;
     esac
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=( $(compgen -W "check health status routes smoke seed demo og providers notice user ledger events webhook reconcile bus cache cron refunds backup restore report store version help" -- "$cur") )
+        COMPREPLY=( $(compgen -W "check health status routes smoke seed demo og providers notice maintenance user ledger events webhook reconcile bus cache cron refunds backup restore report store version help" -- "$cur") )
         return
     fi
     case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
@@ -103,6 +103,14 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "sms push team $common" -- "$cur") ) ;;
     "notice "*)
         COMPREPLY=( $(compgen -W "send list show cancel test" -- "$cur") ) ;;
+    "maintenance plan")
+        COMPREPLY=( $(compgen -W "--at --until --reason --mail --push $common" -- "$cur") ) ;;
+    "maintenance list")
+        COMPREPLY=( $(compgen -W "--limit --after $common" -- "$cur") ) ;;
+    "maintenance cancel")
+        COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
+    "maintenance "*)
+        COMPREPLY=( $(compgen -W "plan list cancel" -- "$cur") ) ;;
     "providers check")
         COMPREPLY=( $(compgen -W "stripe esewa khalti sandbox $common" -- "$cur") ) ;;
     "providers "*)
@@ -118,7 +126,7 @@ _halobuzzctl()
     "seed "*)
         COMPREPLY=( $(compgen -W "--demo --gifts --og-tiers --prices --words $common" -- "$cur") ) ;;
     "help "*)
-        COMPREPLY=( $(compgen -W "check health status routes smoke seed demo og providers notice user ledger events webhook reconcile bus cache cron refunds backup restore report store version" -- "$cur") ) ;;
+        COMPREPLY=( $(compgen -W "check health status routes smoke seed demo og providers notice maintenance user ledger events webhook reconcile bus cache cron refunds backup restore report store version" -- "$cur") ) ;;
     *)
         COMPREPLY=( $(compgen -W "$common" -- "$cur") ) ;;
     esac

@@ -208,6 +208,38 @@ def test_og_bonus(ctl, place):
     assert done.code == FAILED and "has not begun in Australia/Sydney" in done.err
 
 
+def test_maintenance_is_planned_and_called_off(ctl, place):
+    plan = ("maintenance", "plan")
+    done = ctl(*plan, place=place)
+    assert done.code == USAGE and "--at 20" in done.err
+    for times, field in ((("--at", "tomorrow"), "startsAt"),
+                         (("--at", "2020-01-01T00:00:00Z"), "startsAt"),
+                         (("--at", "2096-01-02T00:00:00Z", "--until", "2096-01-01T00:00:00Z"),
+                          "endsAt")):
+        done = ctl(*plan, *times, place=place)
+        assert done.code == FAILED and "  %s: " % field in done.err
+    done = ctl(*plan, "--at", "2096-01-02T03:00:00+05:45", "--until", "2096-01-02T00:00:00Z",
+               "--reason", "New disks.", "--mail", "--json", place=place)
+    assert done.code == OK
+    one = done.json
+    assert (one["state"], one["startsAt"][:19]) == ("planned", "2096-01-01T21:15:00")
+    assert one["mail"] and not one["push"]
+    done = ctl(*plan, "--at", "2096-01-01T21:15:00Z", place=place)
+    assert done.code == FAILED and "planned for that moment already" in done.err
+    line = ctl("maintenance", "list", place=place).out
+    assert one["id"] in line and "planned" in line and "by mail  New disks." in line
+    done = ctl("maintenance", "cancel", one["id"], place=place)
+    assert done.code == OK and "cancelled" in done.out
+    assert ctl("maintenance", "cancel", one["id"], place=place).code == FAILED
+    assert ctl("maintenance", "cancel", "nothing", place=place).code == FAILED
+    listed = ctl("maintenance", "list", "--json", place=place).json
+    assert [item["state"] for item in listed["items"]] == ["cancelled"] and not listed["next"]
+    # Nobody was told yet, so nobody is told that it will not be.
+    rows = sqlite3.connect(os.path.join(place.state, "halobuzz.db")).execute(
+        'select count(*) from "noticeOutbox"').fetchone()
+    assert rows == (0,)
+
+
 def test_store_commands(ctl, place):
     assert ctl("seed", "--demo", place=place).code == OK
     assert ctl("store", "verify", place=place).code == OK
