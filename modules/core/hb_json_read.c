@@ -438,7 +438,7 @@ static int more(reader_t *in, unsigned char close)
 
 static int read_member(json_object *object, reader_t *in)
 {
-    const char *name;
+    const char *name = NULL;    /* gcc -O1 does not see that read_name() sets it */
     json_object *value;
     char kept[64];
     apr_size_t len;
