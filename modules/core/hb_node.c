@@ -156,8 +156,9 @@ typedef struct seen_t {
     apr_int64_t beat, moved_at;
 } seen_t;
 
+/* Hosts come and go for as long as this one runs: a look makes the table anew, of those it found. */
 struct hb_node_watch_t {
-    apr_pool_t *pool;
+    apr_pool_t *pool, *other;   /* where the table lies, and where the next one will */
     apr_hash_t *seen;
 };
 
@@ -165,10 +166,36 @@ hb_node_watch_t *hb_node_watch_make(apr_pool_t *pool)
 {
     hb_node_watch_t *watch = apr_pcalloc(pool, sizeof(*watch));
 
-    /* Its own: hb_node_watch() takes from it in whatever thread it is called. */
+    /* Its own: hb_node_watch() takes from them in whatever thread it is called. */
     apr_pool_create(&watch->pool, pool);
+    apr_pool_create(&watch->other, pool);
     watch->seen = apr_hash_make(watch->pool);
     return watch;
+}
+
+/* Take a node over into the next table. @return since when it has not moved */
+static apr_int64_t note(apr_hash_t *next, const hb_node_watch_t *watch, const hb_json_t *node,
+                        apr_int64_t now_usec)
+{
+    const char *id = hb_json_string(node, "_id");
+    const seen_t *before = apr_hash_get(watch->seen, id, APR_HASH_KEY_STRING);
+    seen_t *seen = apr_pcalloc(watch->other, sizeof(*seen));
+
+    apr_cpystrn(seen->id, id, sizeof(seen->id));
+    seen->beat = hb_json_int(node, "beat", 0);
+    seen->moved_at = before != NULL && before->beat == seen->beat ? before->moved_at : now_usec;
+    apr_hash_set(next, seen->id, APR_HASH_KEY_STRING, seen);
+    return seen->moved_at;
+}
+
+static void turn_over(hb_node_watch_t *watch, apr_hash_t *next)
+{
+    apr_pool_t *old = watch->pool;
+
+    watch->pool = watch->other;
+    watch->other = old;
+    watch->seen = next;
+    apr_pool_clear(old);
 }
 
 typedef struct giving_up_t {
@@ -216,33 +243,30 @@ apr_status_t hb_node_watch(apr_int64_t *n_out, hb_node_watch_t *watch, hb_op_t *
                            apr_int64_t now_usec, apr_interval_time_t lost_usec)
 {
     const hb_query_t query = { .in = HB_C_NODES, .limit = NODES_MOST };
+    apr_hash_t *next = apr_hash_make(watch->other);
     hb_page_t page;
     apr_status_t rv = hb_store_find(&page, op, &query);
     int i;
 
     *n_out = 0;
-    for (i = 0; rv == APR_SUCCESS && i < page.n_items; i++) {
+    if (rv != APR_SUCCESS) {
+        apr_pool_clear(watch->other);
+        return rv;
+    }
+    for (i = 0; i < page.n_items; i++) {
         const char *id = hb_json_string(page.items[i], "_id");
-        apr_int64_t beat = hb_json_int(page.items[i], "beat", 0);
-        seen_t *seen = apr_hash_get(watch->seen, id, APR_HASH_KEY_STRING);
 
         if (op->site->node != NULL && strcmp(id, op->site->node) == 0) {
             continue;
         }
-        if (seen == NULL) {
-            seen = apr_pcalloc(watch->pool, sizeof(*seen));
-            apr_cpystrn(seen->id, id, sizeof(seen->id));
-            seen->beat = beat;
-            seen->moved_at = now_usec;
-            apr_hash_set(watch->seen, seen->id, APR_HASH_KEY_STRING, seen);
-        }
-        else if (seen->beat != beat) {
-            seen->beat = beat;
-            seen->moved_at = now_usec;
-        }
-        else if (now_usec - seen->moved_at >= lost_usec) {
+        if (now_usec - note(next, watch, page.items[i], now_usec) >= lost_usec
+            && rv == APR_SUCCESS) {
             rv = give_up(n_out, op, page.items[i]);
+            if (rv == APR_SUCCESS) {    /* who comes back counts from 1 again */
+                apr_hash_set(next, id, APR_HASH_KEY_STRING, NULL);
+            }
         }
     }
+    turn_over(watch, next);
     return rv;
 }

@@ -157,6 +157,25 @@ START_TEST(a_silent_node_loses_its_viewers)
 }
 END_TEST
 
+/* It counts as it did when it was seen last, but it is another life. */
+START_TEST(who_was_given_up_is_new_when_he_comes_back)
+{
+    setup();
+    beat(a);
+    beat(b);
+    join(a, anna);
+    ck_assert_int_eq(watch(0), 0);
+    ck_assert_int_eq(watch(31 * SEC), 1);
+    ck_assert_int_eq(beat(a), 1);
+    join(a, anna);
+    ck_assert_int_eq(watch(32 * SEC), 0);
+    ck_assert_int_eq(count(), 1);
+    ck_assert_int_eq(watch(61 * SEC), 0);
+    ck_assert_int_eq(watch(62 * SEC), 1);
+    ck_assert_int_eq(count(), 0);
+}
+END_TEST
+
 /* Marked as lost, and back before all of its viewers were counted out. */
 START_TEST(who_comes_back_meanwhile_keeps_his_viewers)
 {
@@ -203,8 +222,8 @@ int main(void)
 {
     const TTest *const cases[] = {
         an_id_stays, one_person_at_two_nodes_is_one_viewer, who_came_without_a_node_leaves_by_any,
-        a_silent_node_loses_its_viewers, who_comes_back_meanwhile_keeps_his_viewers,
-        a_node_finds_what_it_left, NULL
+        a_silent_node_loses_its_viewers, who_was_given_up_is_new_when_he_comes_back,
+        who_comes_back_meanwhile_keeps_his_viewers, a_node_finds_what_it_left, NULL
     };
 
     return hb_test_main("node", cases);
