@@ -142,6 +142,9 @@ struct uv_loop_s *rt_loop_uv(rt_loop_t *loop);      /* to watch descriptors of o
 void *rt_loop_data(const rt_loop_t *loop);
 void rt_loop_set_data(rt_loop_t *loop, void *data);
 
+/** The application refused a client by a limit of its own: it counts as those of the engine. */
+void rt_loop_limited(rt_loop_t *loop);
+
 /** Milliseconds of a clock that never jumps, read once a turn of the loop. */
 apr_uint64_t rt_loop_now(const rt_loop_t *loop);
 

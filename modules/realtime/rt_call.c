@@ -510,6 +510,11 @@ void rt_call(rt_peer_t *peer, const char *name, apr_size_t name_len, rt_bytes_t 
     }
     call = peer->line.n < LINE_MAX_CALLS ? rt_task_make(hub->works, sizeof(*call)) : NULL;
     if (call == NULL) {
+        if (peer->line.n < LINE_MAX_CALLS
+            && rt_house_may_say(&hub->house->busy_said_msec, hub)) {
+            hb_log_to(&hub->house->site->log, HB_LOG_WARNING, 0, HBLOGNO(06514) "calls of clients are "
+                      "refused: too many wait for the records; see HaloBuzzRealtimeThreads");
+        }
         answer_at_once(peer, wants_ack, ack_id, HB_E_UNAVAILABLE, 1);
         return;
     }

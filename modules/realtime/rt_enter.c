@@ -280,8 +280,16 @@ static void begin_anew(rt_peer_t *peer, enter_t *task)
     apr_cpystrn(kept.sid, task->new_sid, sizeof(kept.sid));
     apr_cpystrn(kept.user_id, peer->user_id, sizeof(kept.user_id));
     kept.since = task->newest;
-    peer->place = peer->door == RT_DOOR_STREAM ? -1
-        : rt_recover_add(house->recover, &kept, hb_limit_now());
+    if (peer->door == RT_DOOR_STREAM) {
+        peer->place = -1;
+        return;
+    }
+    peer->place = rt_recover_add(house->recover, &kept, hb_limit_now());
+    if (peer->place < 0 && rt_house_may_say(&house->full_said_msec, peer->hub)) {
+        hb_log(task->task.op, HB_LOG_WARNING, 0, HBLOGNO(06515) "as many connections are open as are "
+               "remembered; further ones cannot be taken up again when they are cut: raise "
+               "HaloBuzzRealtimeRemembered");
+    }
 }
 
 static void let_in(rt_peer_t *peer, enter_t *task)
@@ -422,6 +430,7 @@ static void enter_done(rt_task_t *base)
         if (task->found == RT_FOUND_CUT) {
             rt_recover_cut(hub->house->recover, task->place, hb_limit_now());
         }
+        rt_loop_limited(hub->loop);
         refuse(peer, op, hb_fail(op, HB_E_CONNECTIONS, NULL));
     }
     else {

@@ -20,11 +20,21 @@
 #define RECOVER_FILE "realtime-connections"
 #define TASKS_WAITING_MAX 20000
 #define TICK_MSEC 100
+#define FULL_SAID_MSEC 60000
 #define ENDING_USEC apr_time_from_sec(3)
 
 apr_time_t rt_house_now(const rt_house_t *house)
 {
     return house->site->clock(house->site->baton);
+}
+
+int rt_house_may_say(apr_uint64_t *said_msec, const rt_hub_t *hub)
+{
+    apr_uint64_t now = rt_loop_now(hub->loop) + 1;
+    apr_uint64_t said = __atomic_load_n(said_msec, __ATOMIC_RELAXED);
+
+    return (said == 0 || now >= said + FULL_SAID_MSEC)
+        && __atomic_compare_exchange_n(said_msec, &said, now, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
 apr_size_t rt_replay_max(const rt_house_t *house)

@@ -73,6 +73,8 @@ struct rt_house_t {
     rt_told_t told;             /* hub 0's */
     apr_uint64_t *sockets;      /* of each place in recover; other threads read it */
     char epoch[17];             /* that recover belongs to; hub 0's */
+    /* When it was told last that a table is full, 0 for never. Any loop. */
+    apr_uint64_t full_said_msec, busy_said_msec;
 };
 
 #define RT_REVOKED_KEPT 64
@@ -178,6 +180,8 @@ void rt_peer_end(rt_peer_t *peer, rt_reason_e reason);
 const char *rt_room_name_of(const char *kind, const char *id, apr_pool_t *pool);
 /** Who missed more bytes than that is told so: a reader's queue would not hold them. */
 apr_size_t rt_replay_max(const rt_house_t *house);
+/** Is it time to tell once more that something is full? Once a minute, whichever loop comes first. */
+int rt_house_may_say(apr_uint64_t *said_msec, const rt_hub_t *hub);
 /** The wall clock, for tokens. How long something takes is hb_limit_now()'s to say. */
 apr_time_t rt_house_now(const rt_house_t *house);
 

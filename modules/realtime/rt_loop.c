@@ -404,6 +404,11 @@ int rt_loop_index(const rt_loop_t *loop)
     return loop->index;
 }
 
+void rt_loop_limited(rt_loop_t *loop)
+{
+    RT_COUNT(loop, refused, 1);
+}
+
 struct uv_loop_s *rt_loop_uv(rt_loop_t *loop)
 {
     return &loop->uv;

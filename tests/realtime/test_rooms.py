@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from hb_realtime import wait_for
+from hb_realtime import metrics, wait_for
 from hb_socketio import Refused, Socket
 
 UNKNOWN = "0" * 24
@@ -304,6 +304,7 @@ def test_too_many_connections_of_one_account(make_server, make_users, claims):
     assert problem.data["code"] == "connections.too_many"
     assert problem.data["status"] == 429
     assert Socket(server, users.make().token)
+    wait_for(lambda: metrics(user)["halobuzz_realtime_limited_total"] >= 1)
     open_ones[0].leave()
     time.sleep(0.3)
     assert Socket(server, user.token)
@@ -315,6 +316,20 @@ def test_too_many_connections_of_one_account(make_server, make_users, claims):
     other = users.make()
     assert all([Socket(server, other.token).sid for _ in range(4)])
     assert refused(server, token=other.token).data["code"] == "connections.too_many"
+
+
+def test_more_connections_than_are_remembered(make_server, make_users, claims):
+    """They are let in, but cannot come back to what they missed; the operator is told once."""
+    server = make_server(settings={"HaloBuzzRealtimeRemembered": "16",
+                                   "HaloBuzzRealtimePerUser": "20"})
+    user = make_users(server).make()
+    sockets = [Socket(server, user.token) for _ in range(18)]
+    assert [one.pid is not None for one in sockets] == [True] * 16 + [False] * 2
+    claims("HB06515")
+    wait_for(lambda: server.log_text().count("HB06515") == 1)
+    sockets[0].leave()                  # its place is free
+    wait_for(lambda: server.status()["sockets"] == 17)
+    assert Socket(server, user.token).pid
 
 
 def test_keys_that_are_new_at_a_reload_are_new_for_sockets(make_server, make_users):
