@@ -282,7 +282,7 @@ int hb_store_connections_most(const hb_site_t *site, const char *url);
 apr_status_t hb_store_open(hb_store_t **store, hb_site_t *site, const char *url,
                            apr_pool_t *pool);
 
-/* --- for backends: store_*.c exports one of these; hb_store.c lists it --- */
+/* --- for backends: store_*.c exports one of these; hb_store_open.c lists it --- */
 
 struct hb_store_tx_t;           /* hb_store_backend.h */
 struct hb_store_raw_t;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file hb_store_front.h
- * One call on its way through the front of the store: what hb_store.c and hb_store_keep.c share.
+ * One call on its way through the front of the store: what hb_store.c and hb_store_keep.c ask of
+ * hb_store_open.c.
  */
 #ifndef HB_STORE_FRONT_H
 #define HB_STORE_FRONT_H

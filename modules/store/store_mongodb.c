@@ -722,7 +722,7 @@ static apr_status_t mongo_remove_all(void *self, apr_int64_t *n, hb_op_t *op,
     return rv;
 }
 
-/** The plug-in's only symbol; hb_store.c looks for it. */
+/** The plug-in's only symbol; hb_store_open.c looks for it. */
 __attribute__((visibility("default")))
 const hb_store_driver_t hb_store_plugin = {
     .scheme = "mongodb",
