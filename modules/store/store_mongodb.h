@@ -4,7 +4,8 @@
  * The inside of the MongoDB backend, a plug-in (hb_store_mongodb.so) of its own so that its
  * driver's libraries are loaded only where they are used, and never by httpd's parent:
  *
- *   store_mongodb.c         the driver: get, find, insert, change, remove, walk
+ *   store_mongodb.c         the driver: get, find, count, walk
+ *   store_mongodb_write.c   insert, change, replace, remove
  *   store_mongodb_tx.c      transactions: sessions, retries, parts that are undone alone
  *   store_mongodb_orphans.c transactions that nobody ended
  *   store_mongodb_bson.c    documents and queries become BSON and back
@@ -101,6 +102,30 @@ void mongo_gate_close(mongo_t *self);
 apr_status_t mongo_take(mongo_call_t *call, mongo_t *self, hb_op_t *op);
 void mongo_give(mongo_call_t *call, int has_answered);
 mongoc_collection_t *mongo_collection(const mongo_call_t *call, hb_collection_e in);
+
+/* --- store_mongodb.c --- */
+
+/** The document with this id, in the op's pool; HB_E_STORE_MISSING when there is none. Waits. */
+apr_status_t mongo_read_one(hb_json_t **doc, const mongo_call_t *call, hb_collection_e in,
+                            const char *id);
+
+/* --- store_mongodb_write.c --- */
+
+apr_status_t store_mongodb_insert(void *self, const char **index, hb_op_t *op,
+                                  hb_collection_e in, hb_json_t *doc);
+apr_status_t store_mongodb_change(void *self, hb_json_t **after, const char **index,
+                                  hb_op_t *op, hb_collection_e in, const char *id,
+                                  const hb_cond_t *guards, int n_guards,
+                                  const hb_edit_t *edits, int n_edits);
+apr_status_t store_mongodb_replace(void *self, const char **index, hb_op_t *op,
+                                   hb_collection_e in, hb_json_t *doc);
+apr_status_t store_mongodb_change_all(void *self, apr_int64_t *n, hb_op_t *op,
+                                      const hb_query_t *query, const hb_edit_t *edits,
+                                      int n_edits);
+apr_status_t store_mongodb_remove(void *self, hb_op_t *op, hb_collection_e in, const char *id,
+                                  const hb_cond_t *guards, int n_guards);
+apr_status_t store_mongodb_remove_all(void *self, apr_int64_t *n, hb_op_t *op,
+                                      const hb_query_t *query);
 
 /* --- store_mongodb_keep.c --- */
 

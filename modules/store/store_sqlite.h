@@ -3,7 +3,8 @@
  * @file store_sqlite.h
  * The inside of the SQLite backend, one noun per file:
  *
- *   store_sqlite.c         the driver: get, find, insert, change, remove
+ *   store_sqlite.c         the driver: get, find, count, walk
+ *   store_sqlite_write.c   insert, change, replace, remove, transact
  *   store_sqlite_open.c    the file: where it is, who may open it, its layout and migration
  *   store_sqlite_conn.c    connections, kept statements, what SQLite's errors mean for us
  *   store_sqlite_query.c   queries become SQL
@@ -93,6 +94,35 @@ typedef struct store_tx_t {
     store_conn_t *conn;
     int depth;                  /* of nested transactions */
 } store_tx_t;
+
+/* --- store_sqlite.c --- */
+
+/** The document in a column of a row, with its id. HB_E_STORE_DAMAGED, logged, when it is none. */
+apr_status_t store_doc_of(hb_json_t **doc, hb_op_t *op, hb_collection_e in, const char *id,
+                          sqlite3_stmt *stmt, int column, apr_pool_t *pool);
+/** The document with this id, in op->pool, and the number of its row. @param seq  may be NULL */
+apr_status_t store_read_one(hb_json_t **doc, apr_int64_t *seq, store_sqlite_t *self,
+                            store_conn_t *conn, hb_op_t *op, hb_collection_e in,
+                            const char *id);
+
+/* --- store_sqlite_write.c --- */
+
+apr_status_t store_sqlite_insert(void *self, const char **index, hb_op_t *op,
+                                 hb_collection_e in, hb_json_t *doc);
+apr_status_t store_sqlite_change(void *self, hb_json_t **after, const char **index,
+                                 hb_op_t *op, hb_collection_e in, const char *id,
+                                 const hb_cond_t *guards, int n_guards,
+                                 const hb_edit_t *edits, int n_edits);
+apr_status_t store_sqlite_replace(void *self, const char **index, hb_op_t *op,
+                                  hb_collection_e in, hb_json_t *doc);
+apr_status_t store_sqlite_remove(void *self, hb_op_t *op, hb_collection_e in, const char *id,
+                                 const hb_cond_t *guards, int n_guards);
+apr_status_t store_sqlite_change_all(void *self, apr_int64_t *n, hb_op_t *op,
+                                     const hb_query_t *query, const hb_edit_t *edits,
+                                     int n_edits);
+apr_status_t store_sqlite_remove_all(void *self, apr_int64_t *n, hb_op_t *op,
+                                     const hb_query_t *query);
+apr_status_t store_sqlite_transact(void *self, hb_op_t *op, hb_store_tx_fn *fn, void *baton);
 
 /* --- store_sqlite_open.c --- */
 
