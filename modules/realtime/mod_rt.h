@@ -170,6 +170,9 @@ void rt_poller_take(rt_link_t *link);
 void rt_poller_run_here(rt_link_t *link, const hb_settings_t *settings);
 /** This child ends, or this is a child of an earlier configuration. */
 int rt_is_stopping(void);
+
+/* --- mod_rt_turn.c: what a link does on a poller --- */
+
 /** Send the request to its log and free it. */
 void rt_link_log(rt_link_t *link);
 

@@ -2,32 +2,22 @@
 /*
  * Who waits for links. On the event MPM a connection whose request is suspended is nobody's: a few
  * threads of ours own thousands of them, each thread with an epoll set. What they do never
- * waits (sockets without waiting, filters that are given little at a time).
- *
- * Two things about the MPM have to be respected, and there is no call for either. After it has let
- * a connection go (suspend hook), its thread still writes two words into memory of the
- * connection's pool; so that pool is not destroyed before LET_GO has passed. And when it is
- * destroyed the state has to be SUSPENDED, or the MPM's counts of connections go wrong.
+ * waits (sockets without waiting, filters that are given little at a time). What a link does when
+ * its turn has come is mod_rt_turn.c.
  */
-#include "mod_rt.h"
+#include "mod_rt_poller.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <ap_mpm.h>
 #include <apr_portable.h>
-#include <apr_strings.h>
 #include <apr_thread_proc.h>
-#include <http_config.h>
-#include <http_connection.h>
-#include <http_request.h>
 #include <scoreboard.h>
-#include <util_filter.h>
 
 #include "hb_clock.h"
 
@@ -37,43 +27,17 @@ APLOG_USE_MODULE(halobuzz_realtime);
 #define CORES_A_POLLER 4
 #define EVENTS 256
 
-#define LET_GO         apr_time_from_sec(2)
-#define CONNECT_WAIT   apr_time_from_sec(5)
 #define HANDSHAKE_WAIT apr_time_from_sec(10)
 #define RETRY_WAIT     apr_time_from_msec(50)
 #define CLOSING_WAIT   apr_time_from_sec(1)
 #define DRAIN_WAIT     apr_time_from_sec(2)
 #define STOP_WAIT      apr_time_from_msec(1500)
 #define GRACE_TICK     apr_time_from_msec(100)
-#define LEAN_AFTER     apr_time_from_sec(1)
-
-/* What the allocator of a busy connection may keep, and the least it hands out. */
-#define KEPT_BYTES 32768
-#define NODE_BYTES 8192
 
 #define CLOSE_GOING_AWAY      1001
 #define CLOSE_SERVICE_RESTART 1012
 
 enum { RUN, STOP_GRACEFUL, STOP_NOW };
-
-/* In the order of their times, so that looking for the next one ends soon. */
-enum { T_RETRY, T_CLOSING, T_DRAIN, T_GRAVE, T_HANDSHAKE, T_IDLE, TIMERS };
-
-struct rt_poller_t {
-    int epoll, wake;
-    rt_link_t *inbound;         /* a stack; taken whole */
-    rt_timer_t timers[TIMERS];
-    struct rt_ring_t ready;     /* whose turn comes */
-    struct rt_ring_t running;   /* whose turn it is */
-    rt_link_t *buried;          /* to be freed when no event points there any more */
-    apr_time_t now;
-    apr_time_t grace_until;     /* 0 while this child goes on */
-    apr_time_t grace_next;
-    apr_time_t lean_next;
-    int n_tunnels;
-    apr_thread_t *thread;
-    char space[RT_CHUNK_BYTES];
-};
 
 static rt_poller_t *pollers[POLLERS_MAX];
 static int n_pollers;
@@ -100,343 +64,6 @@ int rt_is_stopping(void)
         && ap_scoreboard_image->global->running_generation != generation;
 }
 
-/* --- timers and turns --- */
-
-static void disarm(rt_link_t *link)
-{
-    if (link->timer != NULL) {
-        APR_RING_REMOVE(link, waiting);
-        link->timer = NULL;
-    }
-}
-
-static void arm(rt_link_t *link, int which)
-{
-    rt_timer_t *timer = &link->poller->timers[which];
-
-    disarm(link);
-    link->timer = timer;
-    link->touched_at = link->poller->now;
-    APR_RING_INSERT_TAIL(&timer->links, link, rt_link_t, waiting);
-}
-
-static void give_turn(rt_link_t *link)
-{
-    if (!link->is_ready) {
-        link->is_ready = 1;
-        APR_RING_INSERT_TAIL(&link->poller->ready, link, rt_link_t, turn);
-    }
-}
-
-static void take_turn_away(rt_link_t *link)
-{
-    if (link->is_ready) {
-        link->is_ready = 0;
-        APR_RING_REMOVE(link, turn);
-    }
-}
-
-/* --- the end of a link --- */
-
-void rt_link_log(rt_link_t *link)
-{
-    conn_rec *c = link->c;
-    request_rec *r = link->r;
-    apr_bucket_brigade *bb;
-
-    if (r == NULL || link->is_sync) {
-        return;                 /* a request thread sees to it */
-    }
-    link->r = NULL;
-    link->send = NULL;
-    link->head = NULL;
-    bb = link->out != NULL ? link->out : apr_brigade_create(c->pool, c->bucket_alloc);
-    APR_BRIGADE_INSERT_TAIL(bb, ap_bucket_eor_create(c->bucket_alloc, r));
-    ap_pass_brigade(c->output_filters, bb);
-    apr_brigade_cleanup(bb);
-}
-
-static void bury(rt_link_t *link)
-{
-    disarm(link);
-    take_turn_away(link);
-    link->next = link->poller->buried;
-    link->poller->buried = link;
-}
-
-static void free_buried(rt_poller_t *poller)
-{
-    while (poller->buried != NULL) {
-        rt_link_t *link = poller->buried;
-
-        poller->buried = link->next;
-        link->c->cs->state = CONN_STATE_SUSPENDED;
-        apr_pool_destroy(link->c->pool);
-        free(link);
-    }
-}
-
-/* The pool goes when the MPM's thread has let go of it for certain. */
-static void settle(rt_link_t *link)
-{
-    take_turn_away(link);
-    if (link->c->sbh == NULL && link->poller->now - link->handed_at >= LET_GO) {
-        bury(link);
-    }
-    else {
-        arm(link, T_GRAVE);
-    }
-}
-
-static void close_client(rt_link_t *link)
-{
-    apr_socket_close(link->socket);
-    link->client_fd = -1;
-    link->state = RT_DEAD;
-    settle(link);
-}
-
-static void finish(rt_link_t *link, rt_end_e why)
-{
-    if (link->state == RT_TUNNEL) {
-        link->poller->n_tunnels--;
-    }
-    link->end = (unsigned char)why;
-    rt_sidecar_close(link);
-    free(link->aside);
-    link->aside = NULL;
-    disarm(link);
-    take_turn_away(link);
-    rt_count_release(link);
-    if (link->is_sync) {
-        link->state = RT_DEAD;
-        return;
-    }
-    if (link->r != NULL && !link->has_sent_head) {
-        link->c->aborted = 1;   /* nothing was said, and nothing can be */
-    }
-    rt_link_log(link);
-    link->c->keepalive = AP_CONN_CLOSE;
-    if (ap_start_lingering_close(link->c)) {
-        close_client(link);
-        return;
-    }
-    link->state = RT_DRAIN;
-    arm(link, T_DRAIN);
-    link->client_in = 1;
-    give_turn(link);
-}
-
-/* What the client still sends is read, so that what we sent last is not lost. */
-static void drain(rt_link_t *link)
-{
-    int i;
-
-    for (i = 0; i < 8; i++) {
-        apr_size_t n = RT_CHUNK_BYTES;
-        apr_status_t rv = apr_socket_recv(link->socket, link->poller->space, &n);
-
-        if (rv != APR_SUCCESS || n == 0) {
-            if (!APR_STATUS_IS_EAGAIN(rv) && !APR_STATUS_IS_TIMEUP(rv)) {
-                close_client(link);
-            }
-            return;
-        }
-    }
-    give_turn(link);
-}
-
-/* --- memory --- */
-
-/*
- * Reading from a connection takes a buffer each time, which its allocator keeps for the next:
- * 8 KB or more for each of thousands that say a word a minute. Giving it back at once would
- * cost a busy one two system calls a message. So it is given back when it is quiet.
- */
-static void make_lean(rt_link_t *link)
-{
-    apr_allocator_t *allocator = apr_pool_allocator_get(link->c->pool);
-    apr_memnode_t *nodes = NULL;
-    int i;
-
-    apr_allocator_max_free_set(allocator, 1);
-    /* Only what is taken can be given back. */
-    for (i = 0; i < KEPT_BYTES / NODE_BYTES; i++) {
-        apr_memnode_t *node = apr_allocator_alloc(allocator, 1);
-
-        if (node == NULL) {
-            break;
-        }
-        node->next = nodes;
-        nodes = node;
-    }
-    if (nodes != NULL) {
-        apr_allocator_free(allocator, nodes);
-    }
-    link->is_lean = 1;
-}
-
-/* The last ones to be touched are at the end; before one that is lean, all are. */
-static void make_quiet_lean(rt_poller_t *poller)
-{
-    struct rt_ring_t *links = &poller->timers[T_IDLE].links;
-    rt_link_t *link;
-
-    if (poller->now < poller->lean_next) {
-        return;
-    }
-    poller->lean_next = poller->now + LEAN_AFTER;
-    for (link = APR_RING_LAST(links);
-         link != APR_RING_SENTINEL(links, rt_link_t, waiting) && !link->is_lean;
-         link = APR_RING_PREV(link, waiting)) {
-        if (poller->now - link->touched_at >= LEAN_AFTER) {
-            make_lean(link);
-        }
-    }
-}
-
-/* --- one link's turn --- */
-
-static int watch(rt_poller_t *poller, int how, int fd, rt_link_t *link, apr_uint64_t side,
-                 apr_uint32_t out)
-{
-    struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET | out };
-
-    event.data.u64 = (apr_uint64_t)(apr_uintptr_t)link | side;
-    return epoll_ctl(poller->epoll, how, fd, &event) == 0;
-}
-
-static int watch_client(rt_link_t *link)
-{
-    return watch(link->poller, EPOLL_CTL_ADD, link->client_fd, link, 0, EPOLLOUT);
-}
-
-/* A unix socket says that it can be written each time its peer has read, so it is only asked
- * while something waits for that. */
-static int watch_sidecar(rt_link_t *link)
-{
-    link->is_watched_out = link->state == RT_SEND;
-    return watch(link->poller, EPOLL_CTL_ADD, link->fd, link, 1,
-                 link->is_watched_out ? EPOLLOUT : 0);
-}
-
-static void adjust_watch(rt_link_t *link)
-{
-    int wanted = link->state == RT_SEND || (link->state == RT_TUNNEL && link->aside != NULL);
-
-    if (wanted != link->is_watched_out && link->fd >= 0) {
-        link->is_watched_out = wanted;
-        watch(link->poller, EPOLL_CTL_MOD, link->fd, link, 1, wanted ? EPOLLOUT : 0);
-    }
-}
-
-static rt_pump_e start_answer(rt_link_t *link)
-{
-    rt_pump_e pump;
-
-    if (!rt_answer_is_upgrade(link)) {
-        pump = rt_reply_start(link);
-        if (pump != RT_PUMP_END && link->state == RT_REPLY) {
-            arm(link, T_IDLE);
-        }
-        return pump;
-    }
-    link->r->status = HTTP_SWITCHING_PROTOCOLS;
-    pump = rt_tunnel_start(link);
-    if (pump == RT_PUMP_END) {
-        link->state = RT_HEAD;  /* it is not counted as a tunnel */
-        return pump;
-    }
-    link->poller->n_tunnels++;
-    rt_link_log(link);
-    arm(link, T_IDLE);
-    return RT_PUMP_MORE;
-}
-
-static rt_pump_e get_there(rt_link_t *link)
-{
-    rt_poller_t *poller = link->poller;
-    rt_state_e before = link->state;
-
-    if (link->client_gone) {
-        link->end = RT_END_CLIENT;
-        return RT_PUMP_END;
-    }
-    switch (rt_sidecar_step(link)) {
-    case RT_STEP_DONE:
-        if (before == RT_CONNECT && !watch_sidecar(link)) {
-            return rt_reply_failed(link);
-        }
-        link->sidecar_in = link->sidecar_out = 1;
-        return start_answer(link);
-    case RT_STEP_LATER:
-        if (poller->now - link->begun_at > CONNECT_WAIT) {
-            return rt_reply_failed(link);
-        }
-        arm(link, T_RETRY);
-        return RT_PUMP_WAIT;
-    case RT_STEP_FAILED:
-        return rt_reply_failed(link);
-    default:
-        if (before == RT_CONNECT) {
-            if (!watch_sidecar(link)) {
-                return rt_reply_failed(link);
-            }
-            arm(link, link->is_upgrade ? T_HANDSHAKE : T_IDLE);
-        }
-        return RT_PUMP_WAIT;
-    }
-}
-
-static rt_pump_e flush(rt_link_t *link)
-{
-    int flushed = rt_output_flush(link);
-
-    return flushed == 0 ? RT_PUMP_WAIT : RT_PUMP_END;
-}
-
-static void turn(rt_link_t *link)
-{
-    rt_pump_e pump = RT_PUMP_WAIT;
-
-    if (link->is_lean) {
-        link->is_lean = 0;
-        apr_allocator_max_free_set(apr_pool_allocator_get(link->c->pool), KEPT_BYTES);
-    }
-    switch ((rt_state_e)link->state) {
-    case RT_CONNECT: case RT_SEND: case RT_HEAD:
-        pump = get_there(link);
-        break;
-    case RT_TUNNEL:
-        if (!link->is_closing) {
-            arm(link, T_IDLE);
-        }
-        pump = rt_tunnel_pump(link, link->poller->space);
-        break;
-    case RT_REPLY:
-        arm(link, T_IDLE);
-        pump = rt_reply_pump(link, link->poller->space);
-        break;
-    case RT_FLUSH:
-        arm(link, T_IDLE);
-        pump = flush(link);
-        break;
-    case RT_DRAIN:
-        drain(link);
-        break;
-    case RT_DEAD:
-        break;
-    }
-    if (pump == RT_PUMP_END) {
-        finish(link, (rt_end_e)link->end);
-        return;
-    }
-    if (pump == RT_PUMP_MORE) {
-        give_turn(link);
-    }
-    adjust_watch(link);
-}
-
 /* --- what wakes links --- */
 
 static void happen(const struct epoll_event *event)
@@ -457,35 +84,35 @@ static void happen(const struct epoll_event *event)
         link->client_out |= (event->events & EPOLLOUT) != 0 || is_over;
         link->client_gone |= (event->events & EPOLLRDHUP) != 0 || is_over;
     }
-    give_turn(link);
+    rt_link_give_turn(link);
 }
 
 static void expire(rt_link_t *link, int which)
 {
     switch (which) {
-    case T_RETRY:
-        disarm(link);
-        give_turn(link);
+    case RT_T_RETRY:
+        rt_link_disarm(link);
+        rt_link_give_turn(link);
         break;
-    case T_DRAIN:
-        close_client(link);
+    case RT_T_DRAIN:
+        rt_link_close(link);
         break;
-    case T_GRAVE:
-        settle(link);
+    case RT_T_GRAVE:
+        rt_link_settle(link);
         break;
-    case T_CLOSING:
-        finish(link, RT_END_STOPPING);
+    case RT_T_CLOSING:
+        rt_link_finish(link, RT_END_STOPPING);
         break;
     default:
         if (link->state == RT_TUNNEL || link->state == RT_REPLY || link->state == RT_FLUSH) {
-            finish(link, RT_END_IDLE);
+            rt_link_finish(link, RT_END_IDLE);
         }
         else if (rt_reply_failed(link) == RT_PUMP_END) {
-            finish(link, RT_END_FAILED);
+            rt_link_finish(link, RT_END_FAILED);
         }
         else {
-            arm(link, T_IDLE);
-            give_turn(link);    /* the refusal is on its way */
+            rt_link_arm(link, RT_T_IDLE);
+            rt_link_give_turn(link);    /* the refusal is on its way */
         }
     }
 }
@@ -496,7 +123,7 @@ static int run_timers(rt_poller_t *poller)
     apr_interval_time_t wait = apr_time_from_sec(1);
     int i;
 
-    for (i = 0; i < TIMERS; i++) {
+    for (i = 0; i < RT_TIMERS; i++) {
         rt_timer_t *timer = &poller->timers[i];
 
         while (!APR_RING_EMPTY(&timer->links, rt_link_t, waiting)) {
@@ -523,8 +150,8 @@ static void run_turns(rt_poller_t *poller)
     while (!APR_RING_EMPTY(&poller->running, rt_link_t, turn)) {
         rt_link_t *link = APR_RING_FIRST(&poller->running);
 
-        take_turn_away(link);
-        turn(link);
+        rt_link_take_turn(link);
+        rt_link_turn(link);
     }
 }
 
@@ -543,12 +170,13 @@ static void attach(rt_poller_t *poller, rt_link_t *link)
     if (link->state == RT_TUNNEL) {
         poller->n_tunnels++;
     }
-    if (!watch_client(link) || (link->state != RT_CONNECT && !watch_sidecar(link))) {
-        finish(link, RT_END_FAILED);
+    if (!rt_link_watch_client(link)
+        || (link->state != RT_CONNECT && !rt_link_watch_sidecar(link))) {
+        rt_link_finish(link, RT_END_FAILED);
         return;
     }
-    arm(link, link->state < RT_TUNNEL && link->is_upgrade ? T_HANDSHAKE : T_IDLE);
-    give_turn(link);
+    rt_link_arm(link, link->state < RT_TUNNEL && link->is_upgrade ? RT_T_HANDSHAKE : RT_T_IDLE);
+    rt_link_give_turn(link);
 }
 
 static void attach_inbound(rt_poller_t *poller)
@@ -568,7 +196,7 @@ static void attach_inbound(rt_poller_t *poller)
 /* Tell the first n tunnels, or all when n is negative, that they are to come back elsewhere. */
 static void close_some(rt_poller_t *poller, int n, int code)
 {
-    struct rt_ring_t *links = &poller->timers[T_IDLE].links;
+    struct rt_ring_t *links = &poller->timers[RT_T_IDLE].links;
     rt_link_t *link = APR_RING_FIRST(links);
 
     while (n != 0 && link != APR_RING_SENTINEL(links, rt_link_t, waiting)) {
@@ -576,16 +204,16 @@ static void close_some(rt_poller_t *poller, int n, int code)
 
         if (link->state == RT_TUNNEL) {
             rt_tunnel_close(link, code);
-            arm(link, T_CLOSING);
-            give_turn(link);
+            rt_link_arm(link, RT_T_CLOSING);
+            rt_link_give_turn(link);
             n--;
         }
         else if (link->state == RT_REPLY && link->body_left < 0) {
             if (rt_reply_close(link) == RT_PUMP_END) {
-                finish(link, RT_END_STOPPING);
+                rt_link_finish(link, RT_END_STOPPING);
             }
             else {
-                give_turn(link);
+                rt_link_give_turn(link);
             }
         }
         link = next;
@@ -638,8 +266,8 @@ static void loop(rt_poller_t *poller)
 
         attach_inbound(poller);
         msec = run_timers(poller);
-        make_quiet_lean(poller);
-        free_buried(poller);
+        rt_poller_make_lean(poller);
+        rt_poller_free_buried(poller);
         look_at_sockets(poller, msec);
         stop = __atomic_load_n(&stopping, __ATOMIC_ACQUIRE);
         if (stop == STOP_GRACEFUL) {
@@ -678,17 +306,17 @@ static rt_poller_t *poller_make(apr_interval_time_t idle)
         errno = e;
         return NULL;
     }
-    for (i = 0; i < TIMERS; i++) {
+    for (i = 0; i < RT_TIMERS; i++) {
         APR_RING_INIT(&poller->timers[i].links, rt_link_t, waiting);
     }
     APR_RING_INIT(&poller->ready, rt_link_t, turn);
     APR_RING_INIT(&poller->running, rt_link_t, turn);
-    poller->timers[T_RETRY].after = RETRY_WAIT;
-    poller->timers[T_CLOSING].after = CLOSING_WAIT;
-    poller->timers[T_DRAIN].after = DRAIN_WAIT;
-    poller->timers[T_GRAVE].after = LET_GO;
-    poller->timers[T_HANDSHAKE].after = HANDSHAKE_WAIT;
-    poller->timers[T_IDLE].after = idle;
+    poller->timers[RT_T_RETRY].after = RETRY_WAIT;
+    poller->timers[RT_T_CLOSING].after = CLOSING_WAIT;
+    poller->timers[RT_T_DRAIN].after = DRAIN_WAIT;
+    poller->timers[RT_T_GRAVE].after = RT_LET_GO;
+    poller->timers[RT_T_HANDSHAKE].after = HANDSHAKE_WAIT;
+    poller->timers[RT_T_IDLE].after = idle;
     poller->now = hb_clock();
     return poller;
 }
