@@ -203,6 +203,7 @@ int hb_ap_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, se
     }
     set_maintenance();
     hb_ap_cors_post_config(pconf);
+    hb_ap_start_post_config(ptemp);
     save_settings(s, ptemp);
     say_hello(s, ptemp);
     hb_ap_programs_post_config(pconf, ptemp, s);

@@ -194,6 +194,7 @@ static void register_hooks(apr_pool_t *pool)
     hb_ap_metrics_register();
     hb_ap_status_register();
     hb_ap_programs_register();
+    hb_ap_start_register();
 }
 
 AP_DECLARE_MODULE(halobuzz) = {

@@ -136,6 +136,10 @@ const char *hb_ap_metrics_text(request_rec *r);
 /** Have modules set the gauges that are theirs. */
 void hb_ap_gauges_set(apr_pool_t *pool);
 
+/* hb_ap_start.c: a child that is told to end while it starts */
+void hb_ap_start_post_config(apr_pool_t *ptemp);
+void hb_ap_start_register(void);
+
 /* hb_ap_status.c */
 void hb_ap_status_register(void);
 

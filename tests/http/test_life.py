@@ -14,9 +14,9 @@ import time
 import pytest
 import requests
 
-from hb_beside import free_port
+from hb_beside import free_port, make_target
 from hb_client import Client, assert_problem, raw
-from hb_httpd import processes_of
+from hb_httpd import BUILD, is_root, processes_of, sanitizer_libraries
 from hb_realtime import wait_for
 from hb_users import PASSWORD, Users
 
@@ -322,6 +322,21 @@ def test_a_hard_restart(make_server):
 def test_one_process_for_a_debugger(make_server):
     server = make_server(own=("halobuzz",), extra=OURS, arguments=["-X"])
     assert_problem(Client(server).get("/o/x"), 404)
+
+
+@pytest.mark.skipif(not is_root(), reason="the library comes in where root gives itself up")
+@pytest.mark.parametrize("mpm", ["event", "worker", "prefork"])
+def test_a_child_told_to_end_while_it_starts(make_server, mpm, tmp_path):
+    """It ends there and then: the MPMs would clean up inside the signal handler."""
+    make_target(BUILD, "term_at_start.la")
+    once = str(tmp_path / "once")
+    server = make_server(mpm=mpm, environment={
+        "HB_TEST_TERM_ONCE": once, "LD_PRELOAD": ":".join(
+            [*sanitizer_libraries(), os.path.join(BUILD, ".libs", "term_at_start.so")])})
+    assert os.path.exists(once)
+    Users(server).make()
+    server.graceful()
+    Users(server).make()
 
 
 @pytest.mark.smoke
