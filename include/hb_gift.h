@@ -31,7 +31,7 @@ apr_status_t hb_gift_catalog(hb_json_t **list, hb_op_t *op, int limit, const cha
  * @param reply  HB_R_GIFT_SENT
  * @param input  fits HB_F_GIFT_SEND
  * @return HB_E_STREAM_UNKNOWN, HB_E_STREAM_STATE, HB_E_STREAM_ENDED, HB_E_USER_SELF, HB_E_USER_BLOCKED,
- *         HB_E_GIFT_UNKNOWN, HB_E_GIFT_OG, HB_E_GIFT_FESTIVAL (hb_festival.h),
+ *         HB_E_ROOM_KICKED, HB_E_GIFT_UNKNOWN, HB_E_GIFT_OG, HB_E_GIFT_FESTIVAL (hb_festival.h),
  *         HB_E_WALLET_SHORT (bonus coins do not count), HB_E_IDEM_MISMATCH
  */
 apr_status_t hb_gift_send(hb_json_t **reply, hb_op_t *op, const char *stream_id,

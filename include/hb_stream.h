@@ -150,7 +150,7 @@ apr_status_t hb_stream_media(hb_json_t **media, hb_op_t *op, const hb_json_t *st
 
 /**
  * The same for somebody who asks by id: only a live stream, only its host may be host, nobody
- * whom the host blocked or who blocked the host.
+ * whom the host blocked or who blocked the host, or who was sent out of the room.
  * @param role  "host", "viewer", or NULL for what the actor is
  */
 apr_status_t hb_stream_token(hb_json_t **media, hb_op_t *op, const char *id,

@@ -81,8 +81,8 @@ static const hb_route_t rows[] = {
       .sentence = "send a gift to the host of a live stream; bonus coins buy none",
       .input = HB_F_GIFT_SEND, .output = "giftSent",
       .errors = "input.invalid idempotency.missing idempotency.mismatch stream.unknown stream.state "
-                "stream.ended user.self user.blocked gift.unknown gift.og_level gift.festival "
-                "wallet.short",
+                "stream.ended user.self user.blocked room.kicked gift.unknown gift.og_level "
+                "gift.festival wallet.short",
       .tag = "gifts" },
     { .method = M_HB_GET, .path = "/streams/{id}/gifts", .rate = "api", .action = list,
       .sentence = "gifts of a stream, newest first; its host and staff see the host's share",

@@ -187,8 +187,8 @@ static const hb_route_t rows[] = {
       .rate = "api", .action = token,
       .sentence = "another media token, when the one from start or join runs out",
       .query = HB_F_STREAM_TOKEN, .output = "streamMedia",
-      .errors = "stream.unknown stream.state stream.ended user.blocked media.unconfigured "
-                "forbidden", .tag = "streams" },
+      .errors = "stream.unknown stream.state stream.ended user.blocked room.kicked "
+                "media.unconfigured forbidden", .tag = "streams" },
     { .method = M_HB_POST, .path = "/streams/{id}/quality",
       .needs = HB_NEED_USER | HB_NEED_BODY, .rate = "api", .action = report,
       .sentence = "report how the picture arrives; for who is in the room, every ten seconds or so",

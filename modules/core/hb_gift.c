@@ -2,7 +2,7 @@
 /*
  * Sending a gift. All it changes is one transaction: the ledger's entry, the gift's record,
  * the room's total and score, what the sender gave there and in this day and week. What
- * need not be read in it (the catalogue, blocks) is read before, because other writers wait
+ * need not be read in it (the catalogue, blocks, kicks) is read before, because other writers wait
  * for its end; what that says is judged inside, behind the look for an earlier answer, so
  * that a call which is repeated gets its answer whatever has changed since. That bonus
  * coins buy no gift is not checked here: the ledger's table of kinds has no way for them.
@@ -21,6 +21,7 @@
 #include "hb_ledger.h"
 #include "hb_metrics.h"
 #include "hb_og.h"
+#include "hb_room.h"
 #include "hb_schema.h"
 #include "hb_store.h"
 #include "hb_stream.h"
@@ -36,7 +37,8 @@ typedef struct send_t {
     /* as it was before the transaction */
     hb_json_t *gift;            /* NULL: none of this id */
     hb_json_t *sender;
-    int has_block;              /* either way */
+    apr_status_t refusal;       /* a block, either way, or sent out of the room */
+    const char *why;
     int is_for_festival;        /* and none that names it is on */
     /* as the transaction found and left it */
     hb_json_t *stream;
@@ -62,6 +64,23 @@ static apr_status_t get_or_null(hb_json_t **doc, hb_op_t *op, hb_collection_e in
     return rv == HB_E_STORE_MISSING ? APR_SUCCESS : rv;
 }
 
+/* Whom the host does not want in the room is not named there for a gift, either. */
+static apr_status_t look_at_sender(send_t *send, hb_op_t *op, const char *host_id)
+{
+    apr_status_t rv = hb_viewer_check_blocks(op, host_id, op->actor.user_id);
+
+    if (rv == APR_SUCCESS) {
+        rv = hb_room_check_entry(op, host_id);
+    }
+    if (rv != HB_E_USER_BLOCKED && rv != HB_E_ROOM_KICKED) {
+        return rv;
+    }
+    send->refusal = rv;
+    send->why = op->problem.detail;
+    hb_op_recover(op);
+    return APR_SUCCESS;
+}
+
 /* Read what the transaction need not; fails only when the store does, or the sender is gone. */
 static apr_status_t look(send_t *send, hb_op_t *op)
 {
@@ -81,12 +100,7 @@ static apr_status_t look(send_t *send, hb_op_t *op)
         rv = get_or_null(&stream, op, HB_C_STREAMS, send->stream_id);
     }
     if (rv == APR_SUCCESS && stream != NULL) {
-        rv = hb_viewer_check_blocks(op, hb_json_string(stream, "hostId"), op->actor.user_id);
-        if (rv == HB_E_USER_BLOCKED) {
-            hb_op_recover(op);
-            send->has_block = 1;
-            rv = APR_SUCCESS;
-        }
+        rv = look_at_sender(send, op, hb_json_string(stream, "hostId"));
     }
     return rv;
 }
@@ -105,10 +119,8 @@ static apr_status_t check_room(send_t *send, hb_op_t *op)
     if (hb_stream_is_host(op, send->stream)) {
         return hb_fail(op, HB_E_USER_SELF, "a host gives no gifts to themselves");
     }
-    if (send->has_block) {
-        return hb_fail(op, HB_E_USER_BLOCKED, "you and this host are not in each other's rooms");
-    }
-    return APR_SUCCESS;
+    return send->refusal == APR_SUCCESS ? APR_SUCCESS
+        : hb_fail(op, send->refusal, "%s", send->why);
 }
 
 static apr_status_t check_gift(send_t *send, hb_op_t *op)

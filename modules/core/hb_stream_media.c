@@ -11,6 +11,7 @@
 
 #include "hb_agora.h"
 #include "hb_crypto.h"
+#include "hb_room.h"
 #include "hb_store.h"
 #include "hb_viewer.h"
 
@@ -113,6 +114,9 @@ apr_status_t hb_stream_token(hb_json_t **media, hb_op_t *op, const char *id,
         }
         rv = hb_viewer_check_blocks(op, hb_json_string(stream, "hostId"),
                                     op->actor.user_id);
+        if (rv == APR_SUCCESS) {
+            rv = hb_room_check_entry(op, hb_json_string(stream, "hostId"));
+        }
     }
     else if (role != NULL && strcmp(role, role_names[HB_STREAM_VIEWER]) == 0) {
         as = HB_STREAM_VIEWER;  /* a host may watch from another device */

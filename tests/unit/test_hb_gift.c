@@ -9,6 +9,7 @@
 
 #include "hb_leaderboard.h"
 #include "hb_ledger.h"
+#include "hb_room.h"
 #include "hb_schema.h"
 #include "hb_social.h"
 #include "hb_store.h"
@@ -245,6 +246,10 @@ START_TEST(a_room_has_to_be_live_and_open_to_the_sender)
     ck_assert_int_eq(give(&reply, ANNA, "rose", 1), HB_E_USER_BLOCKED);
     ck_assert_int_eq(hb_block_clear(as(HOST), ANNA), APR_SUCCESS);
     ck_assert_int_eq(give(&reply, NULL, "rose", 1), HB_E_AUTH_REQUIRED);
+    ck_assert_int_eq(hb_room_restrain(&reply, as(HOST), room, ANNA,
+                                      object("{\"action\":\"kick\"}")), APR_SUCCESS);
+    ck_assert_int_eq(give(&reply, ANNA, "rose", 1), HB_E_ROOM_KICKED);
+    ck_assert_int_eq(hb_room_lift(as(HOST), room, ANNA), APR_SUCCESS);
     ck_assert_int_eq(give_as(&reply, as(ANNA), "rose", 1, "last"), APR_SUCCESS);
     ck_assert_int_eq(hb_stream_end(&stream, as(HOST), room), APR_SUCCESS);
     ck_assert_int_eq(give(&reply, ANNA, "rose", 1), HB_E_STREAM_ENDED);

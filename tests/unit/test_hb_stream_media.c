@@ -7,6 +7,7 @@
 
 #include <apr_strings.h>
 
+#include "hb_room.h"
 #include "hb_store.h"
 #include "hb_test.h"
 #include "hb_test_site.h"
@@ -55,7 +56,7 @@ static const char *open_site(int has_media)
 
 START_TEST(tokens_go_by_role)
 {
-    hb_json_t *stream, *host, *viewer, *media;
+    hb_json_t *stream, *host, *viewer, *media, *kick;
     const char *id = open_site(1);
 
     ck_assert_int_eq(hb_stream_token(&media, as(HOST), id, NULL), HB_E_STREAM_STATE);
@@ -70,6 +71,10 @@ START_TEST(tokens_go_by_role)
     ck_assert_int_eq(hb_stream_token(&media, as(ANNA), id, "host"), HB_E_FORBIDDEN);
     ck_assert_int_eq(hb_stream_token(&media, as(HOST), id, "viewer"), APR_SUCCESS);
     ck_assert_str_eq(hb_json_string(media, "role"), "viewer");
+    kick = hb_json_object_make(hb_test_pool);
+    hb_json_set_string(kick, "action", "kick");
+    ck_assert_int_eq(hb_room_restrain(&media, as(HOST), id, ANNA, kick), APR_SUCCESS);
+    ck_assert_int_eq(hb_stream_token(&media, as(ANNA), id, NULL), HB_E_ROOM_KICKED);
     ck_assert_int_eq(hb_stream_end(&stream, as(HOST), id), APR_SUCCESS);
     ck_assert_int_eq(hb_stream_token(&media, as(HOST), id, NULL), HB_E_STREAM_ENDED);
 }
