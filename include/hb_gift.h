@@ -39,7 +39,7 @@ apr_status_t hb_gift_send(hb_json_t **reply, hb_op_t *op, const char *stream_id,
 
 /**
  * Gifts of a stream, newest first: {items, next} of "gifts:all"; its host and staff see the
- * host's share.
+ * host's share. Others are not shown what those gave with whom they have a block.
  */
 apr_status_t hb_gift_list(hb_json_t **list, hb_op_t *op, const char *stream_id, int limit,
                           const char *after);

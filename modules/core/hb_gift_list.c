@@ -10,6 +10,7 @@
 #include "hb_festival.h"
 #include "hb_role.h"
 #include "hb_schema.h"
+#include "hb_social.h"
 #include "hb_store.h"
 #include "hb_stream.h"
 
@@ -66,6 +67,27 @@ apr_status_t hb_gift_catalog(hb_json_t **list, hb_op_t *op, int limit, const cha
     return rv;
 }
 
+/* Leave out what those gave with whom the actor has a block. */
+static apr_status_t drop_hidden(hb_page_t *page, hb_op_t *op)
+{
+    const char **ids = apr_pcalloc(op->pool, (page->n_items + 1) * sizeof(*ids));
+    int *is_blocked = apr_pcalloc(op->pool, (page->n_items + 1) * sizeof(*is_blocked));
+    apr_status_t rv;
+    int i, n = 0;
+
+    for (i = 0; i < page->n_items; i++) {
+        ids[i] = hb_json_string(page->items[i], "senderId");
+    }
+    rv = hb_block_mark(is_blocked, op, ids, page->n_items);
+    for (i = 0; rv == APR_SUCCESS && i < page->n_items; i++) {
+        if (!is_blocked[i]) {
+            page->items[n++] = page->items[i];
+        }
+    }
+    page->n_items = n;
+    return rv;
+}
+
 apr_status_t hb_gift_list(hb_json_t **list, hb_op_t *op, const char *stream_id, int limit,
                           const char *after)
 {
@@ -91,8 +113,11 @@ apr_status_t hb_gift_list(hb_json_t **list, hb_op_t *op, const char *stream_id, 
     else if (hb_stream_is_for_staff(op)) {
         who |= HB_STAFF;
     }
+    else {
+        rv = drop_hidden(&page, op);
+    }
     *list = page_to_json(op, HB_C_GIFTS, &page, who);
-    return APR_SUCCESS;
+    return rv;
 }
 
 /* --- administrators --- */

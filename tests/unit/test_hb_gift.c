@@ -261,6 +261,30 @@ START_TEST(a_room_has_to_be_live_and_open_to_the_sender)
 }
 END_TEST
 
+static int n_shown(const char *user_id)
+{
+    hb_json_t *list;
+
+    ck_assert_int_eq(hb_gift_list(&list, as(user_id), room, 10, NULL), APR_SUCCESS);
+    return hb_json_length(hb_json_get(list, "items"));
+}
+
+START_TEST(a_block_hides_gifts_but_not_from_the_host)
+{
+    hb_json_t *reply;
+
+    open_site();
+    hb_test_fund(ts, ANNA, 100, 0);
+    ck_assert_int_eq(give(&reply, ANNA, "rose", 1), APR_SUCCESS);
+    ck_assert_int_eq(hb_block_set(as(BIM), ANNA), APR_SUCCESS);
+    ck_assert_int_eq(n_shown(BIM), 0);
+    ck_assert_int_eq(n_shown(NULL), 1);
+    ck_assert_int_eq(n_shown(ANNA), 1);
+    ck_assert_int_eq(hb_block_set(as(HOST), ANNA), APR_SUCCESS);
+    ck_assert_int_eq(n_shown(HOST), 1);
+}
+END_TEST
+
 START_TEST(og_opens_gifts_until_it_ends)
 {
     hb_json_t *reply;
@@ -550,6 +574,7 @@ int main(void)
     const TTest *const cases[] = {
         a_share_is_rounded_down, a_gift_moves_all_it_should, the_share_is_a_setting,
         a_refused_gift_leaves_nothing, a_room_has_to_be_live_and_open_to_the_sender,
+        a_block_hides_gifts_but_not_from_the_host,
         og_opens_gifts_until_it_ends, a_key_books_once, of_two_for_the_last_coins_one_wins,
         one_key_many_times_at_once_books_once, the_same_gift_in_a_row_is_a_combo,
         lists_go_on_where_they_stopped, boards_show_who_gives_most, a_week_begins_on_monday,
