@@ -56,6 +56,11 @@ install_packages() {
     rm -f "$log"
 }
 
+# is_reachable DIR: root serves as www-data, who has to reach what it serves through every directory above it.
+is_reachable() {
+    [ "$(id -u)" != 0 ] || setpriv --reuid=www-data --regid=www-data --clear-groups test -x "$1" 2>/dev/null
+}
+
 # configure_tree BUILDDIR ARGS...: (re)configure out of tree when something asks for it. Parts of
 # build/check share a tree: one of them looks at it at a time.
 configure_tree() {
