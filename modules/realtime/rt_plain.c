@@ -154,8 +154,10 @@ void rt_stream_enter(rt_peer_t *peer)
         is_recovered = missed.is_complete;
     }
     if (!is_recovered) {
+        /* From now on; but what the loop has told since the thread asked for the newest was told without it. */
         rt_missed_free(&missed);
-        after = peer->since;
+        since.after = after = peer->since;
+        rt_history_missed(&missed, hub->house->history, &since, 1, (apr_size_t)-1);
     }
     rt_room_enter(room, &peer->member);
     rt_peer_watch_add(peer, guest->stream_id, after);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same rooms without Socket.IO: plain WebSocket and text/event-stream."""
 
+import concurrent.futures
 import json
 import os
 import random
@@ -172,6 +173,26 @@ def test_stream_of_events(server, live, users, listen):
     assert again.wait("stream:ended")
     assert again.wait("connection:closing")[1]["code"] == 4010
     assert again.next() is None
+
+
+def test_stream_tells_all_that_follows_its_first_word(server, live, users, listen):
+    """Whoever comes while people talk misses nothing after the offset that "ready" names."""
+    ear = Socket(server, users.make().token, join=live.id)
+    mouth = Socket(server, live.host.token, join=live.id)
+    token, heard = users.make().token, []
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        for n in range(10):             # a person may say 60 a minute
+            coming = pool.submit(listen, live.id, token)
+            for _ in range(4):
+                mouth.say(live.id, "meanwhile")
+            events = coming.result()
+            mouth.say(live.id, "afterwards %d" % n)
+            offset = int(events.wait("ready")[1]["offset"])
+            heard.append((offset, events.wait("chat:new")[2].split("-")[1]))
+            events.stop()
+    ear.wait_text("afterwards 9")
+    told = [offset for _, offset in ear.events("chat:new")]
+    assert heard == [(after, next(o for o in told if int(o) > after)) for after, _ in heard]
 
 
 def data_epoch(event_id):
