@@ -306,7 +306,9 @@ static void let_in(rt_peer_t *peer, enter_t *task)
     }
     apr_cpystrn(peer->user_id, op->actor.user_id, sizeof(peer->user_id));
     apr_cpystrn(peer->session_id, op->actor.session_id, sizeof(peer->session_id));
-    is_recovered = task->found == RT_FOUND_CUT && find_missed(&missed, &after, task);
+    is_recovered = task->found == RT_FOUND_CUT
+        && !rt_recover_is_spoilt(hub->house->recover, task->place)
+        && find_missed(&missed, &after, task);
     peer->since = is_recovered ? after : task->newest;
     rt_blocks_free(peer->blocks);
     peer->blocks = task->blocks;

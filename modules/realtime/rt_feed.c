@@ -291,6 +291,10 @@ static void drop_one(void *baton, rt_member_t *member)
     rt_peer_t *peer = (rt_peer_t *)member;
 
     (void)baton;
+    /* Its offset may be one of the new log, too, and mean another event there. */
+    if (peer->place >= 0) {
+        rt_recover_spoil(peer->hub->house->recover, peer->place);
+    }
     rt_session_close(rt_socket_session(peer->socket), RT_GONE_FORCED_CLOSE);
 }
 

@@ -208,8 +208,8 @@ static void take(rt_hub_t *hub, const hb_event_t *read)
     apr_pool_clear(hub->scratch);
 }
 
-/* What is there of the log is what is known. */
-static void look_at_log(rt_hub_t *hub)
+/* What is there of the log is what is known. @param is_lost  who is connected has missed something */
+static void look_at_log(rt_hub_t *hub, int is_lost)
 {
     rt_house_t *house = hub->house;
     const char *epoch = hb_bus_reader_epoch(hub->reader);
@@ -217,9 +217,9 @@ static void look_at_log(rt_hub_t *hub)
     hub->seq = hb_bus_reader_oldest(hub->reader);
     hub->seq -= hub->seq > 0;
     rt_history_forget(house->history, hub->seq);
-    if (strcmp(house->epoch, epoch) != 0) {
+    if (is_lost || strcmp(house->epoch, epoch) != 0) {
         apr_cpystrn(house->epoch, epoch, sizeof(house->epoch));
-        rt_recover_restart(house->recover, epoch);
+        rt_recover_restart(house->recover, epoch, is_lost);
     }
 }
 
@@ -232,7 +232,7 @@ static void lose(rt_hub_t *hub)
     int had_none = hub->epoch[0] == '\0';
 
     send_parcel(hub);
-    look_at_log(hub);
+    look_at_log(hub, !had_none);
     hub->is_after_gap = 1;
     begin(hub, !had_none);
     if (!had_none) {            /* else the log was only late */
@@ -302,7 +302,7 @@ void rt_reader_start(rt_hub_t *hub)
     }
     hb_bus_reader_open(&hub->reader, hub->house->site, HB_BUS_OLDEST, 1, hub->pool);
     apr_cpystrn(hub->epoch, hb_bus_reader_epoch(hub->reader), sizeof(hub->epoch));
-    look_at_log(hub);
+    look_at_log(hub, 0);
     while (!read_some(hub, TURN_MAX)) {
         /* Nobody is served before the rooms are as they were. */
     }

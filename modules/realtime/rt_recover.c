@@ -51,6 +51,7 @@ typedef struct slot_t {
 /* What is only needed while the program runs. */
 typedef struct link_t {
     int earlier, later;         /* in the queue of the cut; later alone in the free list */
+    int is_spoilt;              /* live, and has missed something: gone once it is cut */
 } link_t;
 
 struct rt_recover_t {
@@ -328,18 +329,46 @@ apr_status_t rt_recover_open(rt_recover_t **recover, const char *path, const cha
     return APR_SUCCESS;
 }
 
-void rt_recover_restart(rt_recover_t *recover, const char *epoch)
+/* A program that comes after a kill does not believe the slot, either. */
+static void spoil(rt_recover_t *recover, int at)
+{
+    recover->links[at].is_spoilt = 1;
+    change_begin(&recover->slots[at]);
+}
+
+void rt_recover_restart(rt_recover_t *recover, const char *epoch, int is_lost)
 {
     int i;
 
     pthread_mutex_lock(&recover->lock);
     apr_cpystrn(recover->head->epoch, epoch, sizeof(recover->head->epoch));
-    /* Who is connected stays so, and can be recovered from the new log's numbers on. */
     while ((i = recover->cut_first) != NOWHERE) {
         unqueue_cut(recover, i);
         set_free(recover, i);
     }
+    for (i = 0; is_lost && i < (int)recover->head->used; i++) {
+        if (recover->slots[i].state == SLOT_LIVE) {
+            spoil(recover, i);
+        }
+    }
     pthread_mutex_unlock(&recover->lock);
+}
+
+void rt_recover_spoil(rt_recover_t *recover, int place)
+{
+    pthread_mutex_lock(&recover->lock);
+    spoil(recover, place);
+    pthread_mutex_unlock(&recover->lock);
+}
+
+int rt_recover_is_spoilt(rt_recover_t *recover, int place)
+{
+    int is;
+
+    pthread_mutex_lock(&recover->lock);
+    is = recover->links[place].is_spoilt;
+    pthread_mutex_unlock(&recover->lock);
+    return is;
 }
 
 void rt_recover_set_keep(rt_recover_t *recover, apr_interval_time_t keep)
@@ -366,6 +395,7 @@ int rt_recover_add(rt_recover_t *recover, const rt_kept_t *kept, apr_time_t now)
         slot->cut_at = 0;
         slot->kept = *kept;
         change_end(slot);
+        recover->links[at].is_spoilt = 0;
         apr_hash_set(recover->by_pid, slot->kept.pid, APR_HASH_KEY_STRING, slot);
         recover->n_live++;
     }
@@ -378,6 +408,10 @@ void rt_recover_rooms(rt_recover_t *recover, int place, const rt_kept_room_t *ro
     slot_t *slot = &recover->slots[place];
 
     pthread_mutex_lock(&recover->lock);
+    if (recover->links[place].is_spoilt) {
+        pthread_mutex_unlock(&recover->lock);
+        return;
+    }
     change_begin(slot);
     slot->kept.n_rooms = (apr_uint32_t)(n < RT_RECOVER_ROOMS ? n : RT_RECOVER_ROOMS);
     memcpy(slot->kept.rooms, rooms, sizeof(*rooms) * slot->kept.n_rooms);
@@ -390,12 +424,17 @@ void rt_recover_cut(rt_recover_t *recover, int place, apr_time_t now)
     slot_t *slot = &recover->slots[place];
 
     pthread_mutex_lock(&recover->lock);
-    change_begin(slot);
-    slot->state = SLOT_CUT;
-    slot->cut_at = now;
-    change_end(slot);
     recover->n_live--;
-    queue_cut(recover, place);
+    if (recover->links[place].is_spoilt) {
+        set_free(recover, place);
+    }
+    else {
+        change_begin(slot);
+        slot->state = SLOT_CUT;
+        slot->cut_at = now;
+        change_end(slot);
+        queue_cut(recover, place);
+    }
     expire(recover, now);
     pthread_mutex_unlock(&recover->lock);
 }
@@ -418,9 +457,11 @@ rt_found_e rt_recover_take(rt_kept_t *kept, int *place, rt_recover_t *recover,
     pthread_mutex_lock(&recover->lock);
     expire(recover, now);
     slot = apr_hash_get(recover->by_pid, pid, APR_HASH_KEY_STRING);
-    if (slot != NULL && strcmp(slot->kept.user_id, user_id) == 0) {
+    at = slot != NULL ? (int)(slot - recover->slots) : NOWHERE;
+    if (slot != NULL && strcmp(slot->kept.user_id, user_id) == 0
+        && !recover->links[at].is_spoilt) {
         found = RT_FOUND_LIVE;
-        *place = at = (int)(slot - recover->slots);
+        *place = at;
         if (slot->state == SLOT_CUT) {
             unqueue_cut(recover, at);
             change_begin(slot);

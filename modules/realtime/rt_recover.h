@@ -47,8 +47,18 @@ apr_status_t rt_recover_open(rt_recover_t **recover, const char *path, const cha
                              apr_uint32_t slots, apr_interval_time_t keep, apr_time_t now,
                              apr_pool_t *pool);
 
-/** Forget everything and begin for another epoch. */
-void rt_recover_restart(rt_recover_t *recover, const char *epoch);
+/**
+ * Forget who was cut and begin for another epoch.
+ * @param is_lost  events were lost or have other numbers now: who is connected has missed some, and cannot
+ *                 be taken up again once it is cut. Otherwise the log was only late to be known.
+ */
+void rt_recover_restart(rt_recover_t *recover, const char *epoch, int is_lost);
+
+/** The same for one live connection, of which only this is known. */
+void rt_recover_spoil(rt_recover_t *recover, int place);
+
+/** Was it spoilt, or all were, after it was taken? Then begin anew. */
+int rt_recover_is_spoilt(rt_recover_t *recover, int place);
 
 /** Keep each so long after its cut from now on, those that wait included. */
 void rt_recover_set_keep(rt_recover_t *recover, apr_interval_time_t keep);
@@ -59,7 +69,7 @@ int rt_recover_add(rt_recover_t *recover, const rt_kept_t *kept, apr_time_t now)
 /** The rooms of a connection changed. */
 void rt_recover_rooms(rt_recover_t *recover, int place, const rt_kept_room_t *rooms, int n);
 
-/** It was cut: it may be taken up again from now on, for a while. */
+/** It was cut: it may be taken up again from now on, for a while, unless it was spoilt. */
 void rt_recover_cut(rt_recover_t *recover, int place, apr_time_t now);
 
 /** It ended for good. */

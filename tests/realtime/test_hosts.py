@@ -268,13 +268,35 @@ def test_limits_are_exact_over_both(hosts):
     assert codes.count(200) == 25 and codes.count(429) == 15, codes
 
 
+def forget_the_log(prefix):
+    """What a FLUSHALL does to it."""
+    subprocess.run(["redis-cli", "-u", CACHE, "DEL", prefix + "bus"], check=True,
+                   stdout=subprocess.DEVNULL)
+
+
+def numbers_of_another_log(server, live, speaker, prefix):
+    """The log begins again and gets as far as it was: an offset of the old one is none of the new one."""
+    path = STREAMS + "/%s/messages" % live.id
+    ear = Socket(server, speaker.token, join=live.id)
+    assert live.host.post(path, json={"text": "heard"}).status_code == 201
+    ear.wait_text("heard")
+    forget_the_log(prefix)
+    for n in range(int(ear.offset) + 1):
+        assert speaker.post(path, json={"text": "of another log %d" % n}).status_code == 201
+    ear.inbox.wait_closed()
+    again = Socket(server, speaker.token, pid=ear.pid, offset=ear.offset)
+    assert not again.recovered
+    again.leave()
+
+
 def test_what_redis_did_not_get_is_owned_up_to(make_server, claims):
     """An event that could not be told is missed by everybody, and everybody learns of it."""
     claims("HB09501", "HB08503", "HB06202")
     redis = Proxy(CACHE)
+    prefix = "r%s:" % os.urandom(4).hex()
     try:
         server = make_server(settings={
-            "HaloBuzzCache": "%s?prefix=r%s:" % (redis.url(), os.urandom(4).hex()),
+            "HaloBuzzCache": "%s?prefix=%s" % (redis.url(), prefix),
             "HaloBuzzRedisTimeout": "500ms"})
         live = Live(server)
         user = Users(server).make()
@@ -295,7 +317,10 @@ def test_what_redis_did_not_get_is_owned_up_to(make_server, claims):
         assert not again.recovered
         texts = [m["text"] for m in again.join(live.id)["messages"]]
         assert texts[:2] == ["told", "not told"]
-        again.leave()
+        forget_the_log(prefix)
+        assert live.host.post(path, json={"text": "the first of a log"}).status_code == 201
+        again.inbox.wait_closed()
+        numbers_of_another_log(server, live, Users(server).make(), prefix)
         server.stop()
     finally:
         redis.close()

@@ -155,8 +155,61 @@ START_TEST(another_log_or_size_begins_anew)
     recover = open_file("fedcba9876543210", 32);
     ck_assert_int_eq(take(recover, "one", ANNA), RT_FOUND_NONE);
     rt_recover_cut(recover, add(recover, "one", ANNA), now);
-    rt_recover_restart(recover, EPOCH);
+    rt_recover_restart(recover, EPOCH, 0);
     ck_assert_int_eq(take(recover, "one", ANNA), RT_FOUND_NONE);
+    unlink(path);
+}
+END_TEST
+
+/* Who was connected when events were lost has an offset that may be one of the new log as well. */
+START_TEST(who_missed_something_is_not_taken_up_again)
+{
+    rt_recover_t *recover, *next;
+    rt_kept_t kept;
+    int old, taken, later, place;
+
+    setup();
+    recover = open_file(EPOCH, 16);
+    old = add(recover, "old", ANNA);
+    taken = add(recover, "taken", ANNA);
+    rt_recover_cut(recover, taken, now);
+    ck_assert_int_eq(rt_recover_take(&kept, &place, recover, "taken", ANNA, now), RT_FOUND_CUT);
+    rt_recover_restart(recover, "fedcba9876543210", 1);
+    ck_assert_int_eq(rt_recover_is_spoilt(recover, place), 1);      /* while its thread was under way */
+    ck_assert_int_eq(take(recover, "old", ANNA), RT_FOUND_NONE);
+    rt_recover_rooms(recover, old, NULL, 0);
+    next = open_file("fedcba9876543210", 16);       /* killed before it was cut */
+    ck_assert_int_eq(take(next, "old", ANNA), RT_FOUND_NONE);
+    rt_recover_cut(recover, old, now);
+    rt_recover_cut(recover, taken, now);
+    ck_assert_int_eq(take(recover, "old", ANNA), RT_FOUND_NONE);
+    ck_assert_int_eq(take(recover, "taken", ANNA), RT_FOUND_NONE);
+
+    /* The places serve others. */
+    later = add(recover, "later", BEN);
+    ck_assert(later == old || later == taken);
+    ck_assert_int_eq(rt_recover_is_spoilt(recover, later), 0);
+    rt_recover_cut(recover, later, now);
+    ck_assert_int_eq(rt_recover_take(&kept, &place, recover, "later", BEN, now), RT_FOUND_CUT);
+    rt_recover_spoil(recover, place);
+    rt_recover_cut(recover, place, now);
+    ck_assert_int_eq(take(recover, "later", BEN), RT_FOUND_NONE);
+    unlink(path);
+}
+END_TEST
+
+/* The log was not known yet: nobody has missed anything. */
+START_TEST(who_came_before_the_log_was_known_is_taken_up_again)
+{
+    rt_recover_t *recover;
+    int place;
+
+    setup();
+    recover = open_file("", 16);
+    place = add(recover, "one", ANNA);
+    rt_recover_restart(recover, EPOCH, 0);
+    rt_recover_cut(recover, place, now);
+    ck_assert_int_eq(take(recover, "one", ANNA), RT_FOUND_CUT);
     unlink(path);
 }
 END_TEST
@@ -251,7 +304,9 @@ int main(void)
 {
     const TTest *const cases[] = {
         a_cut_connection_is_taken_once, time_ends_it, a_program_that_died_left_everything,
-        another_log_or_size_begins_anew, a_full_file_gives_up_the_oldest_cut,
+        another_log_or_size_begins_anew,
+        who_missed_something_is_not_taken_up_again,
+        who_came_before_the_log_was_known_is_taken_up_again, a_full_file_gives_up_the_oldest_cut,
         the_oldest_cut_goes_first_after_a_death_too, damage_is_not_believed, NULL
     };
 
