@@ -226,14 +226,20 @@ static void leave_begin(rt_call_t *call)
         rt_room_leave(room, &peer->member);
     }
     rt_peer_watch_remove(peer, watch);
-    rt_viewers_drop(peer->hub->house->viewers, call->stream_id, peer->user_id);
+    /* Should the call be refused, the viewer is gone after a while. */
+    call->was_in = 1;
+    rt_viewers_cut(peer->hub->house->viewers, call->stream_id, peer->user_id,
+                   (apr_uint64_t)(hb_limit_now() / 1000));
 }
 
 static apr_status_t leave_run(hb_json_t **reply, rt_call_t *call, const hb_json_t *input)
 {
+    rt_viewers_t *viewers = call->peer->hub->house->viewers;
+
     (void)reply;
     (void)input;
-    return rt_viewers_settle(call->peer->hub->house->viewers, call->task.op, call->stream_id);
+    return call->was_in ? rt_viewers_leave(viewers, call->task.op, call->stream_id)
+        : rt_viewers_settle(viewers, call->task.op, call->stream_id);
 }
 
 /* --- chat:new --- */

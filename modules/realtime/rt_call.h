@@ -31,6 +31,8 @@ typedef struct rt_call_t {
     const char *offset, *old_epoch;
     hb_json_t *messages;
     int is_again, is_full, did_join;
+    /* stream:leave */
+    int was_in;
     /* reaction:new */
     int kind, is_heard;
     /* auth:refresh */

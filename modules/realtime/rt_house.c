@@ -213,8 +213,10 @@ static void settle_run(rt_task_t *task)
 static void settle_done(rt_task_t *task)
 {
     if (task->rv != APR_SUCCESS && task->rv != HB_E_STREAM_UNKNOWN) {
-        hb_log(task->op, HB_LOG_WARNING, task->rv, HBLOGNO(06201) "a viewer who left is still "
-               "counted in stream %s", ((settle_t *)task)->stream_id);
+        /* It is tried again while the store is away. */
+        hb_log(task->op, hb_error_row(task->rv)->class == HB_CLASS_UNAVAILABLE ? HB_LOG_INFO
+               : HB_LOG_WARNING, task->rv, HBLOGNO(06201) "a viewer who left is still counted in "
+               "stream %s", ((settle_t *)task)->stream_id);
     }
 }
 

@@ -194,6 +194,19 @@ static void cut(rt_viewers_t *viewers, const char *key, apr_uint64_t now_msec)
     pthread_mutex_unlock(&viewers->lock);
 }
 
+/* Nobody else comes in time for one of whom it is known that he does not come back. */
+static void wait_no_more(rt_viewers_t *viewers, const char *key)
+{
+    pair_t *pair;
+
+    pthread_mutex_lock(&viewers->lock);
+    pair = pair_of(viewers, key);
+    if (pair != NULL && pair->n == 0) {
+        forget(viewers, pair);
+    }
+    pthread_mutex_unlock(&viewers->lock);
+}
+
 /* @return is nobody left? */
 static int count_out(rt_viewers_t *viewers, const char *key)
 {
@@ -315,7 +328,7 @@ void rt_viewers_cut(rt_viewers_t *viewers, const char *stream_id, const char *us
     cut(viewers, key, now_msec);
 }
 
-apr_status_t rt_viewers_settle(rt_viewers_t *viewers, hb_op_t *op, const char *stream_id)
+static apr_status_t settle(rt_viewers_t *viewers, hb_op_t *op, const char *stream_id, int is_meant)
 {
     char key[PAIR_BYTES];
     pthread_mutex_t *stripe;
@@ -324,19 +337,29 @@ apr_status_t rt_viewers_settle(rt_viewers_t *viewers, hb_op_t *op, const char *s
     key_make(key, stream_id, op->actor.user_id);
     stripe = stripe_of(viewers, key);
     pthread_mutex_lock(stripe);
+    if (is_meant) {
+        wait_no_more(viewers, key);
+    }
     if (!leave_to_others(viewers, key)) {
         rv = hb_viewer_leave(op, stream_id);
+    }
+    if (rv != APR_SUCCESS && hb_error_row(rv)->class == HB_CLASS_UNAVAILABLE) {
+        /* Nobody else would tell the core: once more when the time is over again. */
+        count_in(viewers, key, 1);
+        cut(viewers, key, (apr_uint64_t)(hb_limit_now() / 1000));
     }
     pthread_mutex_unlock(stripe);
     return rv;
 }
 
+apr_status_t rt_viewers_settle(rt_viewers_t *viewers, hb_op_t *op, const char *stream_id)
+{
+    return settle(viewers, op, stream_id, 0);
+}
+
 apr_status_t rt_viewers_leave(rt_viewers_t *viewers, hb_op_t *op, const char *stream_id)
 {
-    char key[PAIR_BYTES];
-
-    key_make(key, stream_id, op->actor.user_id);
-    return count_out(viewers, key) ? rt_viewers_settle(viewers, op, stream_id) : APR_SUCCESS;
+    return settle(viewers, op, stream_id, 1);
 }
 
 int rt_viewers_drop(rt_viewers_t *viewers, const char *stream_id, const char *user_id)

@@ -37,7 +37,10 @@ void rt_viewers_assume(rt_viewers_t *viewers, const char *stream_id, const char 
 void rt_viewers_cut(rt_viewers_t *viewers, const char *stream_id, const char *user_id,
                     apr_uint64_t now_msec);
 
-/** A socket of the op's actor leaves; hb_viewer_leave() when it was the last. Waits. */
+/**
+ * A socket of the op's actor that was cut by rt_viewers_cut() meant to leave: hb_viewer_leave() now, when
+ * it was the last. Otherwise as rt_viewers_settle(). Waits.
+ */
 apr_status_t rt_viewers_leave(rt_viewers_t *viewers, hb_op_t *op, const char *stream_id);
 
 /** A socket leaves without a word to the core. @return was it the last? */
@@ -48,7 +51,10 @@ void rt_viewers_due(rt_viewers_t *viewers, apr_uint64_t now_msec,
                     void (*fn)(void *baton, const char *stream_id, const char *user_id),
                     void *baton);
 
-/** hb_viewer_leave() for the op's actor, unless a socket came back meanwhile. Waits. */
+/**
+ * hb_viewer_leave() for the op's actor, unless a socket came back meanwhile. While the core cannot
+ * be asked (HB_CLASS_UNAVAILABLE) the pair is due once more after the grace. Waits.
+ */
 apr_status_t rt_viewers_settle(rt_viewers_t *viewers, hb_op_t *op, const char *stream_id);
 
 /** hb_viewer_join_again() for the op's actor, if a socket holds the pair. Waits. */

@@ -52,6 +52,12 @@ static void join(const hb_test_person_t *person)
                      APR_SUCCESS);
 }
 
+static void leave(const hb_test_person_t *person)
+{
+    rt_viewers_cut(viewers, stream_id, person->id, 1000);
+    ck_assert_int_eq(rt_viewers_leave(viewers, hb_test_op_of(ts, person), stream_id), APR_SUCCESS);
+}
+
 static void settle(void *baton, const char *stream, const char *user)
 {
     hb_op_t *op = hb_test_op_of(ts, strcmp(user, anna->id) == 0 ? anna : ben);
@@ -76,11 +82,9 @@ START_TEST(several_sockets_are_one_viewer)
     join(anna);
     join(ben);
     ck_assert_int_eq(count(), 2);
-    ck_assert_int_eq(rt_viewers_leave(viewers, hb_test_op_of(ts, anna), stream_id),
-                     APR_SUCCESS);
+    leave(anna);
     ck_assert_int_eq(count(), 2);
-    ck_assert_int_eq(rt_viewers_leave(viewers, hb_test_op_of(ts, anna), stream_id),
-                     APR_SUCCESS);
+    leave(anna);
     ck_assert_int_eq(count(), 1);
     ck_assert_uint_eq(rt_viewers_count(viewers), 1);
     rt_viewers_free(viewers);
@@ -119,6 +123,60 @@ START_TEST(who_comes_back_at_the_last_moment_stays)
     ck_assert_int_eq(rt_viewers_settle(viewers, hb_test_op_of(ts, anna), stream_id),
                      APR_SUCCESS);
     ck_assert_int_eq(count(), 1);
+    rt_viewers_free(viewers);
+}
+END_TEST
+
+static void settle_in_vain(void *baton, const char *stream, const char *user)
+{
+    hb_op_t *op = hb_test_op_of(ts, anna);
+    hb_store_t *store = ts->site->store;
+
+    (*(int *)baton)++;
+    ck_assert_str_eq(user, anna->id);
+    ts->site->store = NULL;
+    ck_assert_int_eq(rt_viewers_settle(viewers, op, stream), HB_E_STORE_DOWN);
+    ts->site->store = store;
+}
+
+/* Nobody would tell the core later: she would be counted until the stream ends. */
+START_TEST(who_goes_while_the_store_is_away_goes_later)
+{
+    hb_store_t *store;
+    hb_op_t *op;
+    int n = 0;
+
+    setup();
+    join(anna);
+    rt_viewers_cut(viewers, stream_id, anna->id, 1000);
+    rt_viewers_due(viewers, 16000, settle_in_vain, &n);
+    ck_assert_int_eq(n, 1);
+    ck_assert_int_eq(count(), 1);
+    ck_assert_int_eq(due(APR_UINT64_MAX), 1);
+    ck_assert_int_eq(count(), 0);
+    ck_assert_uint_eq(rt_viewers_count(viewers), 0);
+
+    /* The same for one who says so. */
+    join(anna);
+    rt_viewers_cut(viewers, stream_id, anna->id, 1000);
+    op = hb_test_op_of(ts, anna);
+    store = ts->site->store;
+    ts->site->store = NULL;
+    ck_assert_int_eq(rt_viewers_leave(viewers, op, stream_id), HB_E_STORE_DOWN);
+    ts->site->store = store;
+    ck_assert_int_eq(due(APR_UINT64_MAX), 1);
+    ck_assert_int_eq(count(), 0);
+
+    /* And back before that: nothing is left to be told. */
+    join(anna);
+    n = 0;
+    rt_viewers_cut(viewers, stream_id, anna->id, 1000);
+    rt_viewers_due(viewers, 16000, settle_in_vain, &n);
+    join(anna);
+    ck_assert_int_eq(due(APR_UINT64_MAX), 0);
+    leave(anna);
+    ck_assert_int_eq(count(), 0);
+    ck_assert_uint_eq(rt_viewers_count(viewers), 0);
     rt_viewers_free(viewers);
 }
 END_TEST
@@ -185,7 +243,8 @@ int main(void)
 {
     const TTest *const cases[] = {
         several_sockets_are_one_viewer, who_comes_back_in_time_never_left,
-        who_comes_back_at_the_last_moment_stays, a_refused_join_is_not_counted,
+        who_comes_back_at_the_last_moment_stays, who_goes_while_the_store_is_away_goes_later,
+        a_refused_join_is_not_counted,
         who_was_cut_and_is_refused_goes, after_a_restart_the_absent_go, NULL
     };
 
