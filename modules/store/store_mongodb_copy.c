@@ -236,7 +236,7 @@ static apr_status_t put_documents(const mongo_call_t *call, hb_collection_e in,
         list[i] = mongo_raw_bson(in, docs[i].id, docs[i].json);
     }
     if (!mongoc_collection_insert_many(collection, list, (size_t)n, opts, &reply, &error)
-        && !are_only_there(&reply)) {
+        && !(mongo_is_duplicate(&error) && are_only_there(&reply))) {
         rv = mongo_is_duplicate(&error)
             ? hb_fail(call->op, HB_E_STORE_DUPLICATE, "%s: %s", hb_shape(in)->name, error.message)
             : mongo_fail(call->self, call->op, "load", &error, &reply);
