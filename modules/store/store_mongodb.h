@@ -39,6 +39,7 @@ typedef struct mongo_t {
     hb_site_t *site;
     mongoc_uri_t *uri;
     mongoc_client_pool_t *pool;
+    mongoc_read_concern_t *reads;   /* what a majority has: no fail-over takes it back */
     const char *db;             /* name of the database */
     const char *where;          /* hosts and database for log lines; no password */
     int is_to_copy;             /* opened for a copy into it */
@@ -101,6 +102,7 @@ void mongo_gate_close(mongo_t *self);
 
 apr_status_t mongo_take(mongo_call_t *call, mongo_t *self, hb_op_t *op);
 void mongo_give(mongo_call_t *call, int has_answered);
+/** To be read as a majority has it, or as the transaction sees it. Destroy it. */
 mongoc_collection_t *mongo_collection(const mongo_call_t *call, hb_collection_e in);
 
 /* --- store_mongodb.c --- */

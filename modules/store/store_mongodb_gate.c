@@ -228,5 +228,11 @@ void mongo_give(mongo_call_t *call, int has_answered)
 
 mongoc_collection_t *mongo_collection(const mongo_call_t *call, hb_collection_e in)
 {
-    return mongoc_client_get_collection(call->client, call->self->db, hb_shape(in)->name);
+    mongoc_collection_t *collection = mongoc_client_get_collection(call->client, call->self->db,
+                                                                   hb_shape(in)->name);
+
+    if (call->tx == NULL) {             /* inside one its own concern holds */
+        mongoc_collection_set_read_concern(collection, call->self->reads);
+    }
+    return collection;
 }

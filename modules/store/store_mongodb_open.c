@@ -156,6 +156,9 @@ static apr_status_t close_all(void *data)
         if (self->pool != NULL) {
             mongoc_client_pool_destroy(self->pool);
         }
+        if (self->reads != NULL) {
+            mongoc_read_concern_destroy(self->reads);
+        }
         if (self->uri != NULL) {
             mongoc_uri_destroy(self->uri);
         }
@@ -178,7 +181,8 @@ static const char *fix_for(const bson_error_t *error)
         return "its certificate has to name this host as HaloBuzzStore does, and to be of an authority "
             "this machine trusts: tlsCAFile=/path/ca.pem in HaloBuzzStore names another one";
     }
-    if (strstr(error->message, "Failed to resolve") != NULL) {
+    if (strstr(error->message, "Failed to resolve") != NULL
+        || strstr(error->message, "Failed to look up") != NULL) {
         return "does the name in HaloBuzzStore resolve here (getent hosts NAME)? is it running, and "
             "may this host reach it?";
     }
@@ -242,9 +246,12 @@ apr_status_t store_mongodb_open(void **out, hb_site_t *site, const char *url, in
     self->db = apr_pstrdup(pool, self->db != NULL ? self->db : DB_DEFAULT);
     self->where = where_of(self->uri, self->db, pool);
     fill_in(self->uri, url, site);
+    self->reads = mongoc_read_concern_new();
+    mongoc_read_concern_set_level(self->reads, MONGOC_READ_CONCERN_LEVEL_MAJORITY);
     self->pool = mongoc_client_pool_new_with_error(self->uri, &error);
     if (self->pool == NULL) {
-        return refuse(site, HBLOGNO(01153) "MongoDB at %s: %s", self->where, error.message);
+        return refuse(site, HBLOGNO(01153) "MongoDB at %s: %s; %s", self->where, error.message,
+                      fix_for(&error));
     }
     mongoc_client_pool_set_error_api(self->pool, MONGOC_ERROR_API_VERSION_2);
     callbacks = mongoc_apm_callbacks_new();
