@@ -9,6 +9,7 @@
 #define COMPLAIN_EVERY_USEC 10000000
 #define REPORT_EVERY 4096
 #define RETRY_AFTER_SEC 2
+#define ATLAS_ERROR 8000        /* what a hosted cluster says for itself, in words */
 
 /* --- errors --- */
 
@@ -56,11 +57,17 @@ static const struct {
     { 50, HB_E_STORE_DOWN }, { 64, HB_E_STORE_DOWN },                             /* too slow */
     { 9001, HB_E_STORE_DOWN }, { 10107, HB_E_STORE_DOWN }, { 11600, HB_E_STORE_DOWN },
     { 11602, HB_E_STORE_DOWN }, { 13435, HB_E_STORE_DOWN }, { 13436, HB_E_STORE_DOWN },
-    { 13, HB_E_STORE_DOWN }, { 18, HB_E_STORE_DOWN },                             /* not allowed */
+    { 10058, HB_E_STORE_DOWN }, { 133, HB_E_STORE_DOWN },
+    { 134, HB_E_STORE_DOWN }, { 211, HB_E_STORE_DOWN },                           /* starting */
+    { 13, HB_E_STORE_DOWN }, { 18, HB_E_STORE_DOWN }, { ATLAS_ERROR, HB_E_STORE_DOWN },  /* not allowed */
     { 239, HB_E_UNAVAILABLE }, { 246, HB_E_UNAVAILABLE },                         /* moment is gone */
+    { 43, HB_E_UNAVAILABLE }, { 175, HB_E_UNAVAILABLE }, { 237, HB_E_UNAVAILABLE },   /* cursor is */
     { 112, HB_E_STORE_CONFLICT }, { 24, HB_E_STORE_CONFLICT }, { 251, HB_E_STORE_CONFLICT },
-    { 11601, HB_E_STORE_CONFLICT },                                               /* interrupted */
-    { 14031, HB_E_STORE_READONLY },                                               /* disk full */
+    { 46, HB_E_STORE_CONFLICT }, { 117, HB_E_STORE_CONFLICT }, { 267, HB_E_STORE_CONFLICT },
+    { 290, HB_E_STORE_CONFLICT }, { 11601, HB_E_STORE_CONFLICT },                 /* interrupted */
+    { 365, HB_E_STORE_CONFLICT }, { 16500, HB_E_STORE_CONFLICT },                 /* too much of it */
+    { 14031, HB_E_STORE_READONLY }, { 371, HB_E_STORE_READONLY },                 /* disk full */
+    { 100, HB_E_STORE_READONLY },                           /* too few members for a majority */
     { 10334, HB_E_INPUT_INVALID }, { 17280, HB_E_INPUT_INVALID },                 /* too large */
 };
 
@@ -68,8 +75,17 @@ static apr_status_t meaning_of(const bson_error_t *error)
 {
     unsigned int i;
 
-    if (!mongo_has_answered(error) || error->domain == MONGOC_ERROR_CLIENT) {
+    if (!mongo_has_answered(error) || error->domain == MONGOC_ERROR_CLIENT
+        || error->domain == MONGOC_ERROR_PROTOCOL) {
         return HB_E_STORE_DOWN;
+    }
+    if (error->domain != MONGOC_ERROR_SERVER && error->domain != MONGOC_ERROR_WRITE_CONCERN) {
+        /* The driver lost the server between choosing it and asking it. */
+        return strstr(error->message, "invalidated server") != NULL ? HB_E_STORE_DOWN
+            : HB_E_INTERNAL;
+    }
+    if (error->code == ATLAS_ERROR && strstr(error->message, "space quota") != NULL) {
+        return HB_E_STORE_READONLY;
     }
     for (i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++) {
         if (meanings[i].code == error->code) {
@@ -124,6 +140,8 @@ apr_status_t mongo_fail(mongo_t *self, hb_op_t *op, const char *what,
         return hb_fail_later(op, rv, RETRY_AFTER_SEC, "records cannot be written just now");
     case HB_E_STORE_DOWN:
         return hb_fail_later(op, rv, RETRY_AFTER_SEC, "records cannot be reached just now");
+    case HB_E_UNAVAILABLE:
+        return hb_fail_later(op, rv, RETRY_AFTER_SEC, "records could not be read to the end; try again");
     case HB_E_INPUT_INVALID:
         return hb_fail(op, rv, "the record is too large");
     default:

@@ -122,6 +122,48 @@ START_TEST(a_transaction_goes_on_as_the_labels_say)
 }
 END_TEST
 
+/* What a caller is told who asks when the server cannot answer well. */
+START_TEST(every_answer_has_its_meaning)
+{
+    static const struct { const char *command; int code; apr_status_t rv; } rows[] = {
+        { "find",          43,    HB_E_UNAVAILABLE },       /* the cursor went with its server */
+        { "find",          175,   HB_E_UNAVAILABLE },       /* an index was dropped beneath it */
+        { "find",          11601, HB_E_STORE_CONFLICT },
+        { "find",          16500, HB_E_STORE_CONFLICT },    /* more calls than were paid for */
+        { "insert",        365,   HB_E_STORE_CONFLICT },
+        { "insert",        371,   HB_E_STORE_READONLY },    /* a hosted cluster's disk is full */
+        { "insert",        14031, HB_E_STORE_READONLY },
+        { "insert",        100,   HB_E_STORE_READONLY },    /* no majority is left */
+        { "insert",        10334, HB_E_INPUT_INVALID },
+        { "insert",        134,   HB_E_STORE_DOWN },        /* the last: the gate closes */
+    };
+    contract_t *c = contract_make(_i, "");
+    const char *plain = c->url;
+    unsigned int i;
+
+    if (strcmp(c->backend, "mongodb") != 0) {
+        return;
+    }
+    c->url = apr_psprintf(hb_test_pool, "%s%cappName=" APP "%ld", plain,
+                          strchr(plain, '?') != NULL ? '&' : '?', (long)getpid());
+    contract_start(c);
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        hb_op_t *op = contract_op(c);
+        hb_json_t *doc = contract_json(op, "{'email':'x@example.com'}");
+        apr_status_t rv;
+
+        if (!answer_next(c, plain, rows[i].command, 1, rows[i].code, "None")) {
+            break;
+        }
+        rv = rows[i].command[0] == 'f' ? hb_store_get(&doc, op, HB_C_USERS, "x")
+            : hb_store_insert(NULL, op, HB_C_USERS, doc);
+        ck_assert_msg(rv == rows[i].rv, "%d: %s", rows[i].code, hb_error_row(rv)->code);
+        ck_assert_msg(op->problem.retry_after_sec > 0 || rv == HB_E_INPUT_INVALID, "%d",
+                      rows[i].code);
+    }
+}
+END_TEST
+
 typedef struct holding_t {
     hb_op_t *op, *other;
     pthread_barrier_t *met;
@@ -327,7 +369,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const cases[] = { a_transaction_goes_on_as_the_labels_say, some_threads_never_wait_for_it,
+    const TTest *const cases[] = { a_transaction_goes_on_as_the_labels_say, every_answer_has_its_meaning,
+                                   some_threads_never_wait_for_it,
                                    who_is_killed_inside_a_transaction_holds_nobody_up,
                                    an_abort_that_is_lost_is_made_good,
                                    runbooks_find_records_under_their_names, NULL };
