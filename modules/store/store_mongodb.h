@@ -180,6 +180,9 @@ apr_status_t mongo_note(const char **text, mongo_t *self, mongoc_client_t *clien
 /** Compare each index with the schema; fn gets a sentence for each difference. */
 void mongo_index_check(mongo_t *self, mongoc_client_t *client, apr_pool_t *pool,
                        void (*fn)(void *baton, const char *finding), void *baton);
+/** Make what is missing of a collection's indexes; one that is not as wanted is dropped before. */
+bool mongo_index_mend(mongo_t *self, mongoc_client_t *client, const hb_shape_row_t *shape,
+                      apr_pool_t *pool, bson_error_t *error);
 apr_status_t store_mongodb_indexes(void *self, hb_json_t **list, hb_op_t *op);
 apr_status_t store_mongodb_reindex(void *self, hb_op_t *op, int all, hb_store_report_fn *report,
                                    void *baton);

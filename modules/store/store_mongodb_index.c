@@ -10,6 +10,8 @@
 
 #include <apr_strings.h>
 
+#define NO_INDEX 27             /* IndexNotFound */
+
 typedef enum state_e { IS_MISSING, IS_DIFFERENT, IS_GOOD } state_e;
 
 static const char *const state_words[] = { "missing", "different", "good" };
@@ -213,23 +215,46 @@ static int has_to_be_made(const job_t *job, const hb_index_row_t *row, char stat
 }
 
 /* Those of one collection, by one command: the server reads its records once for all. */
-static apr_status_t make_some(job_t *job, const hb_shape_row_t *shape, const char *states,
-                              const char *which)
+static bool make_these(mongo_t *self, mongoc_client_t *client, const hb_shape_row_t *shape,
+                       const char *states, const char *which, apr_pool_t *pool, bson_error_t *error)
 {
-    mongoc_collection_t *collection;
-    bson_error_t error;
+    mongoc_collection_t *collection = mongoc_client_get_collection(client, self->db, shape->name);
     bool good = true;
     int i;
 
-    collection = mongoc_client_get_collection(job->client, job->self->db, shape->name);
     for (i = 0; i < shape->n_indexes && good; i++) {
         if (which[i] && states[i] != IS_MISSING) {
-            good = mongoc_collection_drop_index(collection, shape->indexes[i].name, &error);
+            good = mongoc_collection_drop_index(collection, shape->indexes[i].name, error)
+                || error->code == NO_INDEX;     /* another host does the same just now */
         }
     }
     mongoc_collection_destroy(collection);
-    if (good && mongo_layout_indexes(job->self, job->client, shape, which, job->op->pool,
-                                     &error)) {
+    return good && mongo_layout_indexes(self, client, shape, which, pool, error);
+}
+
+bool mongo_index_mend(mongo_t *self, mongoc_client_t *client, const hb_shape_row_t *shape,
+                      apr_pool_t *pool, bson_error_t *error)
+{
+    char *states = apr_pcalloc(pool, (apr_size_t)shape->n_indexes + 1);
+    char *which = apr_pcalloc(pool, (apr_size_t)shape->n_indexes + 1);
+    int i, n = 0;
+
+    if (!look(states, self, client, shape, pool, NULL, NULL, error)) {
+        return false;
+    }
+    for (i = 0; i < shape->n_indexes; i++) {
+        which[i] = states[i] != IS_GOOD;
+        n += which[i];
+    }
+    return n == 0 || make_these(self, client, shape, states, which, pool, error);
+}
+
+static apr_status_t make_some(job_t *job, const hb_shape_row_t *shape, const char *states,
+                              const char *which)
+{
+    bson_error_t error;
+
+    if (make_these(job->self, job->client, shape, states, which, job->op->pool, &error)) {
         return APR_SUCCESS;
     }
     if (mongo_is_duplicate(&error)) {

@@ -14,6 +14,8 @@
 #include "hb_crypto.h"
 
 #define LAYOUT_ID "layout"
+#define SAME_INDEX 85               /* IndexOptionsConflict: it is there under another name */
+#define OTHER_INDEX 86              /* IndexKeySpecsConflict: the name is another one's */
 #define BUILD_INDEX_MSEC 3600000    /* a large collection takes its time */
 
 /* --- what is wanted --- */
@@ -176,6 +178,18 @@ bool mongo_layout_indexes(mongo_t *self, mongoc_client_t *client, const hb_shape
     return good;
 }
 
+/*
+ * Of one that is there already with the same fields under another name, no second one is made: only who
+ * made it can know whether it is still wanted under that name.
+ */
+static apr_status_t complain_of_indexes(mongo_t *self, const hb_shape_row_t *shape,
+                                        const bson_error_t *error, apr_pool_t *pool)
+{
+    return complain(self, apr_psprintf(pool, "indexes of %s%s", shape->name,
+                                       error->code == SAME_INDEX ? " (drop the other one: "
+                                       "db.COLLECTION.dropIndex(\"NAME\"))" : ""), error);
+}
+
 static apr_status_t make_collection(mongo_t *self, mongoc_client_t *client,
                                     const hb_shape_row_t *shape, apr_pool_t *pool)
 {
@@ -185,8 +199,10 @@ static apr_status_t make_collection(mongo_t *self, mongoc_client_t *client,
 
     memset(all, 1, (apr_size_t)shape->n_indexes);
     if (rv == APR_SUCCESS && shape->n_indexes > 0
-        && !mongo_layout_indexes(self, client, shape, all, pool, &error)) {
-        rv = complain(self, apr_pstrcat(pool, "indexes of ", shape->name, NULL), &error);
+        && !mongo_layout_indexes(self, client, shape, all, pool, &error)
+        && !(error.code == OTHER_INDEX
+             && mongo_index_mend(self, client, shape, pool, &error))) {
+        rv = complain_of_indexes(self, shape, &error, pool);
     }
     return rv;
 }

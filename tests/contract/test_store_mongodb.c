@@ -164,6 +164,41 @@ START_TEST(every_answer_has_its_meaning)
 }
 END_TEST
 
+/* Told to a server directly, in the store's database. */
+static void tell(const char *url, const char *text)
+{
+    mongoc_client_t *client = mongoc_client_new(url);
+    mongoc_uri_t *uri = mongoc_uri_new(url);
+    bson_t *bson = bson_new_from_json((const uint8_t *)text, -1, NULL);
+    bson_error_t error;
+
+    ck_assert_msg(mongoc_client_command_simple(client, mongoc_uri_get_database(uri), bson, NULL, NULL,
+                                               &error), "%s: %s", text, error.message);
+    bson_destroy(bson);
+    mongoc_uri_destroy(uri);
+    mongoc_client_destroy(client);
+}
+
+/* As after an update that wants another index under the same name. */
+START_TEST(an_index_of_an_older_version_is_made_anew)
+{
+    contract_t *c = contract_make(_i, "");
+
+    if (strcmp(c->backend, "mongodb") != 0) {
+        return;
+    }
+    contract_start(c);
+    contract_stop(c);
+    tell(c->url, "{\"dropIndexes\":\"users\",\"index\":\"email\"}");
+    tell(c->url, "{\"createIndexes\":\"users\",\"indexes\":[{\"key\":{\"email\":1,\"phone\":1},"
+         "\"name\":\"email\"}]}");
+    tell(c->url, "{\"update\":\"halobuzz_meta\",\"updates\":[{\"q\":{\"_id\":\"layout\"},"
+         "\"u\":{\"$set\":{\"hash\":\"older\"}}}]}");
+    contract_start(c);
+    contract_is_whole(c->op);
+}
+END_TEST
+
 typedef struct holding_t {
     hb_op_t *op, *other;
     pthread_barrier_t *met;
@@ -370,7 +405,7 @@ END_TEST
 int main(void)
 {
     const TTest *const cases[] = { a_transaction_goes_on_as_the_labels_say, every_answer_has_its_meaning,
-                                   some_threads_never_wait_for_it,
+                                   an_index_of_an_older_version_is_made_anew, some_threads_never_wait_for_it,
                                    who_is_killed_inside_a_transaction_holds_nobody_up,
                                    an_abort_that_is_lost_is_made_good,
                                    runbooks_find_records_under_their_names, NULL };
