@@ -17,10 +17,15 @@ class Client:
         self.token = token
         self.session = requests.Session()
         self.session.trust_env = False
+        self.reloads = server.reloads
         if server.tls:
             self.session.verify = server.certificate
 
     def request(self, method, path, token=None, headers=None, **args):
+        if self.reloads != self.server.reloads:
+            # Children that go close what is idle, perhaps as it is asked.
+            self.reloads = self.server.reloads
+            self.session.close()
         headers = dict(headers or {})
         token = token or self.token
         if token:

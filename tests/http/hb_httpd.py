@@ -132,6 +132,7 @@ class Httpd:
         self.shipped = shipped
         self.arguments = list(arguments)
         self.process = None
+        self.reloads = 0
         self.port = None
         self.more_ports = []
         self.log_read = 0       # bytes of the log that were judged
@@ -358,6 +359,7 @@ class Httpd:
 
     def graceful(self, wait=True, how=signal.SIGUSR1):
         before = self.generations()
+        self.reloads += 1
         self.process.send_signal(how)
         until = time.monotonic() + START_SEC
         while wait and self.generations() == before:
