@@ -65,7 +65,8 @@ ctl_run_fn ctl_store_copy, ctl_store_indexes, ctl_store_reindex;
 typedef struct ctl_option_t {
     const char *name;           /* "email", for --email VALUE and --email=VALUE; NULL ends */
     const char **value;         /* takes a value; or */
-    int *flag;                  /* set to 1 */
+    int *flag;                  /* set to 1; or */
+    int *limit;                 /* takes a number, 1 to 1000: how much of a list */
 } ctl_option_t;
 
 /**
@@ -75,9 +76,6 @@ typedef struct ctl_option_t {
  */
 int ctl_options(ctl_t *ctl, int argc, const char *const *argv, const ctl_option_t *options,
                 const char **args, int min, int max);
-
-/** What a list's --limit says: 1 to 1000. Gives CTL_OK, or CTL_USAGE after saying what is wrong. */
-int ctl_limit(int *limit, const ctl_t *ctl, const char *text);
 
 /* --- output (ctl_output.c) --- */
 

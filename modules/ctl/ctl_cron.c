@@ -86,23 +86,18 @@ static void print_run(const ctl_t *ctl, const hb_json_t *run)
 
 int ctl_cron_history(ctl_t *ctl, int argc, const char *const *argv)
 {
-    const char *args[2], *limit_text = "20", *after = NULL;
+    const char *args[2], *after = NULL;
+    int limit = 20;
     const ctl_option_t options[] = {
-        { "limit", &limit_text, NULL },
+        { "limit", .limit = &limit },
         { "after", &after, NULL },
         { NULL, NULL, NULL }
     };
     hb_json_t *list;
     hb_op_t *op;
     apr_status_t rv;
-    int limit, rc = ctl_options(ctl, argc, argv, options, args, 1, 1);
+    int rc = ctl_begin(&op, ctl, argc, argv, options, args, 1, 1);
 
-    if (rc == CTL_OK) {
-        rc = ctl_limit(&limit, ctl, limit_text);
-    }
-    if (rc == CTL_OK) {
-        rc = ctl_site(&op, ctl);
-    }
     if (rc != CTL_OK) {
         return rc;
     }

@@ -45,24 +45,22 @@ static hb_json_t *query_make(ctl_t *ctl, const char *order, int pending, int ref
 
 int ctl_events_list(ctl_t *ctl, int argc, const char *const *argv)
 {
-    const char *order = NULL, *limit_text = "20", *after = NULL;
+    const char *order = NULL, *after = NULL;
     int pending = 0, refused = 0;
+    int limit = 20;
     const ctl_option_t options[] = {
         { "order", &order, NULL },
         { "pending", NULL, &pending },
         { "refused", NULL, &refused },
-        { "limit", &limit_text, NULL },
+        { "limit", .limit = &limit },
         { "after", &after, NULL },
         { NULL, NULL, NULL }
     };
     hb_json_t *list;
     hb_op_t *op;
     apr_status_t rv;
-    int limit, rc = ctl_options(ctl, argc, argv, options, NULL, 0, 0);
+    int rc = ctl_options(ctl, argc, argv, options, NULL, 0, 0);
 
-    if (rc == CTL_OK) {
-        rc = ctl_limit(&limit, ctl, limit_text);
-    }
     if (rc == CTL_OK && (order != NULL) + pending + refused > 1) {
         rc = ctl_misuse(ctl, "one of --order, --pending and --refused at a time");
     }

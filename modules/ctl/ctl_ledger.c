@@ -163,20 +163,18 @@ static void print_lines(ctl_t *ctl, const hb_statement_line_t *lines, int n, con
 
 int ctl_ledger_statement(ctl_t *ctl, int argc, const char *const *argv)
 {
-    const char *limit_text = "100", *after = NULL, *args[2], *next;
+    const char *after = NULL, *args[2], *next;
+    int limit = 100;
     const ctl_option_t options[] = {
-        { "limit", &limit_text, NULL },
+        { "limit", .limit = &limit },
         { "after", &after, NULL },
         { NULL, NULL, NULL }
     };
     const hb_statement_line_t *lines;
     hb_op_t *op;
     apr_status_t rv;
-    int n, limit, rc = ctl_options(ctl, argc, argv, options, args, 1, 1);
+    int n, rc = ctl_options(ctl, argc, argv, options, args, 1, 1);
 
-    if (rc == CTL_OK) {
-        rc = ctl_limit(&limit, ctl, limit_text);
-    }
     if (rc == CTL_OK) {
         rc = open_account(&op, ctl, args[0]);
     }

@@ -25,10 +25,24 @@ static int is_option(const char **value, const char *arg, const char *name)
     return arg[2 + len] == '\0';
 }
 
+static int read_limit(int *limit, const ctl_t *ctl, const ctl_option_t *option, const char *text)
+{
+    char *end;
+    apr_int64_t n = apr_strtoi64(text, &end, 10);
+
+    if (*end != '\0' || n < 1 || n > 1000) {
+        ctl_misuse(ctl, "--%s takes a number from 1 to 1000", option->name);
+        return 0;
+    }
+    *limit = (int)n;
+    return 1;
+}
+
 /* One option at argv[0]. Gives how many words it took, 0 when it is unknown, -1 after saying why. */
 static int take(ctl_t *ctl, int argc, const char *const *argv, const ctl_option_t *options)
 {
     const char *value;
+    int n_words;
 
     for (; options != NULL && options->name != NULL; options++) {
         if (!is_option(&value, argv[0], options->name)) {
@@ -46,8 +60,15 @@ static int take(ctl_t *ctl, int argc, const char *const *argv, const ctl_option_
             ctl_misuse(ctl, "--%s needs a value", options->name);
             return -1;
         }
-        *options->value = value != NULL ? value : argv[1];
-        return value != NULL ? 1 : 2;
+        n_words = value != NULL ? 1 : 2;
+        value = value != NULL ? value : argv[1];
+        if (options->limit == NULL) {
+            *options->value = value;
+        }
+        else if (!read_limit(options->limit, ctl, options, value)) {
+            return -1;
+        }
+        return n_words;
     }
     return 0;
 }
@@ -104,16 +125,4 @@ int ctl_options(ctl_t *ctl, int argc, const char *const *argv, const ctl_option_
         args[n_args] = NULL;
     }
     return n_args < min ? ctl_misuse(ctl, "an argument is missing") : CTL_OK;
-}
-
-int ctl_limit(int *limit, const ctl_t *ctl, const char *text)
-{
-    char *end;
-    apr_int64_t n = apr_strtoi64(text, &end, 10);
-
-    if (*end != '\0' || n < 1 || n > 1000) {
-        return ctl_misuse(ctl, "--limit takes a number from 1 to 1000");
-    }
-    *limit = (int)n;
-    return CTL_OK;
 }

@@ -229,23 +229,18 @@ int ctl_list_command(ctl_t *ctl, int argc, const char *const *argv,
                                           const char *after),
                      void (*print)(const ctl_t *ctl, const hb_json_t *item))
 {
-    const char *limit_text = "20", *after = NULL;
+    const char *after = NULL;
+    int limit = 20;
     const ctl_option_t options[] = {
-        { "limit", &limit_text, NULL },
+        { "limit", .limit = &limit },
         { "after", &after, NULL },
         { NULL, NULL, NULL }
     };
     hb_json_t *found;
     hb_op_t *op;
     apr_status_t rv;
-    int limit, rc = ctl_options(ctl, argc, argv, options, NULL, 0, 0);
+    int rc = ctl_begin(&op, ctl, argc, argv, options, NULL, 0, 0);
 
-    if (rc == CTL_OK) {
-        rc = ctl_limit(&limit, ctl, limit_text);
-    }
-    if (rc == CTL_OK) {
-        rc = ctl_site(&op, ctl);
-    }
     if (rc != CTL_OK) {
         return rc;
     }

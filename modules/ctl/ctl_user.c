@@ -179,25 +179,20 @@ int ctl_user_role(ctl_t *ctl, int argc, const char *const *argv)
 
 int ctl_user_list(ctl_t *ctl, int argc, const char *const *argv)
 {
-    const char *limit_text = "100", *after = NULL;
+    const char *after = NULL;
     int only_staff = 0;
+    int limit = 100;
     const ctl_option_t options[] = {
         { "staff", NULL, &only_staff },
-        { "limit", &limit_text, NULL },
+        { "limit", .limit = &limit },
         { "after", &after, NULL },
         { NULL, NULL, NULL }
     };
     hb_json_t *list;
     hb_op_t *op;
     apr_status_t rv;
-    int limit, rc = ctl_options(ctl, argc, argv, options, NULL, 0, 0);
+    int rc = ctl_begin(&op, ctl, argc, argv, options, NULL, 0, 0);
 
-    if (rc == CTL_OK) {
-        rc = ctl_limit(&limit, ctl, limit_text);
-    }
-    if (rc == CTL_OK) {
-        rc = ctl_site(&op, ctl);
-    }
     if (rc != CTL_OK) {
         return rc;
     }
