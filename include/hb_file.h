@@ -23,6 +23,12 @@ int hb_file_write(int fd, const char *text, apr_size_t len);
 apr_status_t hb_file_replace(const char *path, const char *text, apr_size_t len, gid_t group,
                              apr_pool_t *pool);
 
+/**
+ * Give what was written to fd, under a temporary name, its name: it is on the disk by then, and fd
+ * is closed. @return an errno; temporary is then gone, path untouched. Waits.
+ */
+apr_status_t hb_file_place(int fd, const char *temporary, const char *path);
+
 /** What was written to a file, or the names in a directory, onto the disk. @return an errno. Waits. */
 apr_status_t hb_file_sync(const char *path);
 

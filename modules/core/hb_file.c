@@ -51,9 +51,18 @@ apr_status_t hb_file_replace(const char *path, const char *text, apr_size_t len,
         return errno;
     }
     problem = fill(fd, text, len, group);
-    if (problem == 0 && fsync(fd) != 0) {
-        problem = errno;
+    if (problem != 0) {
+        close(fd);
+        unlink(temporary);
+        return problem;
     }
+    return hb_file_place(fd, temporary, path);
+}
+
+apr_status_t hb_file_place(int fd, const char *temporary, const char *path)
+{
+    int problem = fsync(fd) != 0 ? errno : 0;
+
     if (close(fd) != 0 && problem == 0) {
         problem = errno;
     }

@@ -168,22 +168,13 @@ static int file_make(const char *path, const char *temporary, const struct stat 
         && fchown(fd, directory->st_uid, directory->st_gid) != 0) {
         problem = errno;
     }
-    if (problem == 0 && fsync(fd) != 0) {
-        problem = errno;
-    }
-    if (close(fd) != 0 && problem == 0) {
-        problem = errno;
-    }
-    if (problem == 0 && rename(temporary, path) != 0) {
-        problem = errno;
-    }
-    if (problem == 0 && fsync(directory_fd) != 0) {
-        problem = errno;
-    }
     if (problem != 0) {
+        close(fd);
         unlink(temporary);
+        return problem;
     }
-    return problem;
+    problem = hb_file_place(fd, temporary, path);
+    return problem == 0 && fsync(directory_fd) != 0 ? errno : problem;
 }
 
 /* Make the ring if it is still missing once we hold the lock of its directory. */

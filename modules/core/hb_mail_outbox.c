@@ -221,23 +221,6 @@ static int write_one(letter_t *letter, const char *message)
     return problem;
 }
 
-/* To its name, for good once the directory is synced. */
-static int place_one(letter_t *letter)
-{
-    int problem = fsync(letter->fd) != 0 ? errno : 0;
-
-    if (close(letter->fd) != 0 && problem == 0) {
-        problem = errno;
-    }
-    if (problem == 0 && rename(letter->temporary, letter->path) != 0) {
-        problem = errno;
-    }
-    if (problem != 0) {
-        unlink(letter->temporary);
-    }
-    return problem;
-}
-
 /* A row that will never be a mail: its key is gone, or somebody edited it. */
 static void give_up(hb_op_t *op, const hb_json_t *row)
 {
@@ -281,7 +264,8 @@ static int place_letters(letter_t *letters, int n, int *n_spooled, int *problem,
     int n_done = 0, is_whole = 1, failed, i;
 
     for (i = 0; i < n; i++) {
-        failed = letters[i].fd >= 0 ? place_one(&letters[i]) : 0;
+        failed = letters[i].fd < 0 ? 0
+            : hb_file_place(letters[i].fd, letters[i].temporary, letters[i].path);
         if (failed != 0) {
             *problem = failed;
             is_whole = 0;       /* the files behind it are written again with the next round */

@@ -50,29 +50,40 @@ gid_t hb_ap_run_group(void)
     return is_root() ? ap_unixd_config.group_id : (gid_t)-1;
 }
 
-/* The run user's own directory. It is never followed as a link: what root owns behind it
- * is nothing that user may get. */
-static const char *make_state_dir(const char *path, apr_pool_t *pool)
+const char *hb_ap_directory_make(const char *path, const char *advice, apr_pool_t *pool)
 {
     struct stat info;
 
     if (mkdir(path, 0750) != 0 && errno != EEXIST) {
-        return apr_psprintf(pool, "the state directory %s cannot be made: %s; make its parent, or "
-                            "set HaloBuzzStateDir", path, strerror(errno));
+        return apr_psprintf(pool, "the directory %s cannot be made: %s; %s", path, strerror(errno),
+                            advice);
     }
+    /* Never through a link: what root owns behind it is nothing that the run user may get. */
     if (lstat(path, &info) != 0 || !S_ISDIR(info.st_mode)) {
-        return apr_psprintf(pool, "%s is not a directory; set HaloBuzzStateDir to one", path);
+        return apr_psprintf(pool, "%s is not a directory; %s", path, advice);
+    }
+    if (is_root() && info.st_uid == 0 && ap_unixd_config.user_id != 0
+        && lchown(path, ap_unixd_config.user_id, ap_unixd_config.group_id) != 0) {
+        return apr_psprintf(pool, "%s cannot be given to the run user: %s", path,
+                            strerror(errno));
+    }
+    return NULL;
+}
+
+static const char *make_state_dir(const char *path, apr_pool_t *pool)
+{
+    const char *why = hb_ap_directory_make(path, "set HaloBuzzStateDir to another, or make "
+                                           "its parent", pool);
+    struct stat info;
+
+    if (why != NULL) {
+        return why;
     }
     if (!is_root()) {
         return access(path, R_OK | W_OK | X_OK) == 0 ? NULL
             : apr_psprintf(pool, "this user may not write %s; set HaloBuzzStateDir", path);
     }
-    if (info.st_uid == 0 && ap_unixd_config.user_id != 0
-        && lchown(path, ap_unixd_config.user_id, ap_unixd_config.group_id) != 0) {
-        return apr_psprintf(pool, "%s cannot be given to the run user: %s", path,
-                            strerror(errno));
-    }
-    if (info.st_uid != 0 && info.st_uid != ap_unixd_config.user_id) {
+    if (lstat(path, &info) == 0 && info.st_uid != 0 && info.st_uid != ap_unixd_config.user_id) {
         return apr_psprintf(pool, "%s belongs to user id %lu, but the server runs as %s; run: "
                             "chown -R %s %s", path, (unsigned long)info.st_uid,
                             ap_unixd_config.user_name, ap_unixd_config.user_name, path);

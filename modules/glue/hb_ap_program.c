@@ -534,7 +534,8 @@ void hb_ap_programs_post_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec
         kept->programs[i].is_wanted = 0;
     }
     if (n > 0) {
-        why = hb_ap_program_directory(hb_ap_state.socket_dir, ptemp);
+        why = hb_ap_directory_make(hb_ap_state.socket_dir, "DefaultRuntimeDir says where it "
+                                   "lies", ptemp);
     }
     if (why != NULL) {
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, HBLOGNO(02059) "%s", why);

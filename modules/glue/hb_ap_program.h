@@ -8,9 +8,6 @@
 
 #include "mod_halobuzz.h"
 
-/** Make the run user's directory for sockets and locks. NULL, or a sentence. */
-const char *hb_ap_program_directory(const char *path, apr_pool_t *pool);
-
 /**
  * Write the settings in force to a file that the run user can read, with the secrets that
  * the row asks for in files beside it, and no others. NULL, or a sentence.

@@ -1,47 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a program beside httpd finds on disk: its settings, the secrets it needs, and a directory
- * where it may make its socket. It runs as the run user, who cannot read what only root can:
- * so secrets are copied into files of the runtime directory, owned by root, readable by the
- * run user's group. A program gets those it asks for, and all URLs; the rest stays empty.
+ * What a program beside httpd finds on disk: its settings, and the secrets it needs. It runs as the
+ * run user, who cannot read what only root can: so secrets are copied into files of the runtime
+ * directory, owned by root, readable by the run user's group. A program gets those it asks for, and all URLs; the rest stays empty.
  */
 #include "hb_ap_program.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <apr_strings.h>
-#include <unixd.h>
 
 #include "hb_file.h"
 #include "hb_secret.h"
-
-static int is_root(void)
-{
-    return geteuid() == 0;
-}
-
-const char *hb_ap_program_directory(const char *path, apr_pool_t *pool)
-{
-    struct stat info;
-
-    if (mkdir(path, 0750) != 0 && errno != EEXIST) {
-        return apr_psprintf(pool, "the directory %s cannot be made: %s", path, strerror(errno));
-    }
-    /* Never through a link: what root owns behind it is nothing the run user may get. */
-    if (lstat(path, &info) != 0 || !S_ISDIR(info.st_mode)) {
-        return apr_psprintf(pool, "%s is not a directory; remove it", path);
-    }
-    if (is_root() && info.st_uid == 0 && ap_unixd_config.user_id != 0
-        && lchown(path, ap_unixd_config.user_id, ap_unixd_config.group_id) != 0) {
-        return apr_psprintf(pool, "%s cannot be given to the run user: %s", path,
-                            strerror(errno));
-    }
-    return NULL;
-}
 
 static int is_listed(const char *list, const char *member)
 {

@@ -109,6 +109,11 @@ int hb_ap_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, se
 void hb_ap_child_init(apr_pool_t *pchild, server_rec *s);
 /** Whose group files are given that the run user has to read: (gid_t)-1 when only root could. */
 gid_t hb_ap_run_group(void);
+/**
+ * Make a directory of the run user's, unless it is there. NULL, or a sentence.
+ * @param advice  ends the sentence: what to do where there can be none
+ */
+const char *hb_ap_directory_make(const char *path, const char *advice, apr_pool_t *pool);
 /** httpd -t -D DUMP_HB_SETTINGS */
 void hb_ap_dump_settings(apr_pool_t *pconf, server_rec *s);
 /** A setting as such text. */
