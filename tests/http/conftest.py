@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "sim"))
 
 from hb_client import Client            # noqa: E402
-from hb_guard import claims, judge, log_guard, serving     # noqa: E402, F401
+from hb_guard import claims, keeping, log_guard, serving   # noqa: E402, F401
 from hb_httpd import CACHE, STORE, Httpd, is_root   # noqa: E402
 from hb_sim_client import Sim           # noqa: E402
 from hb_users import Mails, Users       # noqa: E402
@@ -44,22 +44,13 @@ RemoteIPInternalProxy 127.0.0.9
 @pytest.fixture
 def make_server(claims):
     """Servers of a case's own: make_server(settings={...}, extra="...", start=False ...)."""
-    made = []
+    with keeping(claims) as made:
+        def make(start=True, **args):
+            one = Httpd(**args)
+            made.append(one)
+            return one.start() if start else one
 
-    def make(start=True, **args):
-        one = Httpd(**args)
-        made.append(one)
-        return one.start() if start else one
-
-    yield make
-    try:
-        for one in made:
-            one.stop()
-            judge(one, claims.names)
-    finally:
-        for one in made:
-            one.kill()
-            one.remove()
+        yield make
 
 
 @pytest.fixture

@@ -34,6 +34,21 @@ def serving(one):
         one.remove()
 
 
+@contextlib.contextmanager
+def keeping(claims):
+    """Stop the servers that a case puts into this list, and judge their logs by what it claims."""
+    made = []
+    yield made
+    try:
+        for one in made:
+            one.stop()
+            judge(one, claims.names)
+    finally:
+        for one in made:
+            one.kill()
+            one.remove()
+
+
 @pytest.fixture
 def claims():
     """Say which loud log lines a case provokes: numbers, or "~text" for lines without one."""

@@ -10,7 +10,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 from hb_live import BUILD, Live, LiveServer, Users      # noqa: E402
-from hb_guard import claims, judge, log_guard, serving  # noqa: E402, F401; hb_live found it
+from hb_guard import claims, keeping, log_guard, serving    # noqa: E402, F401; hb_live found it
 import stock as stock_module                            # noqa: E402
 
 
@@ -31,22 +31,13 @@ def server(request):
 @pytest.fixture
 def make_server(claims):
     """Servers of a case's own: make_server(settings={...}, tls=True ...)."""
-    made = []
+    with keeping(claims) as made:
+        def make(**args):
+            one = LiveServer(**args)
+            made.append(one)
+            return one.start()
 
-    def make(**args):
-        one = LiveServer(**args)
-        made.append(one)
-        return one.start()
-
-    yield make
-    try:
-        for one in made:
-            one.stop()
-            judge(one, claims.names)
-    finally:
-        for one in made:
-            one.kill()
-            one.remove()
+        yield make
 
 
 @pytest.fixture

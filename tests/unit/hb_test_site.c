@@ -161,6 +161,22 @@ hb_op_t *hb_test_site_op(hb_test_site_t *ts)
     return hb_op_make(ts->site, pool);
 }
 
+hb_op_t *hb_test_site_op_by(hb_test_site_t *ts, const char *user_id)
+{
+    hb_op_t *op = hb_test_site_op(ts);
+
+    op->actor.user_id = user_id;
+    return op;
+}
+
+hb_json_t *hb_test_json(const char *text)
+{
+    hb_json_t *json = hb_json_parse_own(text, strlen(text), hb_test_pool);
+
+    ck_assert_ptr_nonnull(json);
+    return json;
+}
+
 int hb_test_site_logged(hb_test_site_t *ts, const char *part)
 {
     int i, found = 0;

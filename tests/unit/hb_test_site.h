@@ -20,6 +20,7 @@
 #include <apr_tables.h>
 #include <apr_thread_mutex.h>
 
+#include "hb_json.h"
 #include "hb_op.h"
 
 /** 2026-07-01T09:30:00Z, when every site starts. */
@@ -50,6 +51,12 @@ void hb_test_site_open(hb_test_site_t *ts);
 
 /** A fresh op at ts->now by a stranger, in a pool of its own below the site's. */
 hb_op_t *hb_test_site_op(hb_test_site_t *ts);
+
+/** The same by a user, whose id it is. */
+hb_op_t *hb_test_site_op_by(hb_test_site_t *ts, const char *user_id);
+
+/** JSON that a case is written with, in hb_test_pool; fails the case when it is none. */
+hb_json_t *hb_test_json(const char *text);
 
 /** Was a line with this part (a number, a word) logged? From any thread. */
 int hb_test_site_logged(hb_test_site_t *ts, const char *part);

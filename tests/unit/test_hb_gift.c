@@ -34,18 +34,7 @@ static const char *room;
 
 static hb_op_t *as(const char *user_id)
 {
-    hb_op_t *op = hb_test_site_op(ts);
-
-    op->actor.user_id = user_id;
-    return op;
-}
-
-static hb_json_t *object(const char *text)
-{
-    hb_json_t *json = hb_json_parse_own(text, strlen(text), hb_test_pool);
-
-    ck_assert_ptr_nonnull(json);
-    return json;
+    return hb_test_site_op_by(ts, user_id);
 }
 
 static void open_site_with(const char *settings)
@@ -58,9 +47,9 @@ static void open_site_with(const char *settings)
     hb_test_add_user(ts, HOST, NULL);
     hb_test_add_user(ts, ANNA, NULL);
     hb_test_add_user(ts, BIM, NULL);
-    ck_assert_int_eq(hb_gift_seed(&n, hb_test_site_op(ts), object(SEEDS)), APR_SUCCESS);
+    ck_assert_int_eq(hb_gift_seed(&n, hb_test_site_op(ts), hb_test_json(SEEDS)), APR_SUCCESS);
     ck_assert_int_eq(n, 5);
-    ck_assert_int_eq(hb_stream_create(&stream, as(HOST), object("{\"title\":\"Songs\"}")),
+    ck_assert_int_eq(hb_stream_create(&stream, as(HOST), hb_test_json("{\"title\":\"Songs\"}")),
                      APR_SUCCESS);
     room = apr_pstrdup(hb_test_pool, hb_json_string(stream, "_id"));
     ck_assert_int_eq(hb_stream_start(&stream, as(HOST), room), APR_SUCCESS);
@@ -555,12 +544,12 @@ START_TEST(seeding_again_changes_nothing)
     int n;
 
     open_site();
-    ck_assert_int_eq(hb_gift_seed(&n, hb_test_site_op(ts), object(
+    ck_assert_int_eq(hb_gift_seed(&n, hb_test_site_op(ts), hb_test_json(
         "[{\"code\":\"rose\",\"name\":\"X\",\"priceCoins\":99},"
         "{\"code\":\"new\",\"name\":\"New\",\"priceCoins\":99}]")), APR_SUCCESS);
     ck_assert_int_eq(n, 1);
     op = hb_test_site_op(ts);
-    ck_assert_int_eq(hb_gift_seed(&n, op, object(
+    ck_assert_int_eq(hb_gift_seed(&n, op, hb_test_json(
         "[{\"code\":\"newer\",\"name\":\"Newer\",\"priceCoins\":99},"
         "{\"code\":\"free\",\"name\":\"Free\",\"priceCoins\":0}]")), HB_E_INPUT_INVALID);
     ck_assert_str_eq(op->problem.fields[0].field, "priceCoins");

@@ -26,18 +26,7 @@ static hb_test_site_t *ts;
 
 static hb_op_t *as(const char *user_id)
 {
-    hb_op_t *op = hb_test_site_op(ts);
-
-    op->actor.user_id = user_id;
-    return op;
-}
-
-static hb_json_t *object(const char *text)
-{
-    hb_json_t *json = hb_json_parse_own(text, strlen(text), hb_test_pool);
-
-    ck_assert_ptr_nonnull(json);
-    return json;
+    return hb_test_site_op_by(ts, user_id);
 }
 
 static void open_site(void)
@@ -48,7 +37,7 @@ static void open_site(void)
     hb_test_site_open(ts);
     hb_test_add_user(ts, ANNA, NULL);
     hb_test_add_user(ts, BIM, NULL);
-    ck_assert_int_eq(hb_og_seed(&n, hb_test_site_op(ts), object(SEEDS)), APR_SUCCESS);
+    ck_assert_int_eq(hb_og_seed(&n, hb_test_site_op(ts), hb_test_json(SEEDS)), APR_SUCCESS);
     ck_assert_int_eq(n, 3);
 }
 
@@ -259,7 +248,7 @@ END_TEST
 START_TEST(tiers_tell_what_they_bring)
 {
     hb_json_t *list, *two;
-    hb_json_t *again = object(SEEDS);
+    hb_json_t *again = hb_test_json(SEEDS);
     int n;
 
     open_site();
@@ -270,7 +259,7 @@ START_TEST(tiers_tell_what_they_bring)
     ck_assert_int_eq(hb_json_length(hb_json_get(list, "items")), 3);
     two = hb_json_item(hb_json_get(list, "items"), 1);
     ck_assert_int_eq(hb_json_int_value(hb_json_at(two, "benefits.dailyBonus"), -1), 6);
-    ck_assert_int_eq(hb_og_seed(&n, hb_test_site_op(ts), object("[{\"tier\":6,\"name\":\"x\","
+    ck_assert_int_eq(hb_og_seed(&n, hb_test_site_op(ts), hb_test_json("[{\"tier\":6,\"name\":\"x\","
                      "\"priceCoins\":1,\"durationDays\":1}]")), HB_E_INPUT_INVALID);
 }
 END_TEST

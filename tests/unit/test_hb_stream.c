@@ -27,10 +27,7 @@ static hb_test_site_t *ts;
 
 static hb_op_t *as(const char *user_id)
 {
-    hb_op_t *op = hb_test_site_op(ts);
-
-    op->actor.user_id = user_id;
-    return op;
+    return hb_test_site_op_by(ts, user_id);
 }
 
 static hb_op_t *as_moderator(void)
@@ -53,19 +50,11 @@ static void open_site(void)
     hb_test_add_user(ts, STAFF, NULL);
 }
 
-static hb_json_t *object(const char *text)
-{
-    hb_json_t *json = hb_json_parse_own(text, strlen(text), hb_test_pool);
-
-    ck_assert_ptr_nonnull(json);
-    return json;
-}
-
 static const char *planned(const char *host, const char *input)
 {
     hb_json_t *stream;
 
-    ck_assert_int_eq(hb_stream_create(&stream, as(host), object(input)), APR_SUCCESS);
+    ck_assert_int_eq(hb_stream_create(&stream, as(host), hb_test_json(input)), APR_SUCCESS);
     return apr_pstrdup(hb_test_pool, hb_json_string(stream, "_id"));
 }
 
@@ -91,7 +80,7 @@ static hb_json_t *list(hb_op_t *op, const char *input)
     const char *text;
     apr_size_t len;
 
-    ck_assert_int_eq(hb_stream_list(&text, &len, op, object(input)), APR_SUCCESS);
+    ck_assert_int_eq(hb_stream_list(&text, &len, op, hb_test_json(input)), APR_SUCCESS);
     ck_assert_uint_eq(strlen(text), len);
     return hb_json_parse_own(text, len, hb_test_pool);
 }
@@ -144,7 +133,7 @@ START_TEST(titles_are_a_line_with_ink)
     for (i = 0; bad[i] != NULL; i++) {
         hb_op_t *op = as(HOST);
 
-        ck_assert_int_eq(hb_stream_create(&stream, op, object(bad[i])), HB_E_INPUT_INVALID);
+        ck_assert_int_eq(hb_stream_create(&stream, op, hb_test_json(bad[i])), HB_E_INPUT_INVALID);
         ck_assert_int_eq(op->problem.n_fields, 1);
         ck_assert_str_eq(op->problem.fields[0].field, "title");
     }
@@ -158,12 +147,12 @@ START_TEST(a_host_has_one_stream_at_a_time)
 
     open_site();
     id = planned(HOST, "{\"title\":\"One\"}");
-    ck_assert_int_eq(hb_stream_create(&stream, as(HOST), object("{\"title\":\"Two\"}")),
+    ck_assert_int_eq(hb_stream_create(&stream, as(HOST), hb_test_json("{\"title\":\"Two\"}")),
                      HB_E_STREAM_LIVE);
     planned(OTHER, "{\"title\":\"Of somebody else\"}");
     ck_assert_int_eq(hb_stream_drop(as(HOST), id), APR_SUCCESS);
     id = live(HOST, "{\"title\":\"Three\"}");
-    ck_assert_int_eq(hb_stream_create(&stream, as(HOST), object("{\"title\":\"Four\"}")),
+    ck_assert_int_eq(hb_stream_create(&stream, as(HOST), hb_test_json("{\"title\":\"Four\"}")),
                      HB_E_STREAM_LIVE);
     ck_assert_int_eq(hb_stream_end(&stream, as(HOST), id), APR_SUCCESS);
     planned(HOST, "{\"title\":\"Five\"}");
@@ -202,12 +191,12 @@ START_TEST(only_the_host_acts)
 
     open_site();
     id = live(HOST, "{\"title\":\"Mine\"}");
-    ck_assert_int_eq(hb_stream_edit(&stream, as(ANNA), id, object("{\"title\":\"x\"}")),
+    ck_assert_int_eq(hb_stream_edit(&stream, as(ANNA), id, hb_test_json("{\"title\":\"x\"}")),
                      HB_E_FORBIDDEN);
     ck_assert_int_eq(hb_stream_start(&stream, as(ANNA), id), HB_E_FORBIDDEN);
     ck_assert_int_eq(hb_stream_drop(as(ANNA), id), HB_E_FORBIDDEN);
     ck_assert_int_eq(hb_stream_end(&stream, as(ANNA), id), HB_E_ROLE_REQUIRED);
-    ck_assert_int_eq(hb_stream_edit(&stream, as_moderator(), id, object("{\"title\":\"x\"}")),
+    ck_assert_int_eq(hb_stream_edit(&stream, as_moderator(), id, hb_test_json("{\"title\":\"x\"}")),
                      HB_E_FORBIDDEN);
     ck_assert_int_eq(hb_stream_end(&stream, as_moderator(), id), APR_SUCCESS);
     ck_assert_str_eq(hb_json_string(stream, "endReason"), "moderator");
@@ -230,12 +219,12 @@ START_TEST(edits_set_and_clear)
     open_site();
     id = planned(HOST, "{\"title\":\"Old\",\"category\":\"talk\",\"description\":\"d\"}");
     ck_assert_int_eq(hb_stream_edit(&stream, as(HOST), id,
-                                    object("{\"title\":\"New\",\"category\":\"ART\","
+                                    hb_test_json("{\"title\":\"New\",\"category\":\"ART\","
                                            "\"description\":null}")), APR_SUCCESS);
     ck_assert_str_eq(hb_json_string(stream, "title"), "New");
     ck_assert_str_eq(hb_json_string(stream, "category"), "art");
     ck_assert(!hb_json_has(stream, "description"));
-    ck_assert_int_eq(hb_stream_edit(&stream, as(HOST), id, object("{}")), APR_SUCCESS);
+    ck_assert_int_eq(hb_stream_edit(&stream, as(HOST), id, hb_test_json("{}")), APR_SUCCESS);
     ck_assert_str_eq(hb_json_string(stream, "title"), "New");
 }
 END_TEST
@@ -496,15 +485,15 @@ START_TEST(reports_are_averaged_and_kept)
     open_site();
     id = live(HOST, "{\"title\":\"Picture\"}");
     ck_assert_int_eq(hb_stream_report(&quality, as(ANNA), id,
-                                      object("{\"bitrateKbps\":1,\"latencyMsec\":1}")),
+                                      hb_test_json("{\"bitrateKbps\":1,\"latencyMsec\":1}")),
                      HB_E_FORBIDDEN);
     ck_assert_int_eq(joins(ANNA, id), APR_SUCCESS);
     ck_assert_ptr_null(hb_stream_quality(as(NULL), id));
     ck_assert_int_eq(hb_stream_report(&quality, as(HOST), id,
-                                      object("{\"bitrateKbps\":2000,\"latencyMsec\":100}")),
+                                      hb_test_json("{\"bitrateKbps\":2000,\"latencyMsec\":100}")),
                      APR_SUCCESS);
     ck_assert_int_eq(hb_stream_report(&quality, as(ANNA), id,
-                                      object("{\"bitrateKbps\":1000,\"latencyMsec\":900}")),
+                                      hb_test_json("{\"bitrateKbps\":1000,\"latencyMsec\":900}")),
                      APR_SUCCESS);
     ck_assert_int_eq(hb_json_int(quality, "reports", -1), 2);
     ck_assert_int_eq(hb_json_int(quality, "bitrateKbps", -1), 1500);
@@ -515,7 +504,7 @@ START_TEST(reports_are_averaged_and_kept)
     ck_assert_int_eq(hb_stream_end(&stream, as(HOST), id), APR_SUCCESS);
     ck_assert_int_eq(hb_json_int(hb_json_at(stream, "analytics.quality"), "latencyMsec", -1), 500);
     ck_assert_int_eq(hb_stream_report(&quality, as(HOST), id,
-                                      object("{\"bitrateKbps\":1,\"latencyMsec\":1}")),
+                                      hb_test_json("{\"bitrateKbps\":1,\"latencyMsec\":1}")),
                      HB_E_STREAM_ENDED);
 }
 END_TEST
@@ -569,14 +558,14 @@ START_TEST(plans_are_listed_for_whom_they_concern)
 
     open_site();
     id = planned(HOST, "{\"title\":\"d\"}");
-    ck_assert_int_eq(hb_stream_list(&text, &len, as(ANNA), object("{\"status\":\"pending\"}")),
+    ck_assert_int_eq(hb_stream_list(&text, &len, as(ANNA), hb_test_json("{\"status\":\"pending\"}")),
                      HB_E_INPUT_INVALID);
     ck_assert_int_eq(n_items(list(as_moderator(), "{\"host\":\"" HOST "\"}")), 1);
     ck_assert_int_eq(n_items(list(as(HOST), "{\"host\":\"" HOST "\"}")), 1);
     ck_assert_str_eq(nth(list(as(HOST), "{\"host\":\"" HOST "\",\"status\":\"pending\"}"), 0), id);
     ck_assert_int_eq(n_items(list(as(ANNA), "{\"host\":\"" HOST "\"}")), 0);
     ck_assert_int_eq(hb_stream_list(&text, &len, as(ANNA),
-                                    object("{\"host\":\"" HOST "\",\"status\":\"pending\"}")),
+                                    hb_test_json("{\"host\":\"" HOST "\",\"status\":\"pending\"}")),
                      HB_E_FORBIDDEN);
 }
 END_TEST
@@ -596,7 +585,7 @@ START_TEST(orders_without_an_index_are_refused)
     for (i = 0; bad[i] != NULL; i++) {
         hb_op_t *op = as(NULL);
 
-        ck_assert_int_eq(hb_stream_list(&text, &len, op, object(bad[i])), HB_E_INPUT_INVALID);
+        ck_assert_int_eq(hb_stream_list(&text, &len, op, hb_test_json(bad[i])), HB_E_INPUT_INVALID);
         ck_assert_int_eq(op->problem.n_fields, 1);
     }
 }
@@ -619,7 +608,7 @@ START_TEST(every_list_has_its_index)
     id = live(HOST, "{\"title\":\"a\",\"category\":\"music\",\"country\":\"NP\"}");
     live(OTHER, "{\"title\":\"b\",\"category\":\"music\",\"country\":\"NP\"}");
     for (i = 0; queries[i] != NULL; i++) {
-        hb_json_t *page, *input = object(queries[i]);
+        hb_json_t *page, *input = hb_test_json(queries[i]);
 
         hb_json_set_int(input, "limit", 1);
         page = list(as(ANNA), hb_json_text(input, hb_test_pool, NULL));
@@ -647,7 +636,7 @@ START_TEST(changes_show_at_once)
     ck_assert_int_eq(n_items(list(as(NULL), "{}")), 0);
     id = live(HOST, "{\"title\":\"Now\"}");
     ck_assert_int_eq(n_items(list(as(NULL), "{}")), 1);
-    ck_assert_int_eq(hb_stream_edit(&stream, as(HOST), id, object("{\"title\":\"Then\"}")),
+    ck_assert_int_eq(hb_stream_edit(&stream, as(HOST), id, hb_test_json("{\"title\":\"Then\"}")),
                      APR_SUCCESS);
     ck_assert_str_eq(hb_json_string(hb_json_item(hb_json_get(list(as(NULL), "{}"), "items"), 0),
                                     "title"), "Then");

@@ -19,10 +19,7 @@ static hb_test_site_t *ts;
 
 static hb_op_t *as(const char *user_id)
 {
-    hb_op_t *op = hb_test_site_op(ts);
-
-    op->actor.user_id = user_id;
-    return op;
+    return hb_test_site_op_by(ts, user_id);
 }
 
 static void add_user(const char *id)

@@ -33,10 +33,7 @@ static const char *room;
 
 static hb_op_t *as(const char *user_id)
 {
-    hb_op_t *op = hb_test_site_op(ts);
-
-    op->actor.user_id = user_id;
-    return op;
+    return hb_test_site_op_by(ts, user_id);
 }
 
 static void go_live(void)
