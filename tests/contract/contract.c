@@ -198,6 +198,11 @@ static void stop(void)
 
 int contract_main(const char *name, const TTest *const *cases)
 {
+    return contract_main_of(NULL, name, cases);
+}
+
+int contract_main_of(const char *backend, const char *name, const TTest *const *cases)
+{
     Suite *suite = suite_create(name);
     SRunner *runner;
     int i, n_failed;
@@ -206,6 +211,9 @@ int contract_main(const char *name, const TTest *const *cases)
         TCase *tcase;
         const TTest *const *one;
 
+        if (backend != NULL && strcmp(backend, backends[i].name) != 0) {
+            continue;
+        }
         if (url_of(i) == NULL) {
             printf("%s: %s is left out, %s is not set\n", name, backends[i].name,
                    backends[i].env);

@@ -55,6 +55,8 @@ void contract_threads(contract_t *c, int n, contract_fn *fn, void *baton);
 
 /** Run cases for all backends; exit status for main. */
 int contract_main(const char *name, const TTest *const *cases);
+/** The same for one backend, whose own test it is. */
+int contract_main_of(const char *backend, const char *name, const TTest *const *cases);
 
 /** Parse JSON that a case is written with ('...' may stand for "..."). */
 hb_json_t *contract_json(hb_op_t *op, const char *text);
