@@ -26,6 +26,10 @@ static void emit(const hb_log_t *log, hb_level_e level, apr_status_t status,
         if ((unsigned char)*c < 0x20 || *c == 0x7f) {
             *c = ' ';           /* no forged lines, no terminal escapes */
         }
+        else if ((unsigned char)*c == 0xc2 && (unsigned char)c[1] >= 0x80
+                 && (unsigned char)c[1] < 0xa0) {
+            c[0] = c[1] = ' ';  /* U+0080 to U+009F are such, too */
+        }
     }
     log->sink(log->baton, level, status, request_id, line);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What halobuzzctl prints. Results go to stdout, problems and progress to stderr; colours and
- * progress only where a person looks.
+ * progress only where a person looks. Much of it was written by strangers (what came to a webhook is
+ * kept as it came), so nothing leaves here that steers a terminal or turns text round.
  */
 #include "ctl.h"
 
@@ -23,12 +24,63 @@ static const struct { const char *text, *colour; } marks[] = {
     [CTL_BAD]  = { "\xe2\x9d\x8c", RED },
 };
 
+/*
+ * A control character (C0, DEL, C1) or one that turns text round, at the start of UTF-8 text, and its
+ * bytes; 0 when it is another one.
+ */
+static unsigned int steering(int *n, const unsigned char *c)
+{
+    *n = 1;
+    if ((c[0] < 0x20 && c[0] != '\n' && c[0] != '\t') || c[0] == 0x7f) {
+        return c[0];
+    }
+    if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0) {
+        *n = 2;
+        return c[1];
+    }
+    if (c[0] == 0xe2 && ((c[1] == 0x80 && c[2] >= 0xaa && c[2] <= 0xae)
+                         || (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9))) {
+        *n = 3;
+        return 0x2000u + ((c[1] & 0x3fu) << 6) + (c[2] & 0x3fu);
+    }
+    return 0;
+}
+
+/* Such characters as JSON escapes them, so that JSON stays the same JSON. */
+static const char *harmless(const ctl_t *ctl, const char *text)
+{
+    const unsigned char *c = (const unsigned char *)text;
+    apr_size_t n_odd = 0;
+    unsigned int odd;
+    char *out, *to;
+    int n;
+
+    for (; *c != '\0'; c += n) {
+        n_odd += steering(&n, c) != 0;
+    }
+    if (n_odd == 0) {
+        return text;
+    }
+    out = to = apr_palloc(ctl->pool, strlen(text) + n_odd * 6 + 1);
+    for (c = (const unsigned char *)text; *c != '\0'; c += n) {
+        odd = steering(&n, c);
+        if (odd != 0) {
+            to += apr_snprintf(to, 7, "\\u%04x", odd);
+        }
+        else {
+            *to++ = (char)*c;
+        }
+    }
+    *to = '\0';
+    return out;
+}
+
 void ctl_say(const ctl_t *ctl, const char *fmt, ...)
 {
     va_list args;
 
     va_start(args, fmt);
-    fputs(apr_pvsprintf(ctl->pool, fmt, args), stdout);
+    fputs(harmless(ctl, apr_pvsprintf(ctl->pool, fmt, args)), stdout);
     va_end(args);
     fputc('\n', stdout);
 }
@@ -39,7 +91,7 @@ void ctl_mark(const ctl_t *ctl, ctl_mark_e mark, const char *fmt, ...)
     va_list args;
 
     va_start(args, fmt);
-    text = apr_pvsprintf(ctl->pool, fmt, args);
+    text = harmless(ctl, apr_pvsprintf(ctl->pool, fmt, args));
     va_end(args);
     if (ctl->is_terminal) {
         printf("%s %s%s" PLAIN "\n", marks[mark].text, marks[mark].colour, text);
@@ -54,7 +106,7 @@ static void complain(const ctl_t *ctl, const char *text)
 {
     fflush(stdout);
     fprintf(stderr, "halobuzzctl%s%s: %s\n", ctl->command[0] != '\0' ? " " : "", ctl->command,
-            text);
+            harmless(ctl, text));
 }
 
 int ctl_fail(const ctl_t *ctl, const char *fmt, ...)
@@ -88,15 +140,16 @@ int ctl_fail_op(const ctl_t *ctl, const hb_op_t *op, apr_status_t status)
              problem->detail != NULL ? ": " : "",
              problem->detail != NULL ? problem->detail : "");
     for (i = 0; i < problem->n_fields; i++) {
-        fprintf(stderr, "  %s: %s\n", problem->fields[i].field, problem->fields[i].detail);
+        fprintf(stderr, "  %s: %s\n", harmless(ctl, problem->fields[i].field),
+                harmless(ctl, problem->fields[i].detail));
     }
     return hb_error_row(status)->class == HB_CLASS_UNAVAILABLE ? CTL_UNREACHABLE : CTL_FAILED;
 }
 
 void ctl_json(const ctl_t *ctl, const hb_json_t *json)
 {
-    fputs(ctl->is_terminal ? hb_json_pretty(json, ctl->pool)
-                           : hb_json_text(json, ctl->pool, NULL), stdout);
+    fputs(harmless(ctl, ctl->is_terminal ? hb_json_pretty(json, ctl->pool)
+                                         : hb_json_text(json, ctl->pool, NULL)), stdout);
     fputc('\n', stdout);
 }
 

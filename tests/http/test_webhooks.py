@@ -230,6 +230,15 @@ def test_what_differs_from_the_order_is_flagged(shop, caller, order, claims, dif
     assert event_of(shop, order)["effect"] == "flagged"
 
 
+def test_what_strangers_sent_does_not_steer_a_terminal(shop, caller, claims):
+    claims("HB00465")
+    assert_problem(caller.request("POST", SANDBOX, data='{"type":"\u009b2J\u202e\x1b[2J"}'.encode()),
+                   400, "webhook.forged")
+    said = ctl(shop, "events", "show", events(shop, "--refused")[0]["id"])
+    assert "\\u009b2J\\u202e\\u001b[2J" in said
+    assert said.replace("\n", "").isprintable()
+
+
 def test_types_nobody_knows(shop, caller, order):
     assert send(caller, message(order[0], kind="payment.dreamt_of")).status_code == 200
     assert send(caller, message("0" * 24)).status_code == 200

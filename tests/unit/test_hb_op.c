@@ -109,8 +109,8 @@ START_TEST(lines_go_to_the_sink_of_the_op)
     op->log.level = HB_LOG_INFO;
     hb_log(op, HB_LOG_DEBUG, 0, "not wanted");
     ck_assert_int_eq(n_lines, 0);
-    hb_log(op, HB_LOG_INFO, 0, "a%sb\x1b[0m\x7f", "\r\nHB00001: forged");
-    ck_assert_str_eq(last_line, "a  HB00001: forgedb [0m ");
+    hb_log(op, HB_LOG_INFO, 0, "a%sb\x1b[0m\x7f\xc2\x9b\xc2\xa9", "\r\nHB00001: forged");
+    ck_assert_str_eq(last_line, "a  HB00001: forgedb [0m   \xc2\xa9");
     ck_assert_str_eq(last_id, op->request_id);
     hb_log_to(&op->log, HB_LOG_ERR, 0, "outside");
     ck_assert_str_eq(last_line, "outside");
