@@ -14,7 +14,8 @@
 
 /**
  * Follow, unfollow, ask: gives {userId, following, followedBy, followers}.
- * HB_E_USER_UNKNOWN, HB_E_USER_SELF, HB_E_USER_BLOCKED. Unfollowing works whatever the state.
+ * HB_E_USER_UNKNOWN, also for who blocked the actor; HB_E_USER_SELF, HB_E_USER_BLOCKED. Unfollowing
+ * works whatever else stands between them.
  */
 apr_status_t hb_follow_set(hb_json_t **relation, hb_op_t *op, const char *id);
 apr_status_t hb_follow_clear(hb_json_t **relation, hb_op_t *op, const char *id);

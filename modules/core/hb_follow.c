@@ -173,7 +173,16 @@ apr_status_t hb_follow_set(hb_json_t **relation, hb_op_t *op, const char *id)
 
 apr_status_t hb_follow_clear(hb_json_t **relation, hb_op_t *op, const char *id)
 {
-    return follow_change(relation, op, id, unfollow_in_store);
+    apr_status_t rv = check_other(op, id);
+
+    if (rv == APR_SUCCESS) {
+        rv = hb_block_check(op, id);
+    }
+    if (rv == HB_E_USER_BLOCKED) {
+        hb_op_recover(op);
+        rv = APR_SUCCESS;
+    }
+    return rv == APR_SUCCESS ? follow_change(relation, op, id, unfollow_in_store) : rv;
 }
 
 apr_status_t hb_follow_show(hb_json_t **relation, hb_op_t *op, const char *id)

@@ -250,6 +250,9 @@ START_TEST(following_counts_once)
     ck_assert_int_eq(hb_json_int(relation, "followers", -1), 1);
     counters_are_exact(noor, 1, 0);
     counters_are_exact(maya, 0, 0);
+    ck_assert_int_eq(hb_block_set(as(noor), maya->id), APR_SUCCESS);
+    ck_assert_int_eq(hb_follow_clear(&relation, as(maya), noor->id), HB_E_USER_UNKNOWN);
+    ck_assert_int_eq(hb_follow_clear(&relation, as(noor), maya->id), APR_SUCCESS);
 }
 END_TEST
 
