@@ -259,6 +259,7 @@ hb_op_t *hb_ap_op(request_rec *r)
         return op;
     }
     r = (request_rec *)origin_of(r);
+    hb_ap_start_request(r->pool);
     op = hb_op_make_as(hb_ap_state.site, r->pool, hb_ap_id(r));
     op->address = r->useragent_ip;
     op->user_agent = apr_table_get(r->headers_in, "User-Agent");

@@ -141,8 +141,10 @@ const char *hb_ap_metrics_text(request_rec *r);
 /** Have modules set the gauges that are theirs. */
 void hb_ap_gauges_set(apr_pool_t *pool);
 
-/* hb_ap_start.c: a child that is told to end while it starts */
+/* hb_ap_start.c: a child that is told to end while it starts, or answers a request on prefork */
 void hb_ap_start_post_config(apr_pool_t *ptemp);
+/** A request reaches the core, until its pool goes. */
+void hb_ap_start_request(apr_pool_t *pool);
 void hb_ap_start_register(void);
 
 /* hb_ap_status.c */
