@@ -81,6 +81,14 @@ apr_status_t hb_site_make(hb_site_t **site, const char **why,
                           apr_pool_t *pool);
 
 /**
+ * What hb_site_make() would refuse of checked settings and can be found without making or running
+ * anything (what exec: programs would say is not known here): for configtest, because a reload
+ * whose site cannot be made ends the server. @return NULL, or a sentence that begins with the
+ * directive
+ */
+const char *hb_site_check(const hb_settings_t *settings, apr_pool_t *pool);
+
+/**
  * Take the settings of a new configuration into a site that is open, and the keys of tokens and
  * the Agora certificate with them, while threads use it; what is open stays as it is. Keys that
  * are as they were cost no memory. What was in force before stays in its pool, because threads may

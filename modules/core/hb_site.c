@@ -108,6 +108,14 @@ static apr_status_t read_ring(hb_keyring_t **ring, const char **why, const char 
     return rv;
 }
 
+static const char *check_key_pair(const char *access, const char *refresh)
+{
+    return access != NULL && refresh != NULL && strlen(access) == strlen(refresh)
+        && CRYPTO_memcmp(access, refresh, strlen(access)) == 0
+        ? "HaloBuzzAuthRefreshSecret (JWT_REFRESH_SECRET) is the same as HaloBuzzAuthSecret "
+          "(JWT_SECRET): give each its own; openssl rand -hex 32 makes one" : NULL;
+}
+
 static apr_status_t read_keys(hb_site_t *site, const char **why, apr_pool_t *pool)
 {
     const hb_settings_t *settings = site->settings;
@@ -123,11 +131,7 @@ static apr_status_t read_keys(hb_site_t *site, const char **why, apr_pool_t *poo
         rv = read_secret(&refresh, why, "HaloBuzzAuthRefreshSecret", settings->refresh_secret,
                          pool);
     }
-    if (rv == APR_SUCCESS && access != NULL && refresh != NULL
-        && strlen(access) == strlen(refresh)
-        && CRYPTO_memcmp(access, refresh, strlen(access)) == 0) {
-        *why = "HaloBuzzAuthRefreshSecret (JWT_REFRESH_SECRET) is the same as HaloBuzzAuthSecret "
-               "(JWT_SECRET): give each its own; openssl rand -hex 32 makes one";
+    if (rv == APR_SUCCESS && (*why = check_key_pair(access, refresh)) != NULL) {
         rv = HB_E_CONFIG;
     }
     if (rv == APR_SUCCESS) {
@@ -182,6 +186,30 @@ static apr_status_t read_notices(hb_site_t *site, const char **why, apr_pool_t *
     }
     return rv == APR_SUCCESS ? hb_notice_texts_make(&site->notice_texts, why,
                                                     settings->notice_texts, pool) : rv;
+}
+
+/* NULL also for one that only a program knows, or that cannot be read: who reads it says so. */
+static const char *secret_at_hand(const char *reference, apr_pool_t *pool)
+{
+    const char *value = NULL, *why;
+
+    return *reference != '\0' && strncmp(reference, "exec:", 5) != 0
+        && hb_secret_read(&value, &why, reference, pool) == APR_SUCCESS ? value : NULL;
+}
+
+const char *hb_site_check(const hb_settings_t *settings, apr_pool_t *pool)
+{
+    const hb_site_t site = { .settings = settings,
+                             .team_hook = secret_at_hand(settings->team_hook, pool) };
+    hb_notice_texts_t *texts;
+    const char *why = check_key_pair(secret_at_hand(settings->auth_secret, pool),
+                                     secret_at_hand(settings->refresh_secret, pool));
+
+    if (why == NULL && check_addresses(&site, &why, pool) == APR_SUCCESS
+        && hb_notice_texts_make(&texts, &why, settings->notice_texts, pool) == APR_SUCCESS) {
+        why = NULL;
+    }
+    return why;
 }
 
 apr_status_t hb_site_make(hb_site_t **made, const char **why, const hb_settings_t *settings,

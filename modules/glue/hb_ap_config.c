@@ -240,5 +240,16 @@ int hb_ap_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     }
     hb_ap_state.settings = &config->draft->values;
     check_values(&check);
+    if (check.n_wrong == 0) {
+        why = hb_site_check(check.settings, ptemp);
+        if (why != NULL) {
+            wrong_values(&check, why);
+            check.n_wrong++;
+        }
+        why = hb_ap_state_dir_check(check.settings->state_dir, ptemp);
+        if (why != NULL) {
+            wrong(&check, "HaloBuzzStateDir", why);
+        }
+    }
     return check.n_wrong == 0 ? OK : HTTP_INTERNAL_SERVER_ERROR;
 }

@@ -70,25 +70,67 @@ const char *hb_ap_directory_make(const char *path, const char *advice, apr_pool_
     return NULL;
 }
 
+/*
+ * A directory above path that the run user surely cannot pass. Where a group may, the run user may
+ * be in it, and an access list shows as one.
+ */
+static const char *closed_above(const char *path, apr_pool_t *pool)
+{
+    char *dir = apr_pstrdup(pool, path), *slash;
+    const char *closed = NULL;
+    struct stat info;
+
+    while ((slash = strrchr(dir, '/')) != NULL && slash != dir) {
+        *slash = '\0';
+        if (stat(dir, &info) == 0 && info.st_uid != ap_unixd_config.user_id
+            && (info.st_mode & (S_IXGRP | S_IXOTH)) == 0) {
+            closed = apr_pstrdup(pool, dir);
+        }
+    }
+    return closed;
+}
+
+const char *hb_ap_state_dir_check(const char *path, apr_pool_t *pool)
+{
+    const char *closed, *advice = "set HaloBuzzStateDir to another, or make its parent";
+    char *parent = apr_pstrdup(pool, path), *slash = strrchr(parent, '/');
+    struct stat info;
+
+    if (!is_root() || ap_unixd_config.user_id == 0) {
+        return NULL;            /* may be a look at the configuration of another user's server */
+    }
+    closed = closed_above(path, pool);
+    if (closed != NULL) {
+        return apr_psprintf(pool, "%s cannot be reached by %s, because nobody but its owner may pass %s; "
+                            "run: chmod o+x %s, or set HaloBuzzStateDir", path,
+                            ap_unixd_config.user_name, closed, closed);
+    }
+    if (lstat(path, &info) == 0) {
+        return !S_ISDIR(info.st_mode) ? apr_psprintf(pool, "%s is not a directory; %s", path, advice)
+            : info.st_uid == 0 || info.st_uid == ap_unixd_config.user_id ? NULL
+            : apr_psprintf(pool, "%s belongs to user id %lu, but the server runs as %s; run: "
+                           "chown -R %s %s", path, (unsigned long)info.st_uid,
+                           ap_unixd_config.user_name, ap_unixd_config.user_name, path);
+    }
+    if (errno == ENOENT && slash != NULL && slash != parent) {
+        *slash = '\0';
+        if (stat(parent, &info) == 0) {
+            return NULL;        /* it is made at the start */
+        }
+    }
+    return apr_psprintf(pool, "the directory %s cannot be made: %s; %s", path, strerror(errno),
+                        advice);
+}
+
 static const char *make_state_dir(const char *path, apr_pool_t *pool)
 {
     const char *why = hb_ap_directory_make(path, "set HaloBuzzStateDir to another, or make "
                                            "its parent", pool);
-    struct stat info;
 
-    if (why != NULL) {
-        return why;
+    if (why == NULL && !is_root() && access(path, R_OK | W_OK | X_OK) != 0) {
+        why = apr_psprintf(pool, "this user may not write %s; set HaloBuzzStateDir", path);
     }
-    if (!is_root()) {
-        return access(path, R_OK | W_OK | X_OK) == 0 ? NULL
-            : apr_psprintf(pool, "this user may not write %s; set HaloBuzzStateDir", path);
-    }
-    if (lstat(path, &info) == 0 && info.st_uid != 0 && info.st_uid != ap_unixd_config.user_id) {
-        return apr_psprintf(pool, "%s belongs to user id %lu, but the server runs as %s; run: "
-                            "chown -R %s %s", path, (unsigned long)info.st_uid,
-                            ap_unixd_config.user_name, ap_unixd_config.user_name, path);
-    }
-    return NULL;
+    return why;
 }
 
 /* What the operator's command reads, so that it means the same server. */

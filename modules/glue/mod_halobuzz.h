@@ -104,6 +104,8 @@ int hb_ap_programs(const hb_ap_program_t *const **rows, apr_pool_t *pool);
 
 /* hb_ap_life.c */
 /** Everything between the directives and the first request. */
+/** What keeps the run user from its state directory, as far as it shows: NULL, or a sentence. */
+const char *hb_ap_state_dir_check(const char *path, apr_pool_t *pool);
 int hb_ap_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
 int hb_ap_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
 void hb_ap_child_init(apr_pool_t *pchild, server_rec *s);

@@ -438,8 +438,9 @@ static apr_status_t check_directory(store_sqlite_t *self, apr_pool_t *pool)
 
     *(strrchr(dir, '/') + (strrchr(dir, '/') == dir)) = '\0';
     if (stat(dir, &st) != 0) {
-        return refuse(self, errno, "the directory %s: make it, owned by the run user, mode "
-                      "0750", dir);
+        return refuse(self, errno, errno == EACCES
+                      ? "the directory %s: this user may not pass what is above it; chmod o+x that"
+                      : "the directory %s: make it, owned by the run user, mode 0750", dir);
     }
     if (!S_ISDIR(st.st_mode)) {
         return refuse(self, 0, "%s is no directory", dir);

@@ -45,6 +45,11 @@ WRONG = [
     ('HaloBuzzAgoraAppId 123', ["HaloBuzzAgoraAppId", "32"]),
     ('HaloBuzzSMSAccount AC1', ["HaloBuzzSMSAccount", "HaloBuzzSMSToken", "HaloBuzzSMSFrom"]),
     ('HaloBuzzPushURL https://push.example/', ["HaloBuzzPushURL", "HaloBuzzPushSecret"]),
+    ('HaloBuzzPushURL ftp://push.example/\nHaloBuzzPushSecret file:@ROOT@/good.key',
+     ["HaloBuzzPushURL", "line ", "http"]),
+    ('HaloBuzzNoticeTexts /nowhere', ["HaloBuzzNoticeTexts", "line ", "/nowhere"]),
+    ('HaloBuzzAuthSecret file:@ROOT@/good.key\nHaloBuzzAuthRefreshSecret file:@ROOT@/good.key',
+     ["HaloBuzzAuthRefreshSecret", "line ", "same"]),
     ('HaloBuzzMonitorAddress 10.0.0.0/33', ["HaloBuzzMonitorAddress", "10.0.0.0/33"]),
     ('HaloBuzzMailFrom "a <b@c>"', ["HaloBuzzMailFrom"]),
     ('HaloBuzzStateDir relative/dir', ["HaloBuzzStateDir", "relative/dir"]),
@@ -79,6 +84,22 @@ def test_a_mistake_is_explained(bare, given, named):
         assert word in said, said
     assert "line " in said, said
     assert "plainly-here" not in said
+
+
+def test_a_state_directory_that_will_not_do(bare, as_root):
+    server = bare()
+    for name, mode, owner in (("closed", 0o700, 0), ("others", 0o750, 12345)):
+        os.mkdir(os.path.join(server.root, name), mode)
+        os.chown(os.path.join(server.root, name), owner, owner)
+    for place, named in (("closed/state", "chmod o+x"), ("others", "chown -R"),
+                         ("good.key", "not a directory"), ("none/state", "parent")):
+        server.settings["HaloBuzzStateDir"] = os.path.join(server.root, place)
+        code, said = server.configtest()
+        assert code != 0 and "HaloBuzzStateDir (line " in said and named in said, said
+    # One that is not there yet is made at the start.
+    server.settings["HaloBuzzStateDir"] = os.path.join(server.root, "new")
+    code, said = server.configtest()
+    assert code == 0 and not os.path.exists(os.path.join(server.root, "new")), said
 
 
 # A reload that found it out after its configtest would end the server.
