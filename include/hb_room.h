@@ -64,6 +64,8 @@ apr_status_t hb_room_pin(hb_json_t **pinned, hb_op_t *op, const char *stream_id,
 
 apr_status_t hb_room_moderator_set(hb_op_t *op, const char *stream_id, const char *user_id);
 apr_status_t hb_room_moderator_clear(hb_op_t *op, const char *stream_id, const char *user_id);
+/** In the transaction of a block between the two: who is kept out of a room does not keep it. */
+apr_status_t hb_room_moderator_drop(hb_op_t *op, const char *host_id, const char *user_id);
 /** {items, next} of "users:all"; for anybody. */
 apr_status_t hb_room_moderators(hb_json_t **list, hb_op_t *op, const char *stream_id,
                                 int limit, const char *after);

@@ -27,7 +27,7 @@ apr_status_t hb_followers_list(hb_json_t **list, hb_op_t *op, const char *id, in
 apr_status_t hb_following_list(hb_json_t **list, hb_op_t *op, const char *id, int limit,
                                const char *after);
 
-/** Block: also ends both follows. HB_E_USER_UNKNOWN, HB_E_USER_SELF. */
+/** Block: also ends both follows, and moderating for each other. HB_E_USER_UNKNOWN, HB_E_USER_SELF. */
 apr_status_t hb_block_set(hb_op_t *op, const char *id);
 apr_status_t hb_block_clear(hb_op_t *op, const char *id);
 /**

@@ -10,6 +10,7 @@
 #include <apr_strings.h>
 
 #include "hb_bus.h"
+#include "hb_room.h"
 #include "hb_store.h"
 #include "hb_time.h"
 #include "hb_user.h"
@@ -135,6 +136,12 @@ static apr_status_t block_in_store(hb_op_t *op, void *baton)
     }
     if (rv == APR_SUCCESS) {
         rv = hb_follow_drop(&n, op, id, me);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = hb_room_moderator_drop(op, me, id);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = hb_room_moderator_drop(op, id, me);
     }
     if (rv == APR_SUCCESS) {
         tell_changed(op, me, id, 1);

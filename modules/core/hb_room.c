@@ -77,6 +77,9 @@ static apr_status_t look_at_actor(hb_room_t *room, hb_op_t *op)
     if (rv == APR_SUCCESS && doc != NULL) {
         read_restraint(room, doc);
     }
+    if (room->badge == HB_BADGE_MODERATOR && room->kicked_until > op->now) {
+        room->badge = HB_BADGE_NONE;    /* until they may come back */
+    }
     return rv;
 }
 

@@ -95,6 +95,19 @@ apr_status_t hb_room_moderator_clear(hb_op_t *op, const char *stream_id, const c
     return rv;
 }
 
+/* Nobody is told: the block ends what they do here anyway. */
+apr_status_t hb_room_moderator_drop(hb_op_t *op, const char *host_id, const char *user_id)
+{
+    apr_status_t rv = hb_store_remove(op, HB_C_ROOM_MODERATORS,
+                                      apr_pstrcat(op->pool, host_id, ":", user_id, NULL), NULL, 0);
+
+    if (rv == HB_E_STORE_MISSING) {
+        hb_op_recover(op);
+        return APR_SUCCESS;
+    }
+    return rv;
+}
+
 apr_status_t hb_room_moderators(hb_json_t **list, hb_op_t *op, const char *stream_id,
                                 int limit, const char *after)
 {

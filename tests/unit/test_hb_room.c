@@ -10,6 +10,7 @@
 #include "hb_notice.h"
 #include "hb_role.h"
 #include "hb_schema.h"
+#include "hb_social.h"
 #include "hb_store.h"
 #include "hb_stream.h"
 #include "hb_test.h"
@@ -231,6 +232,21 @@ START_TEST(a_moderator_is_appointed_and_dismissed)
 }
 END_TEST
 
+START_TEST(who_is_kept_out_does_not_moderate)
+{
+    open_site();
+    ck_assert_int_eq(restrain(host, mod, "kick", 60), APR_SUCCESS);
+    ck_assert_str_eq(badge(mod), "none");
+    ck_assert_int_eq(restrain(mod, anna, "mute", 0), HB_E_FORBIDDEN);
+    ts->now += apr_time_from_sec(61);
+    ck_assert_str_eq(badge(mod), "moderator");
+    ck_assert_int_eq(hb_block_set(as(host), mod->id), APR_SUCCESS);
+    ck_assert_int_eq(restrain(mod, anna, "mute", 0), HB_E_FORBIDDEN);
+    ck_assert_int_eq(hb_block_clear(as(host), mod->id), APR_SUCCESS);
+    ck_assert_str_eq(badge(mod), "none");
+}
+END_TEST
+
 START_TEST(rules_are_the_hosts_and_stay)
 {
     const char *text = "{\"slowModeSec\":10,\"followersOnly\":true}";
@@ -289,7 +305,8 @@ int main(void)
     const TTest *const cases[] = {
         everybody_has_a_badge, who_may_restrain_whom, the_restrained_are_told_but_of_shadows,
         a_timeout_ends, a_mute_does_not_until_it_is_lifted, who_is_kicked_is_out,
-        a_moderator_is_appointed_and_dismissed, rules_are_the_hosts_and_stay,
+        a_moderator_is_appointed_and_dismissed,
+        who_is_kept_out_does_not_moderate, rules_are_the_hosts_and_stay,
         one_message_is_pinned, NULL
     };
 
