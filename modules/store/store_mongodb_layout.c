@@ -14,8 +14,8 @@
 #include "hb_crypto.h"
 
 #define LAYOUT_ID "layout"
-#define SAME_INDEX 85               /* IndexOptionsConflict: it is there under another name */
-#define OTHER_INDEX 86              /* IndexKeySpecsConflict: the name is another one's */
+#define SAME_INDEX 85               /* IndexOptionsConflict: other options, or another name */
+#define OTHER_INDEX 86              /* IndexKeySpecsConflict: other fields under this name */
 #define BUILD_INDEX_MSEC 3600000    /* a large collection takes its time */
 
 /* --- what is wanted --- */
@@ -200,7 +200,7 @@ static apr_status_t make_collection(mongo_t *self, mongoc_client_t *client,
     memset(all, 1, (apr_size_t)shape->n_indexes);
     if (rv == APR_SUCCESS && shape->n_indexes > 0
         && !mongo_layout_indexes(self, client, shape, all, pool, &error)
-        && !(error.code == OTHER_INDEX
+        && !((error.code == OTHER_INDEX || error.code == SAME_INDEX)
              && mongo_index_mend(self, client, shape, pool, &error))) {
         rv = complain_of_indexes(self, shape, &error, pool);
     }
