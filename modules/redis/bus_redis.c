@@ -341,13 +341,15 @@ static void take_epoch(redis_reader_t *reader, apr_uint64_t epoch)
 /* Where it begins, as soon as that can be asked. */
 static apr_status_t begin(redis_reader_t *reader)
 {
+    /* Before it is looked at: an outage behind that is one to look again after. */
+    unsigned int failures = redis_failures(reader->bus->redis);
     apr_uint64_t epoch, oldest, newest;
     apr_status_t rv = span(&epoch, &oldest, &newest, reader->bus);
 
     if (rv == APR_SUCCESS) {
         take_epoch(reader, epoch);
         reader->seq = reader->from == HB_BUS_OLDEST ? oldest - 1 : newest;
-        reader->failures = redis_failures(reader->bus->redis);
+        reader->failures = failures;
     }
     return rv;
 }
