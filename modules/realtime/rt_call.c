@@ -40,6 +40,7 @@ static void join_begin(rt_call_t *call)
     call->room = rt_room_hold(peer->hub->rooms, rt_room_name_of("stream", call->stream_id,
                                                                 call->task.op->pool));
     call->since = peer->hub->seq;
+    call->sent_out_before = peer->hub->n_sent_out;
     memcpy(call->epoch, peer->hub->epoch, sizeof(call->epoch));
 }
 
@@ -170,14 +171,32 @@ static int is_known_after(rt_missed_t *missed, const rt_call_t *call, apr_uint64
     return 1;
 }
 
+/* The core has let this person in, and then out again: the loop heard of that first. */
+static void check_sent_out(rt_call_t *call)
+{
+    hb_op_t *op = call->task.op;
+    apr_status_t rv = rt_was_sent_out(call->peer->hub, call->sent_out_before, call->stream_id,
+                                      call->actor_id);
+
+    if (rv != APR_SUCCESS) {
+        call->task.rv = hb_fail(op, rv, NULL);
+        call->answer = hb_json_text(rt_answer_failure(op, call->task.rv), op->pool,
+                                    &call->answer_len);
+    }
+}
+
 static void join_done(rt_call_t *call)
 {
     rt_peer_t *peer = call->peer;
     rt_hub_t *hub = peer->hub;
-    int is_in = call->task.rv == APR_SUCCESS && call->room != NULL, is_recovered;
     rt_missed_t missed;
     apr_uint64_t after;
+    int is_in, is_recovered;
 
+    if (call->task.rv == APR_SUCCESS && call->room != NULL) {
+        check_sent_out(call);
+    }
+    is_in = call->task.rv == APR_SUCCESS && call->room != NULL;
     if (call->did_join && (!is_in || peer->socket == NULL)) {
         rt_viewers_cut(hub->house->viewers, call->stream_id, call->actor_id,
                        (apr_uint64_t)(hb_limit_now() / 1000));

@@ -27,6 +27,7 @@ typedef struct rt_call_t {
     /* stream:join */
     rt_room_t *room;            /* held */
     apr_uint64_t since;         /* the newest event before the core was asked */
+    apr_uint64_t sent_out_before;
     char epoch[17];
     const char *offset, *old_epoch;
     hb_json_t *messages;

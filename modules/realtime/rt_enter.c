@@ -292,6 +292,28 @@ static void begin_anew(rt_peer_t *peer, enter_t *task)
     }
 }
 
+/* Was this person sent out of a stream after the thread had entered it? */
+static int was_sent_out(const enter_t *task)
+{
+    const rt_peer_t *peer = task->peer;
+    const char *user_id = task->task.op->actor.user_id;
+    apr_uint64_t before = peer->wish->sent_out_before;
+    apr_uint32_t i;
+
+    if (task->stream_id != NULL
+        && rt_was_sent_out(peer->hub, before, task->stream_id, user_id) != APR_SUCCESS) {
+        return 1;
+    }
+    for (i = 0; task->found == RT_FOUND_CUT && i < task->kept.n_rooms; i++) {
+        if (task->is_in[i]
+            && rt_was_sent_out(peer->hub, before, task->kept.rooms[i].stream_id, user_id)
+               != APR_SUCCESS) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static void let_in(rt_peer_t *peer, enter_t *task)
 {
     rt_hub_t *hub = peer->hub;
@@ -413,7 +435,7 @@ static void enter_done(rt_task_t *base)
         refuse(peer, op, base->rv);
     }
     else if (wish->tries < TRIES
-             && (task->found == RT_FOUND_LIVE
+             && (task->found == RT_FOUND_LIVE || was_sent_out(task)
                  || rt_was_revoked(hub, wish->revoked_before, op->actor.user_id,
                                    op->actor.session_id))) {
         undo(task);
@@ -466,6 +488,7 @@ static void enter(rt_peer_t *peer)
     peer->wish->tries++;
     peer->wish->revoked_before = peer->hub->n_revoked;
     peer->wish->blocks_before = peer->hub->n_block_changes;
+    peer->wish->sent_out_before = peer->hub->n_sent_out;
     rt_peer_hold(peer);
     rt_task_start(&task->task, &peer->line);
 }

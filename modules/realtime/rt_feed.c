@@ -253,6 +253,9 @@ void rt_feed_take(rt_hub_t *hub, const rt_news_t *news)
     rt_room_t *room = rt_room_find(hub->rooms, rt_news_room(news));
 
     hub->seq = rt_news_seq(news);
+    if (event == HB_EV_STREAM_ENDED) {
+        rt_note_sent_out(hub, rt_news_id(news), "");    /* for those who are just coming */
+    }
     if (room == NULL && hb_event_row(event)->lane != HB_LANE_INTERNAL) {
         return;                 /* nobody is there */
     }

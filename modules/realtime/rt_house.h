@@ -78,6 +78,13 @@ struct rt_house_t {
 };
 
 #define RT_REVOKED_KEPT 64
+#define RT_SENT_OUT_KEPT 512
+
+/** Somebody who may not be in a room any more. */
+typedef struct rt_sent_out_t {
+    char stream_id[RT_STREAM_ID_MAX + 1];
+    char user_id[RT_STREAM_ID_MAX + 1];         /* "" for everybody: the stream has ended */
+} rt_sent_out_t;
 
 struct rt_hub_t {
     rt_house_t *house;
@@ -107,13 +114,15 @@ struct rt_hub_t {
     char revoked[RT_REVOKED_KEPT][32];
     apr_uint64_t n_revoked;
     apr_uint64_t n_block_changes;       /* in the same way, of blocks */
+    rt_sent_out_t sent_out[RT_SENT_OUT_KEPT];   /* in the same way, of rooms */
+    apr_uint64_t n_sent_out;
 };
 
 /** What a client that connects wants; until it is in. */
 typedef struct rt_wish_t {
     char *pid, *offset;         /* as the client sent them; NULL when it did not */
     int tries;
-    apr_uint64_t revoked_before, blocks_before;
+    apr_uint64_t revoked_before, blocks_before, sent_out_before;
 } rt_wish_t;
 
 typedef enum rt_peer_state_e {
@@ -239,6 +248,16 @@ void rt_reader_stop(rt_hub_t *hub, void (*stopped)(rt_hub_t *hub));
 void rt_obey(rt_hub_t *hub, rt_room_t *room, const rt_news_t *news);
 /** The stream has ended: everybody leaves. */
 void rt_room_empty(rt_room_t *room);
+/** Keep in mind that somebody was, or everybody (""). */
+void rt_note_sent_out(rt_hub_t *hub, const char *stream_id, const char *user_id);
+/**
+ * Was this person sent out of the stream, or has it ended, since n_sent_out was before? What the core said of
+ * them before that does not hold.
+ * @return HB_E_ROOM_KICKED, HB_E_STREAM_ENDED, or APR_SUCCESS for no; HB_E_UNAVAILABLE when there were
+ *         too many since to tell
+ */
+apr_status_t rt_was_sent_out(const rt_hub_t *hub, apr_uint64_t before, const char *stream_id,
+                             const char *user_id);
 /** Pairs read for one person, of each direction. */
 #define RT_BLOCKS_READ 1000
 /** Read the blocks of the op's actor. Waits: for a thread. */

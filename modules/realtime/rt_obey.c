@@ -133,6 +133,35 @@ static void leave_ended(void *baton, rt_member_t *member)
     leave_room(baton, (rt_peer_t *)member);
 }
 
+void rt_note_sent_out(rt_hub_t *hub, const char *stream_id, const char *user_id)
+{
+    rt_sent_out_t *out = &hub->sent_out[hub->n_sent_out++ % RT_SENT_OUT_KEPT];
+
+    apr_cpystrn(out->stream_id, stream_id, sizeof(out->stream_id));
+    apr_cpystrn(out->user_id, user_id, sizeof(out->user_id));
+}
+
+apr_status_t rt_was_sent_out(const rt_hub_t *hub, apr_uint64_t before, const char *stream_id,
+                             const char *user_id)
+{
+    apr_uint64_t i;
+
+    if (hub->n_sent_out - before > RT_SENT_OUT_KEPT) {
+        return HB_E_UNAVAILABLE;
+    }
+    for (i = before; i < hub->n_sent_out; i++) {
+        const rt_sent_out_t *out = &hub->sent_out[i % RT_SENT_OUT_KEPT];
+
+        if (strcmp(out->stream_id, stream_id) == 0 && out->user_id[0] == '\0') {
+            return HB_E_STREAM_ENDED;
+        }
+        if (strcmp(out->stream_id, stream_id) == 0 && strcmp(out->user_id, user_id) == 0) {
+            return HB_E_ROOM_KICKED;
+        }
+    }
+    return APR_SUCCESS;
+}
+
 void rt_room_empty(rt_room_t *room)
 {
     rt_room_each(room, leave_ended, room);
@@ -257,8 +286,11 @@ void rt_obey(rt_hub_t *hub, rt_room_t *room, const rt_news_t *news)
         rt_room_each(room, check_again, hub);
         break;
     case HB_EV_ROOM_KICK:
-        kick.user_id = rt_news_only_user(news) != NULL ? rt_news_only_user(news) : "";
-        rt_room_each(room, send_out, &kick);
+        kick.user_id = rt_news_only_user(news);
+        if (kick.user_id != NULL) {
+            rt_note_sent_out(hub, rt_news_id(news), kick.user_id);
+            rt_room_each(room, send_out, &kick);
+        }
         break;
     case HB_EV_VIEWER_MOVED:
         rt_feed_moved(hub, room, news);

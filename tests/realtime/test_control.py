@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What hosts and moderators do over HTTP, and direct messages, as open sockets hear of it."""
 
+import concurrent.futures
 import datetime
 import json
 import time
@@ -172,6 +173,27 @@ def test_a_block_hides_who_gives_and_who_comes(server, live, users, rich):
     for socket in (a, plain, back):
         assert giver.id not in json.dumps(socket.inbox.items)
     assert len(c.events("gift:sent")) == 1
+
+
+def test_sent_out_while_coming_in(server, live, users):
+    """Whichever is first, the join or the kick: who was sent out hears nothing more."""
+    guest, rounds = users.make(), 20
+    host = Socket(server, live.host.token, join=live.id)
+    coming = Socket(server, guest.token)
+    path = "/api/v1/streams/%s/restraints/%s" % (live.id, guest.id)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        for n in range(rounds):
+            kick = pool.submit(lambda: (time.sleep(n * 0.0005),
+                                        live.host.put(path, json={"action": "kick"}))[1])
+            answer = coming.call("stream:join", {"streamId": live.id})
+            assert answer["ok"] or answer["error"]["code"] == "room.kicked", answer
+            assert kick.result().status_code in (200, 201)
+            host.say(live.id, "after kick %d" % n)
+            host.wait_text("after kick %d" % n)
+            if n < rounds - 1:
+                assert live.host.delete(path).status_code == 204
+    assert coming.call("stream:join", {"streamId": live.id})["error"]["code"] == "room.kicked"
+    assert coming.texts() == []
 
 
 def test_a_shadow_is_heard_by_its_author_alone(server, live, users):
