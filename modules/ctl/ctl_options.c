@@ -124,5 +124,9 @@ int ctl_options(ctl_t *ctl, int argc, const char *const *argv, const ctl_option_
     if (args != NULL) {
         args[n_args] = NULL;
     }
+    /* A script that would not understand the answer hears of it before anything is done. */
+    if (ctl->wants_json && strstr(ctl->usage, "[--json]") == NULL) {
+        return ctl_misuse(ctl, "its answer is words, there is no --json here");
+    }
     return n_args < min ? ctl_misuse(ctl, "an argument is missing") : CTL_OK;
 }

@@ -83,6 +83,23 @@ static int load(hb_json_t **user, hb_op_t **op, ctl_t *ctl, const char *name)
     return rv == APR_SUCCESS ? CTL_OK : ctl_fail_op(ctl, *op, rv);
 }
 
+/* What was done to an account, or as JSON the account as it is now. */
+static int tell(ctl_t *ctl, hb_op_t *op, hb_json_t *user, const char *what)
+{
+    apr_status_t rv;
+
+    if (!ctl->wants_json) {
+        ctl_say(ctl, "%s%s", hb_json_string(user, "username"), what);
+        return CTL_OK;
+    }
+    rv = hb_user_load(&user, op, hb_user_id(user));
+    if (rv != APR_SUCCESS) {
+        return ctl_fail_op(ctl, op, rv);
+    }
+    ctl_json(ctl, hb_schema_view(op, HB_C_USERS, user, HB_ALL | HB_STAFF));
+    return CTL_OK;
+}
+
 static void print(const ctl_t *ctl, const hb_json_t *user)
 {
     ctl_say(ctl, "%s  %-20s %-30s %-9s %s", hb_json_string(user, "id"),
@@ -172,9 +189,8 @@ int ctl_user_role(ctl_t *ctl, int argc, const char *const *argv)
     if (rv != APR_SUCCESS) {
         return ctl_fail_op(ctl, op, rv);
     }
-    ctl_say(ctl, "%s: %s", hb_json_string(user, "username"),
-            roles != 0 ? hb_roles_text(ctl->pool, roles) : "no role beyond user");
-    return CTL_OK;
+    return tell(ctl, op, user, apr_pstrcat(ctl->pool, ": ", roles != 0
+                ? hb_roles_text(ctl->pool, roles) : "no role beyond user", NULL));
 }
 
 int ctl_user_list(ctl_t *ctl, int argc, const char *const *argv)
@@ -245,9 +261,7 @@ static int set_disabled(ctl_t *ctl, int argc, const char *const *argv, int is_di
     if (rv != APR_SUCCESS) {
         return ctl_fail_op(ctl, op, rv);
     }
-    ctl_say(ctl, "%s is %s", hb_json_string(user, "username"),
-            is_disabled ? "disabled" : "enabled");
-    return CTL_OK;
+    return tell(ctl, op, user, is_disabled ? " is disabled" : " is enabled");
 }
 
 int ctl_user_disable(ctl_t *ctl, int argc, const char *const *argv)
@@ -285,6 +299,5 @@ int ctl_user_password(ctl_t *ctl, int argc, const char *const *argv)
     if (rv != APR_SUCCESS) {
         return ctl_fail_op(ctl, op, rv);
     }
-    ctl_say(ctl, "%s has a new password; all sessions ended", hb_json_string(user, "username"));
-    return CTL_OK;
+    return tell(ctl, op, user, " has a new password; all sessions ended");
 }

@@ -52,6 +52,7 @@ def test_usage(ctl):
 
 @pytest.mark.parametrize("args", [
     ("fly",), ("user",), ("user", "fly"), ("check", "--fly"), ("check", "extra"),
+    ("seed", "--json"), ("cron", "pause", "clean-up", "--json"),
     ("user", "create"), ("user", "create", "--email"), ("user", "role", "x"),
     ("user", "role", "x", "king"), ("user", "list", "--limit", "0"), ("user", "list", "--limit=x"),
     ("seed", "--demo=yes"), ("og", "bonus"), ("og", "bonus", "--date", "2026-02-30"), ("store", "backup"), ("help", "fly"),
@@ -101,8 +102,9 @@ def test_roles_are_set(ctl, place):
     assert ctl("user", "role", "anna", "moderator,support", place=place).code == OK
     assert set(ctl("user", "show", "anna", "--json", place=place).json["roles"]) == {
         "moderator", "support"}
-    assert ctl("user", "role", "anna", "none", place=place).code == OK
-    assert ctl("user", "show", "anna", "--json", place=place).json["roles"] == []
+    assert ctl("user", "role", "anna", "none", "--json", place=place).json["roles"] == []
+    assert ctl("user", "disable", "anna", "--json", place=place).json["status"] == "disabled"
+    assert ctl("user", "enable", "anna", "--json", place=place).json["status"] == "active"
 
 
 def test_passwords_come_from_a_file_or_stdin(ctl, place):
