@@ -14,7 +14,10 @@
 #include <apr_strings.h>
 
 #include "hb_bus.h"
+#include "hb_crypto.h"
+#include "hb_keyring.h"
 #include "hb_secret.h"
+#include "hb_site.h"
 #include "hb_store.h"
 
 #define SECRET_MIN_CHARS    64      /* ACC-04 */
@@ -193,6 +196,25 @@ static void check_hosts(check_t *check)
                    "HaloBuzzAuthSecret and HaloBuzzAuthRefreshSecret, the same on all",
                    "keys are made by this machine: if it is one of several hosts, they refuse each "
                    "other's tokens and second factors");
+    }
+}
+
+/* Nothing but their owner can compare the keys of two hosts, and without a word on it they differ
+ * unseen: each host refuses what the other signed. 32 bits of a hash tell a difference, and no key. */
+static void check_host_keys(check_t *check)
+{
+    const hb_site_t *site = check->ctl->site;
+    unsigned char both[2 * HB_KEYRING_MARK_BYTES], mark[32];
+
+    if (site == NULL || strncmp(check->ctl->settings->store_url, "mongodb", 7) != 0) {
+        return;
+    }
+    memcpy(both, hb_keyring_mark(site->access_keys), HB_KEYRING_MARK_BYTES);
+    memcpy(both + HB_KEYRING_MARK_BYTES, hb_keyring_mark(site->pepper_keys), HB_KEYRING_MARK_BYTES);
+    if (hb_sha256(mark, both, sizeof(both), NULL, 0) == APR_SUCCESS) {
+        check_note(check, CHECK_SECURITY, CTL_GOOD, NULL, "the keys of this host have the mark "
+                   "%02x%02x%02x%02x, which has to be the same on all hosts", mark[0], mark[1], mark[2],
+                   mark[3]);
     }
 }
 
@@ -496,7 +518,9 @@ int ctl_check(ctl_t *ctl, int argc, const char *const *argv)
         check_sockets(&check);
         check_state_dir(&check);
         check_store(&check);
+        check_host_keys(&check);
         check_bus(&check);
+        check_places(&check);
     }
     return ctl->wants_json ? print_json(&check) : print_findings(&check);
 }

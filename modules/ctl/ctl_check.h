@@ -44,6 +44,8 @@ void check_payments(check_t *check);
 
 /** State directory, clock, file limits: before root is given up. */
 void check_state_dir(check_t *check);
+/** What jobs and requests need on this machine besides: as the owner of the state directory. */
+void check_places(check_t *check);
 void check_clock(check_t *check);
 void check_file_limit(check_t *check);
 

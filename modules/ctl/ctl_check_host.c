@@ -30,6 +30,53 @@
 #define DEPTH_MAX        8
 #define SOCKETS_FEW      1000
 
+/* --- what jobs and requests read and write --- */
+
+/* backup makes the last directory of the path, no more. */
+static void check_backup_dir(check_t *check)
+{
+    const char *dir = check->ctl->settings->backup_dir;
+    char *place = apr_pstrdup(check->ctl->pool, dir), *slash = strrchr(place, '/');
+    struct stat st;
+
+    if (stat(dir, &st) != 0 && errno == ENOENT && slash != NULL && slash != place) {
+        *slash = '\0';
+    }
+    if (access(place, W_OK | X_OK) != 0) {
+        check_note(check, CHECK_CONFIG, CTL_BAD,
+                   apr_psprintf(check->ctl->pool, "install -d -m 750 -o OWNER %s, OWNER being the "
+                                "owner of %s", dir, check->ctl->settings->state_dir),
+                   "no backup can be taken, because %s cannot be written: %s", place,
+                   strerror(errno));
+    }
+}
+
+static void check_readable(check_t *check, const char *directive, const char *path, const char *what)
+{
+    if (*path != '\0' && access(path, R_OK) != 0) {
+        check_note(check, CHECK_CONFIG, CTL_BAD, "make it readable for the owner of HaloBuzzStateDir",
+                   "%s: %s cannot be read by the server (%s): %s", directive, path, strerror(errno),
+                   what);
+    }
+}
+
+void check_places(check_t *check)
+{
+    const hb_settings_t *settings = check->ctl->settings;
+    char *files = apr_pstrdup(check->ctl->pool, settings->backup_files), *last = NULL;
+    const char *one;
+
+    if (access(settings->state_dir, F_OK) != 0) {
+        return;                 /* that was said, and all of this comes after it */
+    }
+    check_backup_dir(check);
+    for (one = apr_strtok(files, ", ", &last); one != NULL; one = apr_strtok(NULL, ", ", &last)) {
+        check_readable(check, "HaloBuzzBackupFiles", one, "each backup goes without it");
+    }
+    check_readable(check, "HaloBuzzReservedNames", settings->reserved_names,
+                   "only the built-in names are reserved");
+}
+
 /* --- the state directory --- */
 
 /* Files that the owner of the directory cannot change, or that everybody may read. */

@@ -344,6 +344,17 @@ def test_check_of_the_state_directory(ctl, place):
         assert len(bad) == 1 and "another user" in bad[0]["finding"] and "chown" in bad[0]["fix"]
 
 
+def test_check_of_what_jobs_need(ctl, make_place):
+    place = make_place(HaloBuzzBackupDir="/nowhere/backups", HaloBuzzReservedNames="/nowhere/names",
+                       HaloBuzzBackupFiles="/etc/passwd, /nowhere/conf")
+    done = ctl("check", "--json", place=place)
+    bad = " ".join(f["finding"] for f in findings(done, "bad"))
+    for words in ("because /nowhere cannot be written", "/nowhere/names cannot be read",
+                  "/nowhere/conf cannot be read"):
+        assert words in bad, done.out
+    assert done.code == FAILED and "passwd" not in bad
+
+
 def test_check_without_a_state_directory(ctl, place):
     os.rmdir(place.state)
     done = ctl("check", place=place)
@@ -389,11 +400,19 @@ def test_a_store_whose_url_is_in_a_file(ctl, make_place):
 
 
 def test_check_of_what_several_hosts_share(ctl, make_place):
-    done = ctl("check", "--json", place=make_place(HaloBuzzStore="mongodb://u:pass@127.0.0.1:1/x",
-                                                   HaloBuzzStoreSelectTimeout="1s"))
+    place = make_place(HaloBuzzStore="mongodb://u:pass@127.0.0.1:1/x",
+                       HaloBuzzStoreSelectTimeout="1s")
+    done = ctl("check", "--json", place=place)
     notes = [f["fix"] for f in findings(done, "note") if "one of several hosts" in f["finding"]]
     assert "HaloBuzzCache" in notes[0] and "HaloBuzzAuthRefreshSecret" in notes[1]
     assert "u:pass" not in done.out + done.err
+
+    def mark(done):
+        return re.search("keys of this host have the mark ([0-9a-f]{8}),", done.out).group(1)
+
+    assert mark(ctl("check", "--json", place=place)) == mark(done)
+    os.remove(os.path.join(place.state, "keys", "access.keys"))
+    assert mark(ctl("check", "--json", place=place)) != mark(done)
 
 
 def test_check_of_broken_settings(ctl, place):
