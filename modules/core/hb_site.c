@@ -49,21 +49,27 @@ static apr_status_t system_random(void *baton, unsigned char *out, apr_size_t n)
     return APR_SUCCESS;
 }
 
-/* A directory of ours: private, and its parent's owner's. */
-static apr_status_t make_dir(const char **why, const char *path, apr_pool_t *pool)
+/* What root has made it gives away, also when the one who made it has not come to that, or died. */
+static int give_dir(const char *path, apr_pool_t *pool)
 {
     const char *slash = strrchr(path, '/');
     const char *parent = apr_pstrmemdup(pool, path, (apr_size_t)(slash - path));
     struct stat above, info;
-    int problem = 0;
 
-    if (mkdir(path, 0750) != 0) {
-        problem = errno == EEXIST ? 0 : errno;
+    if (geteuid() != 0 || stat(*parent != '\0' ? parent : "/", &above) != 0
+        || lstat(path, &info) != 0 || !S_ISDIR(info.st_mode) || info.st_uid != 0
+        || above.st_uid == 0) {
+        return 0;
     }
-    else if (geteuid() == 0 && stat(*parent != '\0' ? parent : "/", &above) == 0
-             && lchown(path, above.st_uid, above.st_gid) != 0) {
-        problem = errno;
-    }
+    return lchown(path, above.st_uid, above.st_gid) == 0 ? 0 : errno;
+}
+
+/* A directory of ours: private, and its parent's owner's. */
+static apr_status_t make_dir(const char **why, const char *path, apr_pool_t *pool)
+{
+    struct stat info;
+    int problem = mkdir(path, 0750) == 0 || errno == EEXIST ? give_dir(path, pool) : errno;
+
     if (problem == 0 && stat(path, &info) == 0 && !S_ISDIR(info.st_mode)) {
         problem = ENOTDIR;
     }

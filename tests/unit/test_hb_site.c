@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hb_site.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <apr_file_io.h>
@@ -38,6 +40,78 @@ START_TEST(keys_are_made_once_and_kept_private)
                      hb_keyring_newest(again->access_keys)->kid);
     ck_assert_str_ne(hb_keyring_newest(again->access_keys)->kid,
                      hb_keyring_newest(again->pepper_keys)->kid);
+}
+END_TEST
+
+/* Where root gives a directory away another process of root's comes between. */
+static void (*between)(void);
+
+__attribute__((visibility("default")))
+int lchown(const char *path, uid_t owner, gid_t group)
+{
+    void (*once)(void) = between;
+    int status;
+
+    if (once != NULL) {
+        between = NULL;
+        if (fork() == 0) {
+            once();
+            _exit(0);
+        }
+        ck_assert_int_gt(wait(&status), 0);
+        ck_assert_int_eq(status, 0);
+    }
+    return fchownat(AT_FDCWD, path, owner, group, AT_SYMLINK_NOFOLLOW);
+}
+
+#define NOBODY 65534
+
+static hb_settings_t given;
+
+static void make_site(void)
+{
+    hb_site_t *site;
+    const char *why;
+
+    ck_assert_int_eq(hb_site_make(&site, &why, &given, NULL, hb_test_pool), 0);
+}
+
+static void is_given_away(const char *name)
+{
+    struct stat info;
+
+    ck_assert_int_eq(stat(apr_pstrcat(hb_test_pool, given.state_dir, name, NULL), &info), 0);
+    ck_assert_int_eq(info.st_uid, NOBODY);
+    ck_assert_int_eq(info.st_gid, NOBODY);
+}
+
+START_TEST(what_two_of_root_make_at_once_is_the_run_users)
+{
+    hb_test_site_t *ts = hb_test_site_make(hb_test_pool);
+    char *dir = apr_pstrcat(hb_test_pool, ts->dir, "/second", NULL);
+    int dies;
+
+    if (geteuid() != 0) {
+        return;                 /* who is not root has nothing to give away */
+    }
+    given = *ts->site->settings;
+    given.state_dir = dir;
+    given.mail_spool = "";
+    for (dies = 0; dies < 2; dies++) {
+        ck_assert_int_eq(mkdir(dir, 0750), 0);
+        ck_assert_int_eq(chown(dir, NOBODY, NOBODY), 0);
+        if (dies) {             /* one before had made it, and no more */
+            ck_assert_int_eq(mkdir(apr_pstrcat(hb_test_pool, dir, "/keys", NULL), 0750), 0);
+        }
+        between = make_site;
+        make_site();
+        ck_assert_ptr_null(between);
+        is_given_away("/keys");
+        is_given_away("/keys/access.keys");
+        is_given_away("/keys/pepper.keys");
+        dir = apr_pstrcat(hb_test_pool, ts->dir, "/third", NULL);
+        given.state_dir = dir;
+    }
 }
 END_TEST
 
@@ -227,7 +301,8 @@ END_TEST
 int main(void)
 {
     const TTest *const cases[] = {
-        keys_are_made_once_and_kept_private, secrets_have_to_be_long_and_to_differ,
+        keys_are_made_once_and_kept_private, what_two_of_root_make_at_once_is_the_run_users,
+        secrets_have_to_be_long_and_to_differ,
         an_open_site_takes_new_keys,
         a_secret_that_is_not_there_is_named, a_real_site_has_clock_and_randomness,
         pools_follow_the_threads, a_test_site_repeats, an_open_site_keeps_records,
