@@ -27,6 +27,10 @@ static void become(char *const *args, int memory_fd, pid_t parent)
 {
     sigset_t none;
 
+    /* Who ends all of a group or a service: our parent ends us then, and gives the run back. */
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC);

@@ -215,6 +215,8 @@ static void become(const running_t *program, pid_t parent, int control, int dela
 
     apr_snprintf(lock, sizeof(lock), "%s/%s.pid", hb_ap_state.socket_dir, program->role);
     reset_signals();
+    /* What prefork sends to all of its own, to end them, is none of the program's business. */
+    setpgid(0, 0);
     arrange_descriptors(control, hb_ap_memory_fd());
     if (ap_run_drop_privileges(ap_server_conf->process->pool, ap_server_conf) != OK) {
         _exit(HB_PROGRAM_MISCONFIGURED);        /* it was logged */

@@ -160,6 +160,8 @@ def test_one_that_hangs_is_killed_and_disturbs_nobody(make_cron, claims):
     started(server)
     ctl(server, "run", "hang", "--no-wait")
     hung = int(wait_for(lambda: notes(server, "hangs"))[0][-1])
+    for sig in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        os.kill(hung, sig)      # as who ends all of a service does: that is for its parent to say
     assert ctl(server, "run", "steps")["state"] == "done"
     failed = ctl(server, "run", "fail", code=1)
     assert failed["state"] == "waiting" and failed["error"] == "the other side said no"

@@ -124,6 +124,16 @@ def test_a_hard_restart_makes_a_new_one(make_realtime):
     assert started(server, 2) != pid
 
 
+def test_prefork_restarts_its_own_and_no_program(make_realtime):
+    """Its parent sends SIGHUP and SIGTERM to all of its group."""
+    server = make_realtime(mpm="prefork", mpm_settings="StartServers 2\nMaxRequestWorkers 8")
+    pid = started(server)
+    assert os.getpgid(pid) == pid != server.process.pid
+    server.graceful(how=signal.SIGHUP)
+    assert started(server, 2) != pid
+    assert not [x for x in notes(server) if " hup " in x], notes(server)
+
+
 def test_no_orphan_when_the_parent_is_killed(make_realtime, claims):
     claims("AH00098")           # its pid file is still there
     server = make_realtime()
