@@ -55,7 +55,8 @@ const char *hb_notice_way(int i);
 
 /**
  * Tell a user, by the ways they want. Belongs inside hb_store_transact, with what it tells of;
- * outside it is a transaction of its own. An account that is gone is told nothing.
+ * outside it is a transaction of its own. An account that is gone is told nothing. At most 20 SMS,
+ * and 20 mails that may be switched off, go to one person, number or address in an hour.
  * @param values  what the row's texts name; times in ms as records have them; a value that is not
  *                known is left out. NULL for none. Kept, not copied.
  * @return what the store says; a mail that cannot be written here is logged and left out

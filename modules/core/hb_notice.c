@@ -12,12 +12,16 @@
 #include <apr_strings.h>
 
 #include "hb_bus.h"
+#include "hb_limit.h"
 #include "hb_mail.h"
 #include "hb_metrics.h"
 #include "hb_store.h"
 #include "hb_time.h"
 
 #define DEVICES_MAX 10          /* that are asked about: the last ones */
+
+/* SMS, and mails that one may do without, to one person and to one number or address. */
+static const hb_limit_rule_t out_rule = { "notice.out", 20, apr_time_from_sec(3600) };
 
 #define LIST HB_BY_LIST
 #define MAIL HB_BY_MAIL
@@ -226,6 +230,35 @@ static int is_set_up(const hb_op_t *op, unsigned int way, const hb_notice_reader
     }
 }
 
+static int is_within(const hb_op_t *op, const char *way, const char *to)
+{
+    const char *key = apr_pstrcat(op->pool, way, ":", to, NULL);
+    hb_limit_verdict_t verdict;
+
+    hb_limit_take_here(&verdict, op->site->limit, &out_rule, key, strlen(key), hb_limit_now());
+    return verdict.is_allowed;
+}
+
+/*
+ * Nobody proved a number, nor always an address, and by signing in under ever new names of devices
+ * one has us send again and again: it must not fill a stranger's phone, which the site pays for.
+ * The list has it in any case.
+ */
+static int may_go_out(const hb_op_t *op, const hb_notice_telling_t *telling, unsigned int way,
+                      const hb_notice_reader_t *reader)
+{
+    const hb_notice_row_t *row = &rows[telling->kind];
+    int is_fixed = (row->flags & HB_NOTICE_FIXED) != 0 && (row->usual & way & HB_BY_MAIL) != 0;
+    int is_sms = way == HB_BY_SMS;
+
+    if (!telling->is_single || is_fixed || (!is_sms && way != HB_BY_MAIL)
+        || op->site->limit == NULL) {
+        return 1;
+    }
+    return is_within(op, is_sms ? "sms" : "mail", reader->user_id)
+        && is_within(op, is_sms ? "sms" : "mail", is_sms ? reader->phone : reader->email);
+}
+
 /* Everybody has its event already: nobody has a say in that. */
 static int is_broadcast(hb_notice_e kind)
 {
@@ -317,7 +350,8 @@ apr_status_t hb_notice_tell(int *is_told, hb_op_t *op, hb_notice_telling_t *tell
     if (taken & HB_BY_LIST) {
         rv = list_it(op, telling, reader, id, quiet_end);
     }
-    if (rv == APR_SUCCESS && (taken & HB_BY_MAIL) != 0 && is_set_up(op, HB_BY_MAIL, reader)) {
+    if (rv == APR_SUCCESS && (taken & HB_BY_MAIL) != 0 && is_set_up(op, HB_BY_MAIL, reader)
+        && may_go_out(op, telling, HB_BY_MAIL, reader)) {
         /* A mail that may go now needs no second outbox: mail has one. */
         rv = quiet_end == 0
             ? hb_mail_add(op, hb_notice_mail(op, reader, telling->kind, telling->values))
@@ -328,7 +362,7 @@ apr_status_t hb_notice_tell(int *is_told, hb_op_t *op, hb_notice_telling_t *tell
         unsigned int way = 1u << i;
 
         if ((way == HB_BY_SMS || way == HB_BY_PUSH) && (taken & way) != 0
-            && is_set_up(op, way, reader)) {
+            && is_set_up(op, way, reader) && may_go_out(op, telling, way, reader)) {
             rv = wait_for(op, telling, reader->user_id, ways[i], id, quiet_end);
         }
     }
@@ -362,7 +396,7 @@ apr_status_t hb_notice_add(hb_op_t *op, hb_notice_e kind, const char *user_id,
                            hb_json_t *values)
 {
     to_user_t to = { { .kind = kind, .values = values != NULL ? values
-                       : hb_json_object_make(op->pool), .ways = ~0u }, user_id };
+                       : hb_json_object_make(op->pool), .ways = ~0u, .is_single = 1 }, user_id };
 
     return hb_store_transact(op, tell_user, &to);
 }

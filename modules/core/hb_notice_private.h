@@ -64,6 +64,7 @@ typedef struct hb_notice_telling_t {
     unsigned int ways;          /* HB_BY_... it may take; those that are fixed it takes anyway */
     const hb_json_t *to_all;    /* the record everybody has; NULL: each gets one */
     const char *announcement_id;    /* for rows of the outbox; may be NULL */
+    int is_single;              /* of what happened to one account: what goes out is limited */
     int n_written;              /* rows, records and events so far: what it cost */
 } hb_notice_telling_t;
 

@@ -483,6 +483,32 @@ START_TEST(a_new_device_is_told_of_once)
 }
 END_TEST
 
+START_TEST(nobody_is_flooded_by_what_one_may_repeat)
+{
+    int i;
+
+    open_with("HaloBuzzSMSAccount AC1\n");
+    set_user(anna, "phone", "+9779812345678");
+    wish(anna, "{\"choices\":[{\"kind\":\"security.session\",\"way\":\"sms\",\"on\":true},"
+         "{\"kind\":\"security.session\",\"way\":\"mail\",\"on\":true}]}", APR_SUCCESS);
+    for (i = 0; i < 25; i++) {
+        ts->now += apr_time_from_sec(1);
+        ck_assert_int_eq(hb_notice_add(hb_test_site_op(ts), HB_N_NEW_SESSION, anna->id, NULL),
+                         APR_SUCCESS);
+        if (i == 10) {
+            set_user(anna, "phone", "+9779812345679");
+        }
+    }
+    ck_assert_int_eq(waits(anna), 25);
+    ck_assert_int_eq(outbox_of("sms"), 20);
+    ck_assert_int_eq(hb_test_mails(ts, anna->email), 1 + 20);
+    /* What is fixed always goes. */
+    ck_assert_int_eq(hb_notice_add(hb_test_site_op(ts), HB_N_NEW_PASSWORD, anna->id, NULL),
+                     APR_SUCCESS);
+    ck_assert_int_eq(hb_test_mails(ts, anna->email), 1 + 21);
+}
+END_TEST
+
 START_TEST(an_account_that_goes_takes_its_notices)
 {
     const hb_query_t notices = { .in = HB_C_NOTICES }, wishes = { .in = HB_C_WISHES };
@@ -512,7 +538,8 @@ int main(void)
         the_newest_is_first_also_within_a_second, what_all_were_told_is_one_record,
         what_is_switched_off_is_not_told, a_site_may_switch_notices_off,
         quiet_hours_end_where_the_reader_is, quiet_hours_hold_back_what_is_not_urgent,
-        a_new_device_is_told_of_once, an_account_that_goes_takes_its_notices, NULL
+        a_new_device_is_told_of_once, nobody_is_flooded_by_what_one_may_repeat,
+        an_account_that_goes_takes_its_notices, NULL
     };
 
     return hb_test_main("hb_notice", cases);
