@@ -73,6 +73,7 @@ typedef struct mongo_tx_t {
     int is_lost;                /* the server gave it up: run it again */
     int is_down;                /* because it did not answer */
     int is_moment;              /* of hb_store_freeze: only reads, and nobody runs it again */
+    int is_gone;                /* the server has that moment no more */
     int depth;                  /* of nested transactions */
     struct mongo_undo_t *undo;  /* newest first; kept while depth > 0 */
     apr_hash_t *seen;           /* "collection/id" -> unique values as read here, or MISSING */

@@ -117,7 +117,7 @@ static apr_status_t run_at_moment(mongo_t *self, hb_op_t *op, mongo_call_t *call
         op->tx = &tx->head;
         rv = fn(op, baton);
         op->tx = NULL;
-        if (tx->is_lost || rv == HB_E_UNAVAILABLE) {
+        if (tx->is_gone || (tx->is_lost && !tx->is_down)) {
             hb_op_recover(op);
             rv = hb_fail(op, HB_E_UNAVAILABLE, "MongoDB keeps a moment for %s only, which was too short; "
                          "raise it: db.adminCommand({setParameter: 1, %s: 3600})", is_snapshot

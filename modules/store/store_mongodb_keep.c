@@ -9,6 +9,8 @@
 #define COMPLAIN_EVERY_USEC 10000000
 #define REPORT_EVERY 4096
 #define RETRY_AFTER_SEC 2
+#define TOO_OLD 239             /* SnapshotTooOld */
+#define NO_SNAPSHOT 246         /* SnapshotUnavailable */
 #define ATLAS_ERROR 8000        /* what a hosted cluster says for itself, in words */
 
 /* --- errors --- */
@@ -60,8 +62,8 @@ static const struct {
     { 10058, HB_E_STORE_DOWN }, { 133, HB_E_STORE_DOWN },
     { 134, HB_E_STORE_DOWN }, { 211, HB_E_STORE_DOWN },                           /* starting */
     { 13, HB_E_STORE_DOWN }, { 18, HB_E_STORE_DOWN }, { ATLAS_ERROR, HB_E_STORE_DOWN },  /* not allowed */
-    { 239, HB_E_UNAVAILABLE }, { 246, HB_E_UNAVAILABLE },                         /* moment is gone */
-    { 43, HB_E_UNAVAILABLE }, { 175, HB_E_UNAVAILABLE }, { 237, HB_E_UNAVAILABLE },   /* cursor is */
+    { TOO_OLD, HB_E_UNAVAILABLE }, { NO_SNAPSHOT, HB_E_UNAVAILABLE },
+    { 43, HB_E_UNAVAILABLE }, { 175, HB_E_UNAVAILABLE }, { 237, HB_E_UNAVAILABLE },   /* cursor gone */
     { 112, HB_E_STORE_CONFLICT }, { 24, HB_E_STORE_CONFLICT }, { 251, HB_E_STORE_CONFLICT },
     { 46, HB_E_STORE_CONFLICT }, { 117, HB_E_STORE_CONFLICT }, { 267, HB_E_STORE_CONFLICT },
     { 290, HB_E_STORE_CONFLICT }, { 11601, HB_E_STORE_CONFLICT },                 /* interrupted */
@@ -119,6 +121,9 @@ apr_status_t mongo_fail(mongo_t *self, hb_op_t *op, const char *what,
     apr_status_t rv = meaning_of(error);
     mongo_tx_t *tx = (mongo_tx_t *)op->tx;
 
+    if (tx != NULL && tx->is_moment && (error->code == TOO_OLD || error->code == NO_SNAPSHOT)) {
+        tx->is_gone = 1;
+    }
     if (tx != NULL && (rv == HB_E_STORE_CONFLICT || rv == HB_E_STORE_DOWN
                        || (reply != NULL
                            && mongoc_error_has_label(reply, "TransientTransactionError")))) {
