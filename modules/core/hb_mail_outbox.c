@@ -32,6 +32,7 @@
 
 #define BATCH_MAX 64
 #define GATHER_USEC 100000
+#define TIDY_EVERY_USEC apr_time_from_sec(3600)
 
 /* A host that took rows and was not back by then is gone for long: its rows are others'. */
 #define TAKEN_USEC apr_time_from_sec(600)
@@ -355,6 +356,17 @@ static int take_lock(apr_status_t *rv, hb_op_t *op)
     return lock;
 }
 
+/* Once an hour and process. */
+static void tidy(hb_op_t *op)
+{
+    static apr_time_t at;       /* when next; one thread of a process makes rounds */
+    apr_time_t now = hb_clock();
+
+    if (now >= at) {
+        at = hb_mail_tidy(op) ? now : now + TIDY_EVERY_USEC;
+    }
+}
+
 apr_status_t hb_mail_run(hb_mail_run_t *run, hb_op_t *op)
 {
     apr_status_t rv;
@@ -379,6 +391,7 @@ apr_status_t hb_mail_run(hb_mail_run_t *run, hb_op_t *op)
     }
     if (rv == APR_SUCCESS) {
         content();
+        tidy(op);
     }
     close(lock);
     return rv;

@@ -50,4 +50,10 @@ int hb_mail_is_stopped(void);
 /** Hand the spool to SMTP; lock is the lock file, which is held. */
 apr_status_t hb_mail_deliver(int *n_sent, hb_op_t *op, int lock);
 
+/**
+ * Remove what nobody took for HaloBuzzMailKeep. The lock is held.
+ * @return 1 when there may be more of it
+ */
+int hb_mail_tidy(hb_op_t *op);
+
 #endif /* HB_MAIL_SPOOL_H */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hb_mail.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -679,6 +680,7 @@ START_TEST(foreign_and_orphaned_files_do_no_harm)
     int n;
 
     desk->settings->smtp_url = hb_test_smtp_url(smtp);
+    desk->settings->mail_keep = 0;
     put_file(desk, "README", "not a mail");
     put_file(desk, "0001780000000000-damaged.0.0.eml", "no header\r\n");
     put_file(desk, "0001780000000000-unsynced.0.0.eml", "");    /* after a power failure */
@@ -693,6 +695,55 @@ START_TEST(foreign_and_orphaned_files_do_no_harm)
     /* One is being written just now, the other's writer is gone. */
     ck_assert_int_eq(names(desk->settings->mail_spool, 1)->nelts, 1);
     hb_test_smtp_stop(smtp);
+}
+END_TEST
+
+static int is_there(desk_t *desk, const char *name)
+{
+    return access(apr_pstrcat(hb_test_pool, desk->settings->mail_spool, "/", name, NULL), F_OK) == 0;
+}
+
+/* Four files: of a moment more and a moment less than is kept, waiting and refused. */
+static void fill_spool(desk_t *desk)
+{
+    apr_time_t until = desk->ts->now - desk->settings->mail_keep;
+    const char *old = apr_psprintf(hb_test_pool, "%016" APR_INT64_T_FMT "-old.3.0.eml", until - 1);
+    const char *dir = apr_pstrcat(hb_test_pool, desk->settings->mail_spool, "/" HB_MAIL_FAILED, NULL);
+
+    ck_assert(mkdir(dir, 0750) == 0 || errno == EEXIST);
+    put_file(desk, old, "Date: ");
+    put_file(desk, apr_pstrcat(hb_test_pool, ".", old, NULL), "Date: ");
+    put_file(desk, apr_pstrcat(hb_test_pool, HB_MAIL_FAILED "/", old, NULL), "Date: ");
+    put_file(desk, apr_psprintf(hb_test_pool, "%016" APR_INT64_T_FMT "-new.0.0.eml", until), "Date: ");
+    put_file(desk, apr_psprintf(hb_test_pool, HB_MAIL_FAILED "/%016" APR_INT64_T_FMT "-new.9.0.eml",
+                                until), "Date: ");
+}
+
+START_TEST(what_nobody_takes_goes_in_the_end)
+{
+    desk_t *desk = mail_desk();
+    hb_mail_run_t did;
+
+    /* Somebody else empties the spool, or is meant to. */
+    put_file(desk, "README", "not a mail");
+    put_file(desk, "old.eml", "not one of ours");
+    fill_spool(desk);
+    ck_assert_int_eq(run(desk, &did), APR_SUCCESS);
+    ck_assert_int_eq(waiting(desk), 3);
+    ck_assert_int_eq(names(desk->settings->mail_spool, 1)->nelts, 0);
+    ck_assert_int_eq(failed(desk), 1);
+    ck_assert(is_there(desk, "README") && is_there(desk, "old.eml"));
+    ck_assert(hb_test_site_logged(desk->ts, "3 mails in "));
+    /* With a server what waits for it is not touched here. */
+    fill_spool(desk);
+    desk->settings->smtp_url = "smtp://localhost:1";
+    ck_assert_int_eq(hb_mail_tidy(hb_test_site_op(desk->ts)), 0);
+    ck_assert_int_eq(waiting(desk), 4);
+    ck_assert_int_eq(failed(desk), 1);
+    desk->settings->smtp_url = "";
+    desk->settings->mail_keep = 0;
+    ck_assert_int_eq(hb_mail_tidy(hb_test_site_op(desk->ts)), 0);
+    ck_assert_int_eq(waiting(desk), 4);
 }
 END_TEST
 
@@ -731,7 +782,7 @@ int main(void)
         a_server_that_is_away_is_asked_now_and_then,
         a_mail_that_breaks_the_server_holds_up_no_other,
         one_process_delivers_at_a_time, foreign_and_orphaned_files_do_no_harm,
-        server_addresses_are_checked,
+        what_nobody_takes_goes_in_the_end, server_addresses_are_checked,
         the_thread_sleeps_until_there_is_mail,  /* the last: it stops all of it */
         NULL
     };
