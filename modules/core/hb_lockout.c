@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "hb_clock.h"
 #include "hb_limit.h"
 #include "hb_metrics.h"
 #include "hb_site.h"
@@ -58,6 +59,20 @@ static void counts_of(counts_t *counts, const hb_op_t *op, const char *account)
     }
 }
 
+/* Guessing goes uncounted while strangers fill the table: to be told, once a minute and process. */
+static void say_full(const hb_op_t *op)
+{
+    static apr_time_t said_at;
+    apr_time_t now = hb_clock(), last = __atomic_load_n(&said_at, __ATOMIC_RELAXED);
+
+    if ((last == 0 || now - last >= apr_time_from_sec(60))
+        && __atomic_compare_exchange_n(&said_at, &last, now, 0, __ATOMIC_RELAXED,
+                                       __ATOMIC_RELAXED)) {
+        hb_log(op, HB_LOG_WARNING, 0, HBLOGNO(00530) "the limiter's table is full; sign-ins that do not "
+               "fit are not locked: raise HaloBuzzRateLimitSize");
+    }
+}
+
 /* Take a try, or tell how long the lock holds. */
 static int admit(hb_limit_verdict_t *verdict, const hb_op_t *op, const count_t *count)
 {
@@ -71,6 +86,9 @@ static int admit(hb_limit_verdict_t *verdict, const hb_op_t *op, const count_t *
     for (;;) {
         now = hb_limit_now();
         hb_limit_take(verdict, op->site->limit, &count->tries, count->key, count->len, now);
+        if (verdict->was_full) {
+            say_full(op);
+        }
         if (verdict->is_allowed) {
             return 1;
         }

@@ -5,6 +5,7 @@
 
 #include <apr_strings.h>
 
+#include "hb_limit.h"
 #include "hb_lockout.h"
 #include "hb_metrics.h"
 #include "hb_role.h"
@@ -186,6 +187,30 @@ START_TEST(a_lock_tells_nothing_about_who_exists)
         ck_assert_int_eq(hb_test_login(maya, ts, "wrong-password", NULL),
                          hb_test_login(&nobody, ts, "wrong-password", NULL));
     }
+}
+END_TEST
+
+/* Who cannot be counted is let try: strangers who fill the table must not lock everybody out. */
+START_TEST(without_room_nobody_is_locked_and_the_operator_is_told)
+{
+    const hb_limit_rule_t rule = { "crowd", 100, apr_time_from_sec(600) };
+    hb_limit_verdict_t verdict;
+    hb_test_person_t *maya;
+    int i;
+
+    open_site();
+    maya = hb_test_person(ts, "maya");
+    ck_assert_int_eq(hb_limit_open(&ts->site->limit, NULL, 8192, hb_test_pool), APR_SUCCESS);
+    for (i = 0; i < 2000; i++) {
+        hb_limit_take(&verdict, ts->site->limit, &rule, &i, sizeof(i), hb_limit_now());
+    }
+    for (i = 0; i < 12; i++) {
+        ck_assert_int_eq(hb_test_login(maya, ts, "wrong-password", NULL), HB_E_AUTH_CREDENTIALS);
+    }
+    ck_assert(hb_test_site_logged(ts, "HB00530"));
+    hb_test_site_forget_log(ts);
+    ck_assert_int_eq(hb_test_login(maya, ts, "wrong-password", NULL), HB_E_AUTH_CREDENTIALS);
+    ck_assert(!hb_test_site_logged(ts, "HB00530"));
 }
 END_TEST
 
@@ -585,7 +610,8 @@ int main(void)
     const TTest *cases[] = {
         a_registration_signs_in, names_addresses_and_phones_are_unique,
         bad_registrations_name_their_field, sign_in_takes_address_or_name,
-        failures_lock_the_account, a_lock_tells_nothing_about_who_exists,
+        failures_lock_the_account, without_room_nobody_is_locked_and_the_operator_is_told,
+        a_lock_tells_nothing_about_who_exists,
         failures_lock_the_address, good_sign_ins_do_not_lock_an_address,
         an_outdated_hash_is_renewed, a_new_password_ends_other_sessions,
         the_operator_sets_passwords,
