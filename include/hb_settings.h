@@ -96,6 +96,9 @@ const char *hb_settings_resolve(const hb_settings_t **resolved, const hb_setting
 const char *hb_settings_text(const hb_settings_t *settings, const hb_setting_row_t *row,
                              apr_pool_t *pool);
 
+/** Does every row stand as in the other? */
+int hb_settings_are_same(const hb_settings_t *settings, const hb_settings_t *others, apr_pool_t *pool);
+
 /**
  * Settings for a program beside httpd, from the file that mod_halobuzz writes at each
  * start ("Directive value" lines), or from environment and defaults when path is NULL.

@@ -92,7 +92,8 @@ const char *hb_site_check(const hb_settings_t *settings, apr_pool_t *pool);
  * Take the settings of a new configuration into a site that is open, and the keys of tokens and
  * the Agora certificate with them, while threads use it; what is open stays as it is. Keys that
  * are as they were cost no memory. What was in force before stays in its pool, because threads may
- * still read it. HB_E_CONFIG with *why: all stays as it was.
+ * still read it. HB_E_CONFIG with *why: all stays as it was. When site->settings is what it was
+ * before, nothing was taken, and the pool may go: something is wrong, or nothing is new.
  */
 apr_status_t hb_site_renew(hb_site_t *site, const char **why, const hb_settings_t *settings,
                            apr_pool_t *pool);

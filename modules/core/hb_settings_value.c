@@ -532,6 +532,21 @@ const char *hb_settings_text(const hb_settings_t *settings, const hb_setting_row
     }
 }
 
+int hb_settings_are_same(const hb_settings_t *settings, const hb_settings_t *others, apr_pool_t *pool)
+{
+    const hb_setting_row_t *row;
+    const char *text, *other;
+
+    for (row = hb_setting_rows(); row->directive != NULL; row++) {
+        text = hb_settings_text(settings, row, pool);
+        other = hb_settings_text(others, row, pool);
+        if (text == NULL || other == NULL ? text != other : strcmp(text, other) != 0) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 /* Of an option of a URL, its name in lower case with =: what stands behind it goes. */
 static const char *hide_option(const char *text, const char *option, apr_pool_t *pool)
 {

@@ -307,7 +307,12 @@ apr_status_t hb_site_renew(hb_site_t *site, const char **why, const hb_settings_
         return rv;
     }
     if (has_same_keys(site, &fresh)) {
+        int is_same = hb_settings_are_same(site->settings, settings, keys);
+
         apr_pool_destroy(keys);
+        if (is_same) {
+            return APR_SUCCESS;
+        }
     }
     else {
         __atomic_store_n(&site->access_keys, fresh.access_keys, __ATOMIC_RELEASE);

@@ -156,41 +156,51 @@ typedef struct serving_t {
     hb_program_t *program;
     hb_site_t *site;
     rt_house_t *house;
+    const rt_config_t *config;
     apr_pool_t *pool;
 } serving_t;
 
 /* Settings that concern the engine and the core are read anew, and keys: a token that httpd no longer
  * takes opens no socket. The files and threads that are open stay as they are. What threads still
- * read is never freed. */
+ * read is never freed; most reloads are there for the logs, and change nothing. */
 static const rt_config_t *reload(void *baton)
 {
     serving_t *serving = baton;
-    rt_config_t *config = apr_pcalloc(serving->pool, sizeof(*config));
-    const hb_settings_t *settings;
+    const hb_settings_t *settings, *before = serving->site->settings;
+    rt_config_t *config;
+    apr_pool_t *pool;
     const char *why;
 
+    apr_pool_create(&pool, serving->pool);
     hb_program_reload(serving->program);
     serving->site->log.level = hb_program_level(serving->program);
-    why = hb_settings_load(&settings, serving->options->config, serving->pool);
+    why = hb_settings_load(&settings, serving->options->config, pool);
     if (why == NULL) {
-        hb_site_renew(serving->site, &why, settings, serving->pool);
+        hb_site_renew(serving->site, &why, settings, pool);
     }
     if (why != NULL) {
         hb_log_to(&serving->site->log, HB_LOG_ERR, 0, HBLOGNO(06205) "the settings stay as "
                   "they were: %s", why);
+        apr_pool_destroy(pool);
         return NULL;
     }
+    if (serving->site->settings == before) {
+        apr_pool_destroy(pool);
+        return serving->config;
+    }
+    config = apr_pcalloc(pool, sizeof(*config));
     rt_house_configure(serving->house);
     rt_config_read(config, settings);
+    serving->config = config;
     return config;
 }
 
 static const char *serve_rooms(options_t *options, hb_program_t *program, const hb_log_t *log,
                                apr_pool_t *pool)
 {
-    serving_t serving = { options, program, NULL, NULL, pool };
-    const hb_settings_t *settings;
     rt_config_t config;
+    serving_t serving = { options, program, NULL, NULL, &config, pool };
+    const hb_settings_t *settings;
     const char *why;
 
     why = hb_settings_load(&settings, options->config, pool);

@@ -157,8 +157,13 @@ START_TEST(an_open_site_takes_new_keys)
     ck_assert_ptr_eq(ts->site->settings, &settings);
     access = ts->site->access_keys;
     ck_assert_int_eq(hb_keyring_newest(access)->len, 64);
-    /* As they were: the same ones stay, whatever else is new. */
+    /* As it was: nothing is taken. */
     other = settings;
+    other.auth_secret = apr_pstrdup(hb_test_pool, settings.auth_secret);
+    ck_assert_int_eq(hb_site_renew(ts->site, &why, &other, hb_test_pool), 0);
+    ck_assert_ptr_eq(ts->site->settings, &settings);
+    /* Keys as they were: the same ones stay, whatever else is new. */
+    other.realtime_calls++;
     ck_assert_int_eq(hb_site_renew(ts->site, &why, &other, hb_test_pool), 0);
     ck_assert_ptr_eq(ts->site->settings, &other);
     ck_assert_ptr_eq(ts->site->access_keys, access);
