@@ -93,7 +93,7 @@ static void holds(apr_int64_t earned, apr_int64_t held, apr_int64_t debt)
 static hb_json_t *wish(apr_int64_t coins)
 {
     hb_json_t *input = hb_test_input("currency", "npr", "method", "bank", "account", "=1+2",
-                                     "accountName", "Host, \"H\"", "bankName", "Nabil", NULL);
+                                     "accountName", "Host, \"H\"", "bankName", "\xef\xbc\x9dNabil", NULL);
 
     hb_json_set_int(input, "coins", coins);
     return input;
@@ -212,7 +212,7 @@ START_TEST(from_the_request_to_the_bank)
     ck_assert_int_eq(hb_payout_batch_csv(&csv, &len, as(finn), hb_json_string(view, "id")),
                      APR_SUCCESS);
     ck_assert_uint_eq(len, strlen(csv));
-    ck_assert_msg(strstr(csv, ",bank,\"Nabil\",\"'=1+2\",\"Host, \"\"H\"\"\",npr,400.00,20000,")
+    ck_assert_msg(strstr(csv, ",bank,\"'\xef\xbc\x9dNabil\",\"'=1+2\",\"Host, \"\"H\"\"\",npr,400.00,20000,")
                   != NULL, "%s", csv);
     ck_assert_int_eq(hb_payout_batch(&view, as(finn), hb_test_input("currency", "npr", NULL)),
                      HB_E_PAYOUT_NONE);
