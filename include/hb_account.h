@@ -112,6 +112,12 @@ apr_status_t hb_second_factor_confirm(hb_json_t **reply, hb_op_t *op, const char
 /** Drop it: no session of the user counts as having passed one. HB_E_TOTP_INVALID. */
 apr_status_t hb_second_factor_remove(hb_op_t *op, const char *password, const char *code);
 
+/**
+ * The same for somebody who lost it, and without proof: for the operator, who knows them.
+ * HB_E_TOTP_STATE when there is none.
+ */
+apr_status_t hb_second_factor_drop(hb_op_t *op, const char *user_id);
+
 /** Use up a code or a recovery code of this user. HB_E_TOTP_INVALID. Writes, waits. */
 apr_status_t hb_second_factor_pass(hb_op_t *op, const hb_json_t *user, const char *code);
 

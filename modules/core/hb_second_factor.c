@@ -299,18 +299,41 @@ static apr_status_t remove_in_store(hb_op_t *op, void *baton)
     return rv;
 }
 
+static apr_status_t drop(hb_op_t *op, const char *id)
+{
+    apr_status_t rv;
+
+    hb_session_hold_all(op, id);
+    rv = hb_store_transact(op, remove_in_store, (void *)id);
+    hb_session_release_all(op, id);
+    hb_user_changed(op, id);
+    return rv;
+}
+
+static apr_status_t load_with_factor(hb_json_t **user, hb_op_t *op, const char *id)
+{
+    apr_status_t rv = hb_user_load(user, op, id);
+
+    return rv == APR_SUCCESS && sealed_secret(*user) == NULL
+        ? hb_fail(op, HB_E_TOTP_STATE, "there is no second factor") : rv;
+}
+
+apr_status_t hb_second_factor_drop(hb_op_t *op, const char *user_id)
+{
+    hb_json_t *user;
+    apr_status_t rv = load_with_factor(&user, op, user_id);
+
+    return rv == APR_SUCCESS ? drop(op, user_id) : rv;
+}
+
 apr_status_t hb_second_factor_remove(hb_op_t *op, const char *password, const char *code)
 {
     const char *id = op->actor.user_id;
     hb_json_t *user;
-    apr_status_t rv;
+    apr_status_t rv = load_with_factor(&user, op, id);
 
-    rv = hb_user_load(&user, op, id);
     if (rv != APR_SUCCESS) {
         return rv;
-    }
-    if (sealed_secret(user) == NULL) {
-        return hb_fail(op, HB_E_TOTP_STATE, "there is no second factor");
     }
     if (hb_user_has_totp(user) && code == NULL) {
         return hb_fail_field(op, "code", "required",
@@ -324,12 +347,5 @@ apr_status_t hb_second_factor_remove(hb_op_t *op, const char *password, const ch
             judge(op, rv);
         }
     }
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    hb_session_hold_all(op, id);
-    rv = hb_store_transact(op, remove_in_store, (void *)id);
-    hb_session_release_all(op, id);
-    hb_user_changed(op, id);
-    return rv;
+    return rv == APR_SUCCESS ? drop(op, id) : rv;
 }

@@ -45,7 +45,7 @@ typedef struct ctl_command_t {
 
 ctl_run_fn ctl_check, ctl_health, ctl_status, ctl_seed, ctl_routes, ctl_smoke, ctl_version;
 ctl_run_fn ctl_user_create, ctl_user_role, ctl_user_list, ctl_user_show, ctl_user_disable,
-           ctl_user_enable, ctl_user_password;
+           ctl_user_enable, ctl_user_password, ctl_user_totp;
 ctl_run_fn ctl_demo, ctl_og_bonus, ctl_refunds_resume;
 ctl_run_fn ctl_notice_send, ctl_notice_list, ctl_notice_show, ctl_notice_cancel, ctl_notice_test,
            ctl_providers_check;

@@ -301,3 +301,32 @@ int ctl_user_password(ctl_t *ctl, int argc, const char *const *argv)
     }
     return tell(ctl, op, user, " has a new password; all sessions ended");
 }
+
+int ctl_user_totp(ctl_t *ctl, int argc, const char *const *argv)
+{
+    const char *args[2];
+    int wants_removed = 0;
+    const ctl_option_t options[] = {
+        { "remove", NULL, &wants_removed },
+        { NULL, NULL, NULL }
+    };
+    hb_json_t *user;
+    hb_op_t *op;
+    apr_status_t rv = APR_SUCCESS;
+    int rc = ctl_options(ctl, argc, argv, options, args, 1, 1);
+
+    if (rc == CTL_OK) {
+        rc = load(&user, &op, ctl, args[0]);
+    }
+    if (rc != CTL_OK) {
+        return rc;
+    }
+    if (wants_removed) {
+        rv = hb_second_factor_drop(op, hb_user_id(user));
+    }
+    if (rv != APR_SUCCESS) {
+        return ctl_fail_op(ctl, op, rv);
+    }
+    return tell(ctl, op, user, wants_removed ? " has no second factor any more"
+                : hb_user_has_totp(user) ? " has a second factor" : " has no second factor");
+}

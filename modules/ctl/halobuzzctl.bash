@@ -27,6 +27,8 @@ _halobuzzctl()
         COMPREPLY=( $(compgen -W "--staff --limit --after $common" -- "$cur") ) ;;
     "user password")
         COMPREPLY=( $(compgen -W "--password-file $common" -- "$cur") ) ;;
+    "user totp")
+        COMPREPLY=( $(compgen -W "--remove $common" -- "$cur") ) ;;
     "report day")
         COMPREPLY=( $(compgen -W "--csv $common" -- "$cur") ) ;;
     "report "*)
@@ -82,7 +84,7 @@ _halobuzzctl()
     "store backup")
         COMPREPLY=( $(compgen -f -- "$cur") ) ;;
     "user "*)
-        COMPREPLY=( $(compgen -W "create role list show disable enable password" -- "$cur") ) ;;
+        COMPREPLY=( $(compgen -W "create role list show disable enable password totp" -- "$cur") ) ;;
     "ledger "*)
         COMPREPLY=( $(compgen -W "verify balance statement circulation" -- "$cur") ) ;;
     "events "*)

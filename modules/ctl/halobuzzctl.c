@@ -52,6 +52,7 @@ static const ctl_command_t commands[] = {
   { "user disable",  "USER [--json]",                                                           ctl_user_disable,  "lock an account out; its sessions and its stream end" },
   { "user enable",   "USER [--json]",                                                           ctl_user_enable,   "let a disabled account in again" },
   { "user password", "USER [--password-file FILE] [--json]",                                    ctl_user_password, "set a password; all sessions of the account end" },
+  { "user totp",     "USER [--remove] [--json]",                                              ctl_user_totp,     "whether an account has a second factor; take it from who lost theirs" },
   { "ledger verify", "[--json]",                                                              ctl_ledger_verify, "recompute every entry, account and balance; name the first wrong entry" },
   { "ledger balance", "ACCOUNT [--at TIME] [--json]",                                         ctl_ledger_balance, "what an account holds, or held" },
   { "ledger statement", "ACCOUNT [--limit N] [--after CURSOR] [--json]",                      ctl_ledger_statement, "an account's entries, newest first" },

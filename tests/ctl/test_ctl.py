@@ -11,6 +11,7 @@ import pytest
 
 from hb_client import Client, assert_problem
 from hb_httpd import is_root
+from test_totp import totp
 
 OK, FAILED, USAGE, UNREACHABLE = 0, 1, 2, 3
 LONG = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_-_"
@@ -138,7 +139,18 @@ def test_a_running_server_knows_the_accounts(ctl, make_server):
     assert ctl("user", "disable", "anna", settings=settings).code == OK
     assert_problem(login("Pokhara-27!"), 403, "account.disabled")
     assert ctl("user", "enable", "anna", settings=settings).code == OK
+    signed_in = login("Pokhara-27!")
+    assert signed_in.status_code == 200
+    # A second factor, and how who lost it comes in again.
+    anna = Client(server, signed_in.json()["accessToken"])
+    secret = anna.post("/api/v1/auth/totp", json={}).json()["secret"]
+    assert anna.post("/api/v1/auth/totp/confirm", json={"code": totp(secret)}).status_code == 200
+    assert_problem(login("Pokhara-27!"), 401, "totp.required")
+    assert "has a second factor" in ctl("user", "totp", "anna", settings=settings).out
+    assert ctl("user", "totp", "anna", "--remove", settings=settings).code == OK
     assert login("Pokhara-27!").status_code == 200
+    done = ctl("user", "totp", "anna", "--remove", settings=settings)
+    assert done.code == FAILED and "no second factor" in done.err
 
 
 def test_disabling_ends_the_stream(ctl, make_server):

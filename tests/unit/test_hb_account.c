@@ -566,6 +566,23 @@ START_TEST(a_second_factor_can_be_dropped)
 }
 END_TEST
 
+START_TEST(a_lost_second_factor_is_dropped_by_the_operator)
+{
+    hb_test_person_t *maya;
+    hb_json_t *recovery;
+
+    open_site();
+    maya = hb_test_person(ts, "maya");
+    ck_assert_int_eq(hb_second_factor_drop(hb_test_site_op(ts), maya->id), HB_E_TOTP_STATE);
+    set_up_totp(maya, &recovery);
+    ck_assert_int_eq(hb_test_op_of(ts, maya)->actor.has_totp, 1);
+    ck_assert_int_eq(hb_second_factor_drop(hb_test_site_op(ts), maya->id), APR_SUCCESS);
+    ck_assert_int_eq(hb_test_op_of(ts, maya)->actor.has_totp, 0);
+    ck_assert_int_eq(hb_test_login(maya, ts, HB_TEST_PASSWORD, NULL), APR_SUCCESS);
+    set_up_totp(maya, &recovery);
+}
+END_TEST
+
 START_TEST(an_old_session_gives_the_password_for_a_factor)
 {
     hb_test_person_t *maya;
@@ -618,7 +635,8 @@ int main(void)
         a_forgotten_password_is_reset_once, codes_expire_and_forgive_typing,
         the_first_superadmin_proves_address_and_account, a_second_factor_is_asked_for,
         recovery_codes_work_once, wrong_factors_lock_the_account,
-        a_second_factor_can_be_dropped, an_old_session_gives_the_password_for_a_factor,
+        a_second_factor_can_be_dropped, a_lost_second_factor_is_dropped_by_the_operator,
+        an_old_session_gives_the_password_for_a_factor,
         the_operator_makes_accounts, NULL
     };
 
