@@ -48,6 +48,25 @@ static const char *copy_secret(const char **reference, const char *path, apr_poo
     return why;
 }
 
+static const char *copy_path(const hb_ap_program_t *row, const hb_setting_row_t *setting,
+                             apr_pool_t *pool)
+{
+    return ap_runtime_dir_relative(pool, apr_pstrcat(pool, "halobuzz-", row->role, ".",
+                                                     setting->member, NULL));
+}
+
+static const char **value_of(hb_settings_t *settings, const hb_setting_row_t *setting)
+{
+    return (const char **)((char *)settings + setting->offset);
+}
+
+static int may_be_secret(const hb_setting_row_t *setting)
+{
+    return setting->kind == HB_SETTING_SECRET || setting->kind == HB_SETTING_URL;
+}
+
+/* A program that starts meanwhile, or a run of halobuzz-crond, finds what the settings that it reads
+ * name: copies are there before them, and go after those that named them. */
 const char *hb_ap_program_settings(const hb_ap_program_t *row, const char *path,
                                    apr_pool_t *pool)
 {
@@ -56,25 +75,22 @@ const char *hb_ap_program_settings(const hb_ap_program_t *row, const char *path,
     const char *why = NULL;
 
     for (setting = hb_setting_rows(); setting->directive != NULL && why == NULL; setting++) {
-        const char **value = (const char **)((char *)settings + setting->offset);
-        const char *copy = ap_runtime_dir_relative(pool, apr_pstrcat(pool, "halobuzz-", row->role,
-                                                                     ".", setting->member, NULL));
+        const char **value = value_of(settings, setting);
 
-        if (setting->kind != HB_SETTING_SECRET && setting->kind != HB_SETTING_URL) {
-            continue;
-        }
         if (setting->kind == HB_SETTING_SECRET && !is_listed(row->secrets, setting->member)) {
             *value = "";
         }
-        if (hb_setting_is_reference(*value)) {
-            why = copy_secret(value, copy, pool);
-        }
-        else {
-            unlink(copy);       /* of an earlier configuration */
+        if (may_be_secret(setting) && hb_setting_is_reference(*value)) {
+            why = copy_secret(value, copy_path(row, setting, pool), pool);
         }
     }
-    if (why != NULL) {
-        return why;
+    if (why == NULL) {
+        why = said(hb_settings_save(settings, path, hb_ap_run_group(), pool), path, pool);
     }
-    return said(hb_settings_save(settings, path, hb_ap_run_group(), pool), path, pool);
+    for (setting = hb_setting_rows(); setting->directive != NULL && why == NULL; setting++) {
+        if (may_be_secret(setting) && !hb_setting_is_reference(*value_of(settings, setting))) {
+            unlink(copy_path(row, setting, pool));      /* of an earlier configuration */
+        }
+    }
+    return why;
 }
