@@ -57,7 +57,4 @@ const char *hb_base64url(apr_pool_t *pool, const unsigned char *bytes, apr_size_
 /** Strict: alphabet only, no padding. NULL when malformed. */
 const unsigned char *hb_base64url_read(apr_pool_t *pool, apr_size_t *n, const char *text);
 
-/** Shorten anything secret for a log line: "abcd...(43)". */
-const char *hb_redact(apr_pool_t *pool, const char *secret);
-
 #endif /* HB_CRYPTO_H */

@@ -92,17 +92,6 @@ apr_status_t hb_og_subscribe(hb_json_t **reply, hb_op_t *op, const hb_json_t *in
 
 /* --- the daily bonus (hb_og_bonus.c) --- */
 
-/**
- * Pay a user the bonus of a date, once: ledger key og-bonus:<date>:<user>. Entitled is who had OG
- * when the date began, so a duration of 30 days brings 30 of them; the amount is that of
- * the tier that runs now, or ran last.
- * @param coins       what was paid; 0 when there was nothing to pay, or it was paid before
- * @param date        YYYY-MM-DD, in the zone of HaloBuzzZone
- * @param day_begins  that date's first moment
- */
-apr_status_t hb_og_bonus_pay(apr_int64_t *coins, hb_op_t *op, const char *user_id,
-                             const char *date, apr_time_t day_begins);
-
 typedef struct hb_og_bonus_run_t {
     apr_int64_t entitled;       /* users looked at */
     apr_int64_t paid;           /* of them by this run; the others had it, or were not active */
@@ -110,10 +99,14 @@ typedef struct hb_og_bonus_run_t {
 } hb_og_bonus_run_t;
 
 /**
- * Pay it to all. May be stopped anywhere and run again, also twice at once: nobody is left out and
- * nobody paid twice. Many users are one transaction, which keeps other writers waiting for some
- * 10 ms. Memory: 12 bytes a user who has OG.
- * @param report  may be NULL; APR_EINTR when it stops the run
+ * Pay all the bonus of a date, each once: ledger key og-bonus:<date>:<user>. Entitled is who had OG
+ * when the date began, so a duration of 30 days brings 30 of them; the amount is that of the
+ * tier that runs now, or ran last. May be stopped anywhere and run again, also twice at once:
+ * nobody is left out and nobody paid twice. Many users are one transaction, which keeps other
+ * writers waiting for some 10 ms. Memory: 12 bytes a user who has OG. Waits for the store.
+ * @param date        YYYY-MM-DD, in the zone of HaloBuzzZone
+ * @param day_begins  that date's first moment
+ * @param report      may be NULL; APR_EINTR when it stops the run
  */
 apr_status_t hb_og_bonus_pay_all(hb_og_bonus_run_t *run, hb_op_t *op, const char *date,
                                  apr_time_t day_begins, hb_store_report_fn *report,

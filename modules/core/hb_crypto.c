@@ -394,16 +394,3 @@ const unsigned char *hb_base64url_read(apr_pool_t *pool, apr_size_t *n, const ch
     *n = used;
     return bytes;
 }
-
-const char *hb_redact(apr_pool_t *pool, const char *secret)
-{
-    apr_size_t len;
-
-    if (secret == NULL) {
-        return "(none)";
-    }
-    len = strlen(secret);
-    /* Four characters of a short secret would be too much of it. */
-    return len < 20 ? apr_psprintf(pool, "...(%" APR_SIZE_T_FMT ")", len)
-        : apr_psprintf(pool, "%.4s...(%" APR_SIZE_T_FMT ")", secret, len);
-}

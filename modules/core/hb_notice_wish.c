@@ -13,8 +13,6 @@
 #include "hb_store.h"
 #include "hb_time.h"
 
-#define DAY_MIN (24 * 60)
-
 /* --- ways --- */
 
 static int is_listed(const hb_json_t *list, const char *choice)

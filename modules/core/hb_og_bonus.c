@@ -88,51 +88,6 @@ static apr_status_t post(apr_int64_t *coins, hb_op_t *op, hb_ledger_run_t *run,
     return rv;
 }
 
-/* --- to one --- */
-
-typedef struct pay_t {
-    const char *user_id;
-    const char *date;
-    apr_time_t day_begins;
-    apr_int64_t coins;
-} pay_t;
-
-static apr_status_t pay_tx(hb_op_t *op, void *baton)
-{
-    pay_t *pay = baton;
-    terms_t known = { .is_read = { 0 } };
-    hb_og_terms_t terms;
-    hb_json_t *user;
-    apr_status_t rv;
-
-    pay->coins = 0;
-    rv = hb_store_get(&user, op, HB_C_USERS, pay->user_id);
-    if (rv == HB_E_STORE_MISSING) {
-        return APR_SUCCESS;
-    }
-    if (rv == APR_SUCCESS) {
-        rv = coins_of(&pay->coins, &terms, op, &known, user, pay->day_begins);
-    }
-    if (rv == APR_SUCCESS && pay->coins > 0) {
-        rv = post(&pay->coins, op, NULL, pay->user_id, key_of(op, pay->user_id, pay->date),
-                  &terms);
-    }
-    return rv;
-}
-
-apr_status_t hb_og_bonus_pay(apr_int64_t *coins, hb_op_t *op, const char *user_id,
-                             const char *date, apr_time_t day_begins)
-{
-    pay_t pay = { user_id, date, day_begins, 0 };
-    apr_status_t rv = hb_store_transact(op, pay_tx, &pay);
-
-    *coins = pay.coins;
-    if (rv == APR_SUCCESS && pay.coins > 0 && op->tx == NULL) {
-        hb_user_changed(op, user_id);
-    }
-    return rv;
-}
-
 /* --- to all: who --- */
 
 /* Everybody whose tier ran when the date began. Who buys one meanwhile had none then. */

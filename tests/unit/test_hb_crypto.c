@@ -194,15 +194,12 @@ START_TEST(threads_hash_side_by_side)
 }
 END_TEST
 
-START_TEST(secrets_compare_and_hide)
+START_TEST(secrets_compare)
 {
     ck_assert(hb_equal_secret("abc", "abc"));
     ck_assert(!hb_equal_secret("abc", "abd"));
     ck_assert(!hb_equal_secret("abc", "abcd"));
     ck_assert(!hb_equal_secret("", "a"));
-    ck_assert_str_eq(hb_redact(hb_test_pool, "abcdefghijklmnopqrstuvwxyz"), "abcd...(26)");
-    ck_assert_str_eq(hb_redact(hb_test_pool, "hunter2"), "...(7)");
-    ck_assert_str_eq(hb_redact(hb_test_pool, NULL), "(none)");
 }
 END_TEST
 
@@ -212,7 +209,7 @@ int main(void)
         digests_are_those_of_the_standards, base64url_is_strict, draws_are_even,
         without_randomness_nothing_is_made, tokens_differ,
         keyed_hashes_are_bound_to_their_purpose, what_is_sealed_opens_for_its_purpose_only,
-        threads_hash_side_by_side, secrets_compare_and_hide, NULL
+        threads_hash_side_by_side, secrets_compare, NULL
     };
     return hb_test_main("hb_crypto", cases);
 }
