@@ -2,8 +2,8 @@
 /*
  * What a program beside httpd finds on disk: its settings, and the secrets it needs. It runs as the
  * run user, who cannot read what only root can: so secrets are copied into files of the runtime
- * directory, owned by root, readable by the run user's group. A program gets those it asks for, and
- * all URLs; the rest stays empty.
+ * directory, owned by root, readable by the run user's group. A program gets those it asks
+ * for, and all URLs; the rest stays empty.
  */
 #include "hb_ap_program.h"
 
