@@ -262,10 +262,10 @@ apr_status_t rt_viewers_join(hb_json_t **stream, rt_viewers_t *viewers, hb_op_t 
     count_in(viewers, key, 0);
     pthread_mutex_lock(stripe);
     rv = hb_viewer_join(stream, op, stream_id);
-    if (rv == APR_SUCCESS) {
-        leave_to_others(viewers, key);
+    if (rv == APR_SUCCESS || hb_error_row(rv)->class == HB_CLASS_UNAVAILABLE) {
+        leave_to_others(viewers, key);  /* it may be written, and only the answer lost */
     }
-    else {
+    if (rv != APR_SUCCESS) {
         /* Maybe of one who is in, by a socket that was cut or has gone meanwhile. */
         cut(viewers, key, (apr_uint64_t)(hb_limit_now() / 1000));
     }

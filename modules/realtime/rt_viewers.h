@@ -25,7 +25,8 @@ void rt_viewers_set_grace(rt_viewers_t *viewers, apr_uint64_t grace_msec);
 
 /**
  * A socket of the op's actor enters: counts it, then hb_viewer_join(). When that fails the socket
- * is not counted. Waits.
+ * is not counted; where nobody can say whether it failed (HB_CLASS_UNAVAILABLE) the core is
+ * told of the end when the grace is over. Waits.
  */
 apr_status_t rt_viewers_join(hb_json_t **stream, rt_viewers_t *viewers, hb_op_t *op,
                              const char *stream_id);

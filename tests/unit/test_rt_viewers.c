@@ -10,6 +10,7 @@
 #include "hb_stream.h"
 #include "hb_test_people.h"
 #include "hb_test_site.h"
+#include "hb_viewer.h"
 #include "rt_viewers.h"
 
 static hb_test_site_t *ts;
@@ -181,6 +182,37 @@ START_TEST(who_goes_while_the_store_is_away_goes_later)
 }
 END_TEST
 
+/* The store went away with the answer: she is written in, and her client was told that it failed. */
+START_TEST(a_join_whose_answer_is_lost_ends_later)
+{
+    hb_json_t *stream;
+    hb_store_t *store;
+    hb_op_t *op;
+
+    setup();
+    ck_assert_int_eq(hb_viewer_join(&stream, hb_test_op_of(ts, anna), stream_id), APR_SUCCESS);
+    op = hb_test_op_of(ts, anna);
+    store = ts->site->store;
+    ts->site->store = NULL;
+    ck_assert_int_eq(rt_viewers_join(&stream, viewers, op, stream_id), HB_E_STORE_DOWN);
+    ts->site->store = store;
+    ck_assert_int_eq(count(), 1);
+    ck_assert_int_eq(due(APR_UINT64_MAX), 1);
+    ck_assert_int_eq(count(), 0);
+    ck_assert_uint_eq(rt_viewers_count(viewers), 0);
+
+    /* Who tries again with success is in. */
+    op = hb_test_op_of(ts, anna);
+    ts->site->store = NULL;
+    ck_assert_int_eq(rt_viewers_join(&stream, viewers, op, stream_id), HB_E_STORE_DOWN);
+    ts->site->store = store;
+    join(anna);
+    ck_assert_int_eq(due(APR_UINT64_MAX), 0);
+    ck_assert_int_eq(count(), 1);
+    rt_viewers_free(viewers);
+}
+END_TEST
+
 START_TEST(a_refused_join_is_not_counted)
 {
     hb_json_t *stream;
@@ -244,7 +276,7 @@ int main(void)
     const TTest *const cases[] = {
         several_sockets_are_one_viewer, who_comes_back_in_time_never_left,
         who_comes_back_at_the_last_moment_stays, who_goes_while_the_store_is_away_goes_later,
-        a_refused_join_is_not_counted,
+        a_join_whose_answer_is_lost_ends_later, a_refused_join_is_not_counted,
         who_was_cut_and_is_refused_goes, after_a_restart_the_absent_go, NULL
     };
 
