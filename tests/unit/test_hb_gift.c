@@ -236,7 +236,7 @@ START_TEST(a_room_has_to_be_live_and_open_to_the_sender)
     ck_assert_int_eq(hb_block_clear(as(HOST), ANNA), APR_SUCCESS);
     ck_assert_int_eq(give(&reply, NULL, "rose", 1), HB_E_AUTH_REQUIRED);
     ck_assert_int_eq(hb_room_restrain(&reply, as(HOST), room, ANNA,
-                                      object("{\"action\":\"kick\"}")), APR_SUCCESS);
+                                      hb_test_json("{\"action\":\"kick\"}")), APR_SUCCESS);
     ck_assert_int_eq(give(&reply, ANNA, "rose", 1), HB_E_ROOM_KICKED);
     ck_assert_int_eq(hb_room_lift(as(HOST), room, ANNA), APR_SUCCESS);
     ck_assert_int_eq(give_as(&reply, as(ANNA), "rose", 1, "last"), APR_SUCCESS);
