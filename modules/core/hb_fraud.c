@@ -13,7 +13,6 @@
 
 #include "hb_store.h"
 #include "hb_time.h"
-#include "hb_user.h"
 
 #define HOUR_MSEC APR_INT64_C(3600000)
 #define DAY_MSEC (24 * HOUR_MSEC)

@@ -16,7 +16,6 @@
 #include "hb_schema.h"
 #include "hb_store.h"
 #include "hb_time.h"
-#include "hb_user.h"
 
 #define SCORE_MAX 100
 #define NOTE_MAX 300

@@ -10,7 +10,6 @@
 
 #include <apr_strings.h>
 
-#include "hb_schema.h"
 #include "hb_store.h"
 #include "hb_stream.h"
 #include "hb_time.h"

@@ -14,7 +14,6 @@
 
 #include "hb_crowd.h"
 #include "hb_ledger.h"
-#include "hb_schema.h"
 #include "hb_time.h"
 #include "hb_user.h"
 

@@ -13,7 +13,6 @@
 #include "hb_audit.h"
 #include "hb_csv.h"
 #include "hb_idem.h"
-#include "hb_notice.h"
 #include "hb_schema.h"
 #include "hb_store.h"
 #include "hb_time.h"

@@ -19,7 +19,6 @@
 #include "hb_schema.h"
 #include "hb_store.h"
 #include "hb_time.h"
-#include "hb_user.h"
 
 #define LEASE_MSEC 60000        /* nobody else sends it meanwhile, at least */
 #define OF_ORDER_MAX 1000

@@ -9,7 +9,6 @@
 #include <apr_strings.h>
 
 #include "hb_bus.h"
-#include "hb_schema.h"
 #include "hb_social.h"
 #include "hb_store.h"
 #include "hb_time.h"

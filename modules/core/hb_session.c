@@ -17,7 +17,6 @@
 
 #include <apr_strings.h>
 
-#include "hb_audit.h"
 #include "hb_crypto.h"
 #include "hb_metrics.h"
 #include "hb_store.h"

@@ -17,7 +17,6 @@
 #include "hb_bus.h"
 #include "hb_cache.h"
 #include "hb_metrics.h"
-#include "hb_role.h"
 #include "hb_store.h"
 #include "hb_time.h"
 #include "hb_token.h"

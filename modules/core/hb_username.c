@@ -11,7 +11,6 @@
 #include <apr_file_io.h>
 #include <apr_strings.h>
 
-#include "hb_site.h"
 #include "hb_store.h"
 
 /* Compared by skeleton, so look-alikes of these are reserved too. */

@@ -12,7 +12,6 @@
 #include "hb_announce.h"
 #include "hb_crypto.h"
 #include "hb_schema.h"
-#include "hb_store.h"
 #include "hb_user.h"
 
 #define NAME_MAX_BYTES 300

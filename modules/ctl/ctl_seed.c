@@ -17,7 +17,6 @@
 #include "hb_og.h"
 #include "hb_price.h"
 #include "hb_schema.h"
-#include "hb_store.h"
 #include "hb_stream.h"
 #include "hb_viewer.h"
 #include "hb_wordlist.h"

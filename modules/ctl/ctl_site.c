@@ -18,7 +18,6 @@
 #include <apr_strings.h>
 
 #include "hb_program.h"
-#include "hb_role.h"
 #include "hb_store.h"
 
 #define SECRET_MAX_BYTES 1024

@@ -25,7 +25,6 @@
 #include <mpm_common.h>
 #include <util_filter.h>
 
-#include "hb_role.h"
 #include "hb_site.h"
 
 #define HANDLER "halobuzz-realtime"

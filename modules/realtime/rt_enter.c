@@ -17,9 +17,7 @@
 #include <apr_strings.h>
 
 #include "hb_crypto.h"
-#include "hb_role.h"
 #include "hb_session.h"
-#include "hb_stream.h"
 #include "hb_token.h"
 #include "rt_answer.h"
 #include "rt_memory.h"

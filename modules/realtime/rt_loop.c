@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "rt_eio.h"
 #include "rt_memory.h"
 #include "rt_session.h"
 

@@ -11,7 +11,6 @@
 
 #include "hb_limit.h"
 #include "hb_node.h"
-#include "hb_viewer.h"
 
 struct rt_node_t {
     hb_site_t *site;
