@@ -31,6 +31,23 @@ def ws_open(server, path, headers=(), timeout=WAIT_SEC):
         sockopt=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),))
 
 
+def send_on(ws, text):
+    """Once its reader has met the end, the library says so in an error of its own: a lost connection, too."""
+    try:
+        ws.send(text)
+    except websocket.WebSocketException as problem:
+        raise ConnectionError(str(problem)) from problem
+
+
+def cut_off(ws):
+    held = ws.sock                      # None once the reader has met the end
+    try:
+        if held is not None:
+            held.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+
+
 class Inbox:
     """What came, in order, with waiting."""
 
@@ -142,12 +159,12 @@ class Socket:
     # --- doing
 
     def emit(self, name, *args):
-        self.ws.send("42" + json.dumps([name, *args]))
+        send_on(self.ws, "42" + json.dumps([name, *args]))
 
     def call_begin(self, name, *args):
         number = self.next_ack
         self.next_ack += 1
-        self.ws.send("42%d%s" % (number, json.dumps([name, *args])))
+        send_on(self.ws, "42%d%s" % (number, json.dumps([name, *args])))
         return number
 
     def answer(self, number, timeout=WAIT_SEC):
@@ -207,16 +224,13 @@ class Socket:
 
     def cut(self):
         """As a phone that loses its network: no word to the server but the end of TCP."""
-        try:
-            self.ws.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
+        cut_off(self.ws)
         self.inbox.wait_closed()
 
     def leave(self):
         """As a client that means it. The reader ends before the descriptor is given up: it would
         read and write in the name of the next connection."""
-        self.ws.send("41")
+        send_on(self.ws, "41")
         self.cut()
 
 
@@ -252,7 +266,7 @@ class Plain:
             self.inbox.end(repr(problem))
 
     def send(self, message):
-        self.ws.send(message if isinstance(message, str) else json.dumps(message))
+        send_on(self.ws, message if isinstance(message, str) else json.dumps(message))
 
     def call(self, name, data=None, timeout=WAIT_SEC):
         self.next_ack += 1
@@ -266,5 +280,5 @@ class Plain:
             (i for i in items if i.get("event") == name and match(i["data"])), None), timeout)
 
     def cut(self):
-        self.ws.sock.shutdown(socket.SHUT_RDWR)
+        cut_off(self.ws)
         self.inbox.wait_closed()
