@@ -2,7 +2,7 @@
 /**
  * @file hb_agora.h
  * Media tokens of Agora: AccessToken2, version "007". Pure arithmetic: nothing is asked
- * over the network. Which room and role somebody gets is hb_stream.c's.
+ * over the network, and nothing waits. Which room and role somebody gets is hb_stream.c's.
  */
 #ifndef HB_AGORA_H
 #define HB_AGORA_H

@@ -2,6 +2,7 @@
 /**
  * @file hb_audit.h
  * The audit trail (ENT-05, AUD-01): who did what to what, from where, with which outcome.
+ * Every call waits for the store.
  */
 #ifndef HB_AUDIT_H
 #define HB_AUDIT_H

@@ -3,6 +3,7 @@
  * @file hb_crypto.h
  * Randomness, keyed hashes and sealing for the core, over OpenSSL. Passwords are
  * hb_password.h's, access tokens hb_token.h's, second factors hb_totp.h's.
+ * None of it waits.
  */
 #ifndef HB_CRYPTO_H
 #define HB_CRYPTO_H

@@ -5,6 +5,7 @@
  * the first answer, written in the transaction of the work itself (PAY-05, M-03). Same key and
  * same body give the first answer again (Idempotency-Replayed: true); same key and another body
  * are refused. A call that failed left nothing, so it may be tried again with its key.
+ * All but hb_idem_event() wait for the store.
  */
 #ifndef HB_IDEM_H
 #define HB_IDEM_H

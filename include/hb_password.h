@@ -3,6 +3,7 @@
  * @file hb_password.h
  * Passwords: bcrypt (ACC-05) through APR, at most HaloBuzzPasswordHashes at once in a
  * process and in threads that yield, so that a login storm leaves the processor to other calls.
+ * Making and proving one wait for such a thread.
  */
 #ifndef HB_PASSWORD_H
 #define HB_PASSWORD_H

@@ -3,7 +3,7 @@
  * @file hb_price.h
  * The price list: what is sold for money, for how much (ECO-01, ECO-05, X-30, U-09). A price is
  * a row in one currency; nothing is converted at run time. Which providers take a currency
- * is hb_pay.h's.
+ * is hb_pay.h's. Every call with an op waits for the store.
  */
 #ifndef HB_PRICE_H
 #define HB_PRICE_H

@@ -2,6 +2,7 @@
 /**
  * @file hb_role.h
  * Roles of requirements U-14. Every account is a user; the others are granted.
+ * None of it waits.
  */
 #ifndef HB_ROLE_H
 #define HB_ROLE_H

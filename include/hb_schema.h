@@ -2,7 +2,7 @@
 /**
  * @file hb_schema.h
  * What data may look like: the table hb_schema.def at run time. Checks what comes in,
- * shows what goes out, tells backends which indexes to keep.
+ * shows what goes out, tells backends which indexes to keep. None of it waits.
  */
 #ifndef HB_SCHEMA_H
 #define HB_SCHEMA_H

@@ -4,6 +4,7 @@
  * All records of one store into another, of any backend each. The target has to be empty, and
  * no server opens it until the copy is whole and proved. Where the copy stands is kept in the
  * target with every batch, so that it goes on where a killed one ended.
+ * What gives a status waits for the stores, some of it for hours.
  */
 #ifndef HB_STORE_COPY_H
 #define HB_STORE_COPY_H

@@ -2,7 +2,7 @@
 /**
  * @file hb_totp.h
  * Second factor: time-based one-time passwords (RFC 6238: SHA-1, 6 digits, 30 s, one step of
- * leeway each way) and recovery codes. Arithmetic only; hb_account.c keeps the state.
+ * leeway each way) and recovery codes. Arithmetic only; hb_second_factor.c keeps the state. None of it waits.
  */
 #ifndef HB_TOTP_H
 #define HB_TOTP_H

@@ -2,7 +2,8 @@
 /**
  * @file hb_wallet.h
  * What a user sees of the ledger: purses, what moved in them, statements to keep; and
- * corrections by finance. Buying coins is hb_order.h's.
+ * corrections by finance. Buying coins is hb_order.h's. Every call waits for the
+ * store.
  */
 #ifndef HB_WALLET_H
 #define HB_WALLET_H
