@@ -50,6 +50,7 @@ static apr_status_t coins_of(apr_int64_t *coins, hb_og_terms_t *terms, hb_op_t *
     apr_status_t rv;
 
     *coins = 0;
+    memset(terms, 0, sizeof(*terms));
     if (level <= 0 || level > TIERS_MAX || !hb_user_is_active(user)
         || hb_json_int(user, "ogStartedAt", 0) > hb_time_to_msec(day_begins)) {
         return APR_SUCCESS;
