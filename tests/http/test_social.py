@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Users as others see them: profiles, search, follow, block."""
 
+import time
+
 import pytest
 
 from hb_client import assert_problem
@@ -81,6 +83,7 @@ def test_lists_have_pages(users):
     fans = [users.make() for _ in range(5)]
     for fan in fans:
         fan.put("/api/v1/users/%s/follow" % star.id)
+        time.sleep(0.002)       # of one millisecond, ids would say who comes first
     seen, after = [], None
     while True:
         page = star.get("/api/v1/users/%s/followers" % star.id,
