@@ -54,6 +54,13 @@ typedef struct hb_store_cursor_t {
 int hb_store_n_keys(const hb_query_t *query);
 /** Does the id, which breaks ties, run downwards? */
 int hb_store_id_descends(const hb_query_t *query);
+/** Is the field of n bytes the same for all that is found? */
+int hb_store_is_fixed(const hb_query_t *query, const char *field, apr_size_t n);
+/**
+ * Is there nothing left to sort by after the first n_sorted fields, because a unique index allows no
+ * two the same in them? Backends do not see that by themselves, and would sort in memory.
+ */
+int hb_store_is_sorted(const hb_query_t *query, int n_sorted);
 
 /** Text of the cursor behind a document, in op->pool. */
 const char *hb_store_cursor_make(hb_op_t *op, const hb_query_t *query,

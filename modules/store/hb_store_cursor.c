@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Cursors: where a page ended, as text for the client to hand back. The same for every
- * backend. A cursor carries the hash of the query it belongs to; one that was made by
+ * The order of a list, and cursors: where a page ended, as text for the client to hand back. The
+ * same for every backend. A cursor carries the hash of the query it belongs to; one that was made by
  * another query, or by hand, is refused. It is not signed: whoever forges one can only
  * start his own list at another place.
  *
@@ -66,6 +66,66 @@ int hb_store_id_descends(const hb_query_t *query)
         return query->sort[n].descending != 0;  /* the id itself was asked for */
     }
     return n > 0 && query->sort[n - 1].descending != 0;
+}
+
+int hb_store_is_fixed(const hb_query_t *query, const char *field, apr_size_t n)
+{
+    int i;
+
+    for (i = 0; i < query->n_where; i++) {
+        const hb_cond_t *cond = &query->where[i];
+
+        if (cond->how == HB_IS && cond->value.kind != HB_VALUE_NULL
+            && strncmp(cond->field, field, n) == 0 && cond->field[n] == '\0') {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* ... or is it sorted by before? */
+static int is_settled(const hb_query_t *query, int n_sorted, const char *field, apr_size_t n)
+{
+    int i;
+
+    if (hb_store_is_fixed(query, field, n)) {
+        return 1;
+    }
+    for (i = 0; i < n_sorted; i++) {
+        if (strncmp(query->sort[i].field, field, n) == 0
+            && query->sort[i].field[n] == '\0') {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int hb_store_is_sorted(const hb_query_t *query, int n_sorted)
+{
+    const hb_shape_row_t *shape = hb_shape(query->in);
+    const char *field;
+    apr_size_t n;
+    int i;
+
+    if (is_settled(query, n_sorted, "_id", 3)) {
+        return 1;
+    }
+    for (i = 0; i < shape->n_indexes; i++) {
+        if (!(shape->indexes[i].flags & HB_INDEX_UNIQUE)) {
+            continue;
+        }
+        for (field = shape->indexes[i].fields; *field != '\0'; field += n) {
+            field += strspn(field, " -");
+            n = strcspn(field, " -");
+            if (n > 0 && !is_settled(query, n_sorted, field, n)) {
+                break;
+            }
+        }
+        if (*field == '\0') {
+            return 1;
+        }
+    }
+    return 0;
 }
 
 /* Which list is it? The limit may change between pages, the rest may not. */

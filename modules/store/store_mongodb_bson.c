@@ -465,49 +465,6 @@ void mongo_filter_id(bson_t *filter, const char *id)
     bson_append_utf8(filter, "_id", -1, id, -1);
 }
 
-static int is_fixed(const hb_query_t *query, const char *field, apr_size_t n)
-{
-    int i;
-
-    for (i = 0; i < query->n_where; i++) {
-        const hb_cond_t *cond = &query->where[i];
-
-        if (cond->how == HB_IS && cond->value.kind != HB_VALUE_NULL
-            && strncmp(cond->field, field, n) == 0 && cond->field[n] == '\0') {
-            return 1;
-        }
-    }
-    for (i = 0; i < hb_store_n_keys(query); i++) {
-        if (strncmp(query->sort[i].field, field, n) == 0 && query->sort[i].field[n] == '\0') {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-/* Can no two of what it finds have the same sort fields? So it is when a unique index says so. */
-static int is_total(const hb_query_t *query)
-{
-    const hb_shape_row_t *shape = hb_shape(query->in);
-    int i;
-
-    for (i = 0; i < shape->n_indexes; i++) {
-        const char *field = shape->indexes[i].fields;
-        int all = (shape->indexes[i].flags & HB_INDEX_UNIQUE) != 0;
-
-        while (all && *field != '\0') {
-            apr_size_t n = strcspn(field, " ");
-
-            all = is_fixed(query, field, field[n - 1] == '-' ? n - 1 : n);
-            field += n + strspn(field + n, " ");
-        }
-        if (all) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 /*
  * _id last, but for an order that is total without it: a unique index has no _id, and the server
  * would sort in memory what that index gives in order, up to 100 MB and no further.
@@ -519,7 +476,7 @@ void mongo_sort(bson_t *sort, const hb_query_t *query)
     for (i = 0; i < n_keys; i++) {
         bson_append_int32(sort, query->sort[i].field, -1, query->sort[i].descending ? -1 : 1);
     }
-    if (!is_total(query)) {
+    if (!hb_store_is_sorted(query, n_keys)) {
         bson_append_int32(sort, "_id", -1, hb_store_id_descends(query) ? -1 : 1);
     }
 }

@@ -187,70 +187,6 @@ static void next_term(store_sql_t *sql)
     store_sql_add(sql, sql->n_terms++ == 0 ? " WHERE " : " AND ");
 }
 
-/* Is a field the same for all that is found? */
-static int is_fixed(const hb_query_t *query, const char *field, apr_size_t n)
-{
-    int i;
-
-    for (i = 0; i < query->n_where; i++) {
-        const hb_cond_t *cond = &query->where[i];
-
-        if (cond->how == HB_IS && cond->value.kind != HB_VALUE_NULL
-            && strncmp(cond->field, field, n) == 0 && cond->field[n] == '\0') {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-/* ... or sorted by before? */
-static int is_settled(const hb_query_t *query, int n_sorted, const char *field, apr_size_t n)
-{
-    int i;
-
-    if (is_fixed(query, field, n)) {
-        return 1;
-    }
-    for (i = 0; i < n_sorted; i++) {
-        if (strncmp(query->sort[i].field, field, n) == 0
-            && query->sort[i].field[n] == '\0') {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-/* Is there nothing left to sort by after the first n_sorted fields, because a unique index
- * allows no two the same in them? SQLite does not see that of a partial index, and would
- * sort. */
-static int is_sorted(const hb_query_t *query, int n_sorted)
-{
-    const hb_shape_row_t *shape = hb_shape(query->in);
-    const char *field;
-    apr_size_t n;
-    int i;
-
-    if (is_settled(query, n_sorted, "_id", 3)) {
-        return 1;
-    }
-    for (i = 0; i < shape->n_indexes; i++) {
-        if (!(shape->indexes[i].flags & HB_INDEX_UNIQUE)) {
-            continue;
-        }
-        for (field = shape->indexes[i].fields; *field != '\0'; field += n) {
-            field += strspn(field, " -");
-            n = strcspn(field, " -");
-            if (n > 0 && !is_settled(query, n_sorted, field, n)) {
-                break;
-            }
-        }
-        if (*field == '\0') {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 void store_sql_where(store_sql_t *sql, const hb_query_t *query, int n_same)
 {
     int n_keys = hb_store_n_keys(query);
@@ -262,7 +198,7 @@ void store_sql_where(store_sql_t *sql, const hb_query_t *query, int n_same)
     }
     /* Lists leave out what lacks a sort field (hb_store.h); a sparse index serves then. */
     for (i = n_same; i < n_keys; i++) {
-        if (is_fixed(query, query->sort[i].field, strlen(query->sort[i].field))) {
+        if (hb_store_is_fixed(query, query->sort[i].field, strlen(query->sort[i].field))) {
             continue;
         }
         next_term(sql);
@@ -297,8 +233,8 @@ void store_sql_order(store_sql_t *sql, const hb_query_t *query, int n_same)
     int i;
     const char *joint = " ORDER BY ";
 
-    for (i = n_same; i < n_keys && !is_sorted(query, i); i++) {
-        if (is_fixed(query, query->sort[i].field, strlen(query->sort[i].field))) {
+    for (i = n_same; i < n_keys && !hb_store_is_sorted(query, i); i++) {
+        if (hb_store_is_fixed(query, query->sort[i].field, strlen(query->sort[i].field))) {
             continue;
         }
         store_sql_add(sql, joint);
@@ -306,7 +242,7 @@ void store_sql_order(store_sql_t *sql, const hb_query_t *query, int n_same)
         store_sql_add(sql, query->sort[i].descending ? " DESC" : "");
         joint = ",";
     }
-    if (!is_sorted(query, n_keys)) {
+    if (!hb_store_is_sorted(query, n_keys)) {
         store_sql_add(sql, joint);
         store_sql_add(sql, hb_store_id_descends(query) ? "id DESC" : "id");
     }
