@@ -80,8 +80,7 @@ class Proxy:
             return
         pair = (writer, back)
         self.pairs.add(pair)
-        both = [asyncio.create_task(self._pass(reader, back, False)),
-                asyncio.create_task(self._pass(there, writer, True))]
+        both = [asyncio.create_task(way) for way in self._ways(reader, writer, there, back)]
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         for one in both:
             one.cancel()
@@ -89,6 +88,10 @@ class Proxy:
         self.pairs.discard(pair)
         for one in pair:
             one.transport.abort()
+
+    def _ways(self, reader, writer, there, back):
+        """What goes on for each connection, there and back, until one of them ends."""
+        return self._pass(reader, back, False), self._pass(there, writer, True)
 
     async def _pass(self, reader, writer, is_answer):
         while True:

@@ -2,7 +2,6 @@
 """A MongoDB that does wrong what it is told to: a proxy that reads the wire protocol, and cuts or
 answers chosen commands itself, before or after the server has done them."""
 
-import asyncio
 import struct
 import threading
 
@@ -121,25 +120,9 @@ class Wire(Proxy):
                 return self.fault
         return None
 
-    async def _serve(self, reader, writer):
-        try:
-            there, back = await asyncio.open_connection(self.target.hostname, self.target.port)
-        except OSError:
-            writer.transport.abort()
-            return
-        pair = (writer, back)
-        self.pairs.add(pair)
+    def _ways(self, reader, writer, there, back):
         waiting = {}                    # numbers of commands whose answers are changed
-        both = [asyncio.create_task(self._ask(reader, writer, back, waiting)),
-                asyncio.create_task(self._answer(there, writer, waiting))]
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        for one in both:
-            one.cancel()
-        await asyncio.gather(*both, return_exceptions=True)
-        self.pairs.discard(pair)
-        self.monitors.discard(writer)
-        for one in pair:
-            one.transport.abort()
+        return self._ask(reader, writer, back, waiting), self._answer(there, writer, waiting)
 
     def _tell_monitors(self, fault):
         """A primary that steps down or ends says so to who waits for such news, too."""
@@ -149,25 +132,33 @@ class Wire(Proxy):
             self.monitors.clear()
 
     async def _ask(self, reader, writer, back, waiting):
-        while True:
-            message = await _read_message(reader)
-            await self.gate.wait()
-            fault = self._fault_of(message)
-            if _command(message)[0] in HELLOS:
-                self.monitors.add(writer)
-            else:
-                self.monitors.discard(writer)
-            number = struct.unpack_from("<i", message, 4)[0]
-            if fault is not None and not fault.after:
-                if fault.how == "cut":
-                    return
-                writer.write(_message(1, number, _error(fault.code, fault.labels)))
-                self._tell_monitors(fault)
-                continue
-            if fault is not None:
-                waiting[number] = fault
-            back.write(message)
-            await back.drain()
+        try:
+            while await self._ask_one(reader, writer, back, waiting):
+                pass
+        finally:
+            self.monitors.discard(writer)
+
+    async def _ask_one(self, reader, writer, back, waiting):
+        """False when the connection is to be cut."""
+        message = await _read_message(reader)
+        await self.gate.wait()
+        fault = self._fault_of(message)
+        if _command(message)[0] in HELLOS:
+            self.monitors.add(writer)
+        else:
+            self.monitors.discard(writer)
+        number = struct.unpack_from("<i", message, 4)[0]
+        if fault is not None and not fault.after:
+            if fault.how == "cut":
+                return False
+            writer.write(_message(1, number, _error(fault.code, fault.labels)))
+            self._tell_monitors(fault)
+            return True
+        if fault is not None:
+            waiting[number] = fault
+        back.write(message)
+        await back.drain()
+        return True
 
     async def _answer(self, there, writer, waiting):
         while True:
