@@ -67,9 +67,15 @@ class Shop:
     def check_paid_once(self, fault):
         """One gift while this goes wrong, by the same key until it is answered for good."""
         before, key = self.balance(), os.urandom(8).hex()
-        self.wire.do(fault)
-        first = self.give(key)
-        self.wire.do()
+        until = time.monotonic() + WAIT_SEC
+        while True:
+            self.wire.do(fault)
+            first = self.give(key)
+            self.wire.do()
+            # The child asked may still wait after what the case before did to its connections.
+            if first.status_code != 503 or fault.done or time.monotonic() > until:
+                break
+            time.sleep(0.05)
         assert first.status_code in (201, 503), first.text
         assert_will_be(lambda: self.give(key), 201)
         assert self.balance() == before - self.rose["priceCoins"]
